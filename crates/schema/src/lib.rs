@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod apply;
+mod canonical;
+pub mod data;
+mod error;
+pub mod inspect;
+pub mod ledger;
+pub mod migrations;
+pub mod released;
+mod sql;
+pub mod tidy;
+
+pub use apply::{APPLICATION_ID, Applied, apply};
+pub use canonical::CANONICAL;
+pub use error::{Error, Result};

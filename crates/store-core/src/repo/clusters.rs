@@ -1,0 +1,72 @@
+//! Clusters.
+
+use crate::cluster::{Cluster, ClusterPatch, NewCluster};
+use crate::error::Result;
+use crate::ids::ClusterId;
+use crate::store::Store;
+
+/// Reading clusters.
+pub trait ClusterRead {
+    /// The cluster of this id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound).
+    fn cluster(&self, id: ClusterId) -> Result<Cluster>;
+
+    /// The cluster of this name, if there is one.
+    fn find_cluster_by_name(&self, name: &str) -> Result<Option<Cluster>>;
+
+    /// All clusters, by name (in the order of its bytes).
+    fn clusters(&self) -> Result<Vec<Cluster>>;
+}
+
+/// Writing clusters. Events are of jobs: a change of a cluster writes none.
+pub trait ClusterWrite: ClusterRead {
+    /// Creates a cluster.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) on `name`.
+    fn create_cluster(&self, new: &NewCluster) -> Result<Cluster>;
+
+    /// Edits a cluster and returns it as it is then.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) on `name`.
+    fn update_cluster(&self, id: ClusterId, patch: &ClusterPatch) -> Result<Cluster>;
+
+    /// Removes a cluster that no job and no submission names.
+    ///
+    /// # Errors
+    /// [`Error::InUse`](crate::Error::InUse); make it inactive instead.
+    fn delete_cluster(&self, id: ClusterId) -> Result<()>;
+}
+
+impl<S: Store> ClusterRead for S {
+    fn cluster(&self, id: ClusterId) -> Result<Cluster> {
+        self.read(|r| r.cluster(id))
+    }
+
+    fn find_cluster_by_name(&self, name: &str) -> Result<Option<Cluster>> {
+        self.read(|r| r.find_cluster_by_name(name))
+    }
+
+    fn clusters(&self) -> Result<Vec<Cluster>> {
+        self.read(|r| r.clusters())
+    }
+}
+
+impl<S: Store> ClusterWrite for S {
+    fn create_cluster(&self, new: &NewCluster) -> Result<Cluster> {
+        let new = new.clone();
+        self.write(move |w| w.create_cluster(&new))
+    }
+
+    fn update_cluster(&self, id: ClusterId, patch: &ClusterPatch) -> Result<Cluster> {
+        let patch = patch.clone();
+        self.write(move |w| w.update_cluster(id, &patch))
+    }
+
+    fn delete_cluster(&self, id: ClusterId) -> Result<()> {
+        self.write(move |w| w.delete_cluster(id))
+    }
+}

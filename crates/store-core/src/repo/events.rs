@@ -1,0 +1,45 @@
+//! The history of jobs.
+
+use crate::error::Result;
+use crate::event::Event;
+use crate::ids::{EventSequence, JobId};
+use crate::store::Store;
+
+/// Reading the history.
+pub trait EventRead {
+    /// The events of a job, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn history(&self, job: JobId) -> Result<Vec<Event>>;
+
+    /// The first `limit` events of all jobs after `sequence`, in the order of their commits. Going
+    /// on from the last one misses none and repeats none, whatever is committed meanwhile.
+    fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>>;
+}
+
+/// Writing the history. Every other method that writes adds to it by itself.
+pub trait EventWrite: EventRead {
+    /// Adds a note to a job's history and returns its event.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn add_note(&self, job: JobId, text: &str) -> Result<Event>;
+}
+
+impl<S: Store> EventRead for S {
+    fn history(&self, job: JobId) -> Result<Vec<Event>> {
+        self.read(|r| r.history(job))
+    }
+
+    fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {
+        self.read(|r| r.events_after(sequence, limit))
+    }
+}
+
+impl<S: Store> EventWrite for S {
+    fn add_note(&self, job: JobId, text: &str) -> Result<Event> {
+        let text = text.to_owned();
+        self.write(move |w| w.add_note(job, &text))
+    }
+}

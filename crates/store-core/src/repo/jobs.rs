@@ -1,0 +1,203 @@
+//! Jobs.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::ids::{JobId, JobUuid};
+use crate::input::InputDeck;
+use crate::job::{Job, JobPatch, NewJob};
+use crate::query::{JobFilter, JobPage, Page, StatusCounts};
+use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
+use crate::store::Store;
+use crate::work_dir::WorkDir;
+
+/// Reading jobs.
+pub trait JobRead {
+    /// The job of this id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound).
+    fn job(&self, id: JobId) -> Result<Job>;
+
+    /// The job of this identity across stores, if it is here.
+    fn find_job_by_uuid(&self, uuid: JobUuid) -> Result<Option<Job>>;
+
+    /// The job that works in this directory, if there is one.
+    fn find_job_by_work_dir(&self, dir: &WorkDir) -> Result<Option<Job>>;
+
+    /// The job that was created under this idempotency key, if there is one. This tells what became
+    /// of a creation that ended in [`Error::CommitUnknown`](crate::Error::CommitUnknown).
+    fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>>;
+
+    /// The input deck of a job, if it has one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn input(&self, job: JobId) -> Result<Option<InputDeck>>;
+
+    /// A page of the jobs that `filter` admits, newest first, ties by id, newest id first. MUST NOT
+    /// load input decks.
+    fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage>;
+
+    /// How many jobs have each status, without those that were put away. MUST NOT scan the jobs.
+    fn counts_by_status(&self) -> Result<StatusCounts>;
+
+    /// The statuses of these jobs, any number of them; jobs that do not exist are left out, so that
+    /// this tells existence too.
+    fn statuses(&self, ids: &[JobId]) -> Result<BTreeMap<JobId, JobStatus>>;
+}
+
+/// Writing jobs.
+pub trait JobWrite: JobRead {
+    /// Creates a job with its input and its dependencies.
+    ///
+    /// Under an idempotency key that a job has already, that job is returned and nothing is
+    /// written, if its name, code and input are the same.
+    ///
+    /// # Atomicity
+    /// The job, its input, its edges, its directory and its event land together.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) on `work_dir`, `uuid` or `idempotency_key`;
+    /// [`Error::NotFound`](crate::Error::NotFound) for a cluster or a dependency.
+    fn create_job(&self, new: &NewJob) -> Result<Job>;
+
+    /// Creates many jobs, in order; all or none.
+    ///
+    /// # Errors
+    /// As [`create_job`](Self::create_job), for the first job that is refused.
+    fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>>;
+
+    /// Edits a job and returns it as it is then.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) on `work_dir`;
+    /// [`Error::NotFound`](crate::Error::NotFound) for the job or the cluster;
+    /// [`Error::NotAllowed`](crate::Error::NotAllowed) as [`JobPatch::apply`] says.
+    fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job>;
+
+    /// Replaces the input deck of a PENDING job, or gives it one.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`](crate::Error::NotAllowed) in any other status.
+    fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()>;
+
+    /// Changes the status of a job within its attempt, as [`status::change`](crate::status::change)
+    /// says. Of several reports that expect the same status, exactly one is carried out.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`](crate::Error::IllegalTransition),
+    /// [`Error::StaleStatus`](crate::Error::StaleStatus).
+    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition>;
+
+    /// Changes the statuses of many jobs, in order; all or none.
+    ///
+    /// # Errors
+    /// As [`change_status`](Self::change_status), for the first change that is refused.
+    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>>;
+
+    /// Opens the next attempt of a FAILED or CANCELLED job, as
+    /// [`status::retry`](crate::status::retry) says. Its earlier results and events stay.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`](crate::Error::IllegalTransition) in any other status.
+    fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job>;
+
+    /// Puts a job that has ended away: lists and counts leave it out, everything of it stays.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a job that has not ended.
+    fn archive_job(&self, id: JobId) -> Result<()>;
+
+    /// Brings a job back that was put away.
+    fn unarchive_job(&self, id: JobId) -> Result<()>;
+
+    /// Removes a job with its input, results, submissions and history. Its id never comes back.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a QUEUED or RUNNING job;
+    /// [`Error::InUse`](crate::Error::InUse) for one that others depend on.
+    fn delete_job(&self, id: JobId) -> Result<()>;
+}
+
+impl<S: Store> JobRead for S {
+    fn job(&self, id: JobId) -> Result<Job> {
+        self.read(|r| r.job(id))
+    }
+
+    fn find_job_by_uuid(&self, uuid: JobUuid) -> Result<Option<Job>> {
+        self.read(|r| r.find_job_by_uuid(uuid))
+    }
+
+    fn find_job_by_work_dir(&self, dir: &WorkDir) -> Result<Option<Job>> {
+        self.read(|r| r.find_job_by_work_dir(dir))
+    }
+
+    fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
+        self.read(|r| r.find_job_by_idempotency_key(key))
+    }
+
+    fn input(&self, job: JobId) -> Result<Option<InputDeck>> {
+        self.read(|r| r.input(job))
+    }
+
+    fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
+        self.read(|r| r.jobs(filter, page))
+    }
+
+    fn counts_by_status(&self) -> Result<StatusCounts> {
+        self.read(|r| r.counts_by_status())
+    }
+
+    fn statuses(&self, ids: &[JobId]) -> Result<BTreeMap<JobId, JobStatus>> {
+        self.read(|r| r.statuses(ids))
+    }
+}
+
+impl<S: Store> JobWrite for S {
+    fn create_job(&self, new: &NewJob) -> Result<Job> {
+        let new = new.clone();
+        self.write(move |w| w.create_job(&new))
+    }
+
+    fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
+        let new = new.to_vec();
+        self.write(move |w| w.create_jobs(&new))
+    }
+
+    fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
+        let patch = patch.clone();
+        self.write(move |w| w.update_job(id, &patch))
+    }
+
+    fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()> {
+        let deck = deck.clone();
+        self.write(move |w| w.replace_input(id, &deck))
+    }
+
+    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
+        let change = change.clone();
+        self.write(move |w| w.change_status(id, &change))
+    }
+
+    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
+        let changes = changes.to_vec();
+        self.write(move |w| w.change_statuses(&changes))
+    }
+
+    fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
+        self.write(move |w| w.retry_job(id, to))
+    }
+
+    fn archive_job(&self, id: JobId) -> Result<()> {
+        self.write(move |w| w.archive_job(id))
+    }
+
+    fn unarchive_job(&self, id: JobId) -> Result<()> {
+        self.write(move |w| w.unarchive_job(id))
+    }
+
+    fn delete_job(&self, id: JobId) -> Result<()> {
+        self.write(move |w| w.delete_job(id))
+    }
+}

@@ -1,0 +1,61 @@
+//! Results of jobs.
+
+use crate::error::Result;
+use crate::ids::JobId;
+use crate::result::{JobResult, NewResult, Recorded};
+use crate::store::Store;
+
+/// Reading results.
+pub trait ResultRead {
+    /// The result of a job's newest attempt that has one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn newest_result(&self, job: JobId) -> Result<Option<JobResult>>;
+
+    /// The results of all attempts of a job, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn results_of(&self, job: JobId) -> Result<Vec<JobResult>>;
+}
+
+/// Writing results.
+pub trait ResultWrite: ResultRead {
+    /// Records the result of a job's present attempt. The job's status is not touched; write both in
+    /// one unit of work to have them land together. The same result again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) on `attempt`, where it has another result;
+    /// [`Error::NotFound`](crate::Error::NotFound) for the job.
+    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded>;
+
+    /// Puts another result in the place of the present attempt's, for a parser that has learnt. The
+    /// history keeps the old one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) for the job, or a result to replace.
+    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded>;
+}
+
+impl<S: Store> ResultRead for S {
+    fn newest_result(&self, job: JobId) -> Result<Option<JobResult>> {
+        self.read(|r| r.newest_result(job))
+    }
+
+    fn results_of(&self, job: JobId) -> Result<Vec<JobResult>> {
+        self.read(|r| r.results_of(job))
+    }
+}
+
+impl<S: Store> ResultWrite for S {
+    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+        let result = result.clone();
+        self.write(move |w| w.record_result(job, &result))
+    }
+
+    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+        let result = result.clone();
+        self.write(move |w| w.replace_result(job, &result))
+    }
+}

@@ -1,0 +1,99 @@
+//! A store: one database, opened, and the two ways to use it.
+
+use crate::error::Result;
+use crate::event::Actor;
+use crate::repo::{
+    ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
+    JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+};
+
+/// What can be read, in a unit of work or straight from a store.
+pub trait ReadUnit:
+    JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+{
+}
+
+impl<T> ReadUnit for T where
+    T: JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+{
+}
+
+/// What can be read and written. A unit that may only read does not have it: writing there does not
+/// compile.
+///
+/// ```compile_fail,E0599
+/// use store_core::{memory::MemoryStore, prelude::*, JobId};
+/// MemoryStore::new().read(|r| r.delete_job(JobId::new(1)));
+/// ```
+pub trait WriteUnit:
+    ReadUnit + JobWrite + ClusterWrite + RemoteJobWrite + DependencyWrite + ResultWrite + EventWrite
+{
+}
+
+impl<T> WriteUnit for T where
+    T: ReadUnit
+        + JobWrite
+        + ClusterWrite
+        + RemoteJobWrite
+        + DependencyWrite
+        + ResultWrite
+        + EventWrite
+{
+}
+
+/// One database, opened. A clone is cheap and means the same database.
+///
+/// Every method of [`repo`](crate::repo) can be called straight on a store, and is then a transaction
+/// of its own; or on the unit of work that [`read`](Self::read) and [`write`](Self::write) hand to
+/// their closures, and is then a part of that transaction.
+///
+/// # Contract
+/// - Calls are synchronous. A write that has returned `Ok` is committed: every later read of any
+///   thread and process sees it. How it fares in a power cut is the backend's durability option.
+/// - A call that returns an error has changed nothing, except where [`Error::CommitUnknown`] says
+///   that this is not known.
+/// - Readers never wait for writers.
+/// - Waiting for other writers ends at the backend's deadline, with [`Error::Contended`].
+/// - Units of work of one store do not nest in a thread: [`Error::Nested`], before anything waits.
+///
+/// [`Error::CommitUnknown`]: crate::Error::CommitUnknown
+/// [`Error::Contended`]: crate::Error::Contended
+/// [`Error::Nested`]: crate::Error::Nested
+pub trait Store: Clone + Send + Sync + 'static {
+    /// The unit of work that reads.
+    type Read<'t>: ReadUnit;
+
+    /// The unit of work that writes.
+    type Write<'t>: WriteUnit;
+
+    /// Runs `work` on one snapshot: everything that it reads is of the same moment, whatever others
+    /// commit meanwhile.
+    ///
+    /// Keep it short: old snapshots keep the storage from being tidied.
+    ///
+    /// # Errors
+    /// Those of `work`, and those of getting a snapshot.
+    fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T>;
+
+    /// Runs `work` in one transaction: all of it is committed when this returns `Ok`, and none of it
+    /// if `work` returns an error or panics. End it with an error of your own by
+    /// [`Error::aborted`](crate::Error::aborted).
+    ///
+    /// The closure owns what it needs, because a backend may run it on another writer's thread,
+    /// within a commit that several share. A panic of it is resumed in the caller. It must not wait,
+    /// sleep or do I/O: every other writer of every process waits for it.
+    ///
+    /// # Atomicity
+    /// All or nothing, in the order of the calls; no one else's write comes between.
+    ///
+    /// # Errors
+    /// Those of `work`, and those of the commit.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T>;
+
+    /// The same store, with every change signed by `actor`.
+    #[must_use]
+    fn acting_as(&self, actor: Actor) -> Self;
+}

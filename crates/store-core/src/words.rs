@@ -1,0 +1,95 @@
+//! Enums that are one word in a database and in JSON, and the checks that texts share.
+
+use crate::error::Invalid;
+
+/// Declares an enum whose variants are fixed words: `as_str`, `ALL`, `Display`, `FromStr`, serde.
+macro_rules! words {
+    (
+        $(#[$outer:meta])*
+        pub enum $name:ident as $field:literal {
+            $( $(#[$inner:meta])* $variant:ident = $word:literal, )+
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize,
+        )]
+        pub enum $name {
+            $( $(#[$inner])* #[serde(rename = $word)] $variant, )+
+        }
+
+        impl $name {
+            /// Every variant, in the order of declaration.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )+ ];
+
+            /// The word that stands for it in databases, JSON and messages.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::error::Invalid;
+
+            fn from_str(word: &str) -> ::std::result::Result<Self, Self::Err> {
+                match word {
+                    $( $word => Ok(Self::$variant), )+
+                    _ => Err($crate::words::unknown_word($field, word, &[ $( $word, )+ ])),
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+pub(crate) fn unknown_word(field: &'static str, word: &str, known: &[&str]) -> Invalid {
+    Invalid::new(
+        field,
+        format!("{word:?} is not one of {}", known.join(", ")),
+    )
+}
+
+/// The longest text that names something, in characters: job names, hosts, keys.
+pub(crate) const LONGEST_NAME: usize = 255;
+
+/// Refuses a name that is empty, longer than 255 characters, or has control characters.
+pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Invalid> {
+    let length = text.chars().count();
+    if text.trim().is_empty() {
+        Err(Invalid::new(
+            field,
+            "is empty: give it at least one character".to_owned(),
+        ))
+    } else if length > LONGEST_NAME {
+        let reason = format!("has {length} characters: shorten it to {LONGEST_NAME} or fewer");
+        Err(Invalid::new(field, reason))
+    } else if text.chars().any(char::is_control) {
+        let reason = format!("{text:?} has a control character: remove it");
+        Err(Invalid::new(field, reason))
+    } else {
+        Ok(())
+    }
+}
+
+/// As [`check_name`], where there may be none.
+pub(crate) fn check_optional_name(field: &'static str, text: Option<&str>) -> Result<(), Invalid> {
+    text.map_or(Ok(()), |text| check_name(field, text))
+}
+
+/// Refuses a text with a NUL, which SQLite's own functions would cut short.
+pub(crate) fn check_text(field: &'static str, text: &str) -> Result<(), Invalid> {
+    if text.contains('\0') {
+        return Err(Invalid::new(
+            field,
+            "has a NUL character: remove it".to_owned(),
+        ));
+    }
+    Ok(())
+}
