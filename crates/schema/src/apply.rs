@@ -69,10 +69,8 @@ fn run(transaction: &Connection, set: &MigrationSet, pending: &[i32]) -> Result<
         .run(&mut open);
     let error = match outcome {
         Ok(report) => {
-            let applied = |one: &Migration| Applied {
-                version: one.version(),
-                name: one.name().to_owned(),
-            };
+            let applied =
+                |one: &Migration| Applied { version: one.version(), name: one.name().to_owned() };
             return Ok(report.applied_migrations().iter().map(applied).collect());
         }
         Err(error) => error,

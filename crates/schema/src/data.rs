@@ -9,8 +9,8 @@ use crate::inspect::Structure;
 
 /// The rows of every table but the ledger, by table, each row as SQL literals, sorted.
 ///
-/// `sqlite_sequence` is among them where an id has been given out, because AUTOINCREMENT's promise is
-/// kept there. Everything is read into memory: this is for tests and small databases.
+/// `sqlite_sequence` is among them where an id has been given out, because AUTOINCREMENT's promise
+/// is kept there. Everything is read into memory: this is for tests and small databases.
 ///
 /// # Errors
 /// Those of [`Structure::of`], and [`Error::Sqlite`] if a table cannot be read.
@@ -24,8 +24,7 @@ pub fn rows(connection: &Connection) -> Result<BTreeMap<String, Vec<String>>> {
             .filter(|column| !column.hidden)
             .map(|column| format!("quote({})", quoted(&column.name)))
             .collect();
-        let query =
-            format!("SELECT {} FROM main.{}", columns.join(" || ', ' || "), quoted(name));
+        let query = format!("SELECT {} FROM main.{}", columns.join(" || ', ' || "), quoted(name));
         contents.insert(name.clone(), sorted(connection, &query)?);
     }
     if structure.tables.values().any(|table| table.autoincrement) {

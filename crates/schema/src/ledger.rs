@@ -61,11 +61,7 @@ pub enum LedgerState {
 /// # Errors
 /// [`Error::DamagedLedger`] if the table or a row of it cannot be what refinery wrote.
 pub fn read(connection: &Connection) -> Result<Vec<LedgerRow>> {
-    read_rows(connection, exists(connection)?)
-}
-
-fn read_rows(connection: &Connection, exists: bool) -> Result<Vec<LedgerRow>> {
-    if !exists {
+    if !exists(connection)? {
         return Ok(Vec::new());
     }
     let reading = || Error::while_doing("read the ledger of applied migrations");
@@ -90,7 +86,9 @@ fn read_rows(connection: &Connection, exists: bool) -> Result<Vec<LedgerRow>> {
 pub fn compare(ledger: &[LedgerRow], set: &MigrationSet) -> LedgerState {
     let describe = |version, name: &str, checksum| format!("V{version}__{name} ({checksum})");
     for row in ledger {
-        let Some(known) = set.get(row.version) else { continue };
+        let Some(known) = set.get(row.version) else {
+            continue;
+        };
         if row.name != known.name() || row.checksum != known.checksum() {
             return LedgerState::Diverged {
                 version: row.version,
@@ -100,10 +98,8 @@ pub fn compare(ledger: &[LedgerRow], set: &MigrationSet) -> LedgerState {
         }
     }
     let newest = ledger.iter().map(|row| row.version).max().unwrap_or(0);
-    let missing: Vec<i32> = set
-        .versions()
-        .filter(|version| ledger.iter().all(|row| row.version != *version))
-        .collect();
+    let missing: Vec<i32> =
+        set.versions().filter(|version| ledger.iter().all(|row| row.version != *version)).collect();
     match missing.first() {
         Some(&version) if version < newest => LedgerState::Gap { version },
         _ if ledger.iter().any(|row| set.get(row.version).is_none()) => {
@@ -173,8 +169,9 @@ fn parse(row: &Row<'_>) -> Result<LedgerRow, String> {
 fn text(row: &Row<'_>, column: usize) -> Result<String, String> {
     let name = COLUMNS[column];
     match row.get_ref(column) {
-        Ok(ValueRef::Text(bytes)) if !bytes.is_empty() => String::from_utf8(bytes.to_vec())
-            .map_err(|_| format!("{name} is not UTF-8")),
+        Ok(ValueRef::Text(bytes)) if !bytes.is_empty() => {
+            String::from_utf8(bytes.to_vec()).map_err(|_| format!("{name} is not UTF-8"))
+        }
         Ok(_) => Err(format!("{name} is not a text")),
         Err(error) => Err(format!("{name}: {error}")),
     }

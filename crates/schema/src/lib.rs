@@ -1,3 +1,5 @@
+//! What the file of a store looks like, and how it came to look so.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

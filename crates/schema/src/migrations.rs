@@ -65,13 +65,11 @@ impl MigrationSet {
     /// The set with one more migration at its end, to try it out before it becomes a file.
     ///
     /// # Errors
-    /// [`Error::InvalidMigration`] unless `version` follows the newest one and `name` is snake case.
+    /// [`Error::InvalidMigration`] unless `version` follows the newest one and `name` is snake
+    /// case.
     pub fn with(&self, version: i32, name: &str, sql: &str) -> Result<Self> {
-        let refuse = |reason: String| Error::InvalidMigration {
-            version,
-            name: name.to_owned(),
-            reason,
-        };
+        let refuse =
+            |reason: String| Error::InvalidMigration { version, name: name.to_owned(), reason };
         let next = self.newest().saturating_add(1);
         if version != next {
             return Err(refuse(format!("the next version is {next}")));
@@ -84,6 +82,15 @@ impl MigrationSet {
         let mut migrations = self.migrations.clone();
         migrations.push(migration);
         Ok(Self { migrations })
+    }
+
+    /// A set that was not checked, to plant faults.
+    #[cfg(test)]
+    pub(crate) fn planted(files: &[(&str, &str)]) -> Self {
+        let migration = |(name, sql): &(&str, &str)| {
+            Migration::unapplied(name, sql).expect("the planted name is one that refinery takes")
+        };
+        Self { migrations: files.iter().map(migration).collect() }
     }
 
     pub(crate) fn runner(&self) -> Runner {

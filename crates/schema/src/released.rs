@@ -132,9 +132,7 @@ pub fn check(set: &MigrationSet, lock: &str) -> Result<()> {
 /// The lock that says that all these migrations are released.
 #[must_use]
 pub fn render(set: &MigrationSet) -> String {
-    set.iter()
-        .map(|one| format!("{one} {} {}\n", sha256(text(one)), one.checksum()))
-        .collect()
+    set.iter().map(|one| format!("{one} {} {}\n", sha256(text(one)), one.checksum())).collect()
 }
 
 /// One line of the lock.
@@ -152,7 +150,12 @@ impl<'a> Entry<'a> {
         let (version, _) = name.strip_prefix('V')?.split_once("__")?;
         let is_hash = sha256.len() == 64 && sha256.chars().all(|one| one.is_ascii_hexdigit());
         (is_hash && words.next().is_none()).then_some(())?;
-        Some(Self { name, version: version.parse().ok()?, sha256, checksum: checksum.parse().ok()? })
+        Some(Self {
+            name,
+            version: version.parse().ok()?,
+            sha256,
+            checksum: checksum.parse().ok()?,
+        })
     }
 
     fn compare(&self, migration: &Migration) -> Option<Finding> {

@@ -27,6 +27,12 @@ const SYMBOLS: [&str; 28] = [
 const VALUES: [&str; 6] =
     ["current_date", "current_time", "current_timestamp", "false", "null", "true"];
 
+/// Words that are no name of a function; the list only makes the rendered text easier to read.
+const BEFORE_PARENTHESES: [&str; 16] = [
+    "and", "as", "between", "check", "else", "exists", "from", "in", "not", "on", "or", "select",
+    "then", "values", "when", "where",
+];
+
 impl Token {
     /// Whether this is the unquoted word, given in lower case.
     pub(crate) fn is_word(&self, word: &str) -> bool {
@@ -47,6 +53,11 @@ impl Token {
             Self::Literal(literal) => Some(unquote(literal, '\'').to_ascii_lowercase()),
             _ => None,
         }
+    }
+
+    /// Whether parentheses after it would be those of a function or a table.
+    fn is_name(&self) -> bool {
+        matches!(self, Self::Word(word) if !BEFORE_PARENTHESES.contains(&word.as_str()))
     }
 
     fn render(&self) -> String {
@@ -84,13 +95,13 @@ pub(crate) fn render(tokens: &[Token]) -> String {
     let mut text = String::new();
     let mut previous: Option<&Token> = None;
     for token in tokens {
-        let apart = match (previous, token) {
-            (None, _) | (Some(Token::Symbol("(" | ".")), _) => false,
-            (_, Token::Symbol(")" | "," | ";" | ".")) => false,
-            (Some(Token::Word(_) | Token::Quoted(_)), Token::Symbol("(")) => false,
-            _ => true,
-        };
-        if apart {
+        let close = matches!(
+            (previous, token),
+            (None | Some(Token::Symbol("(" | ".")), _)
+                | (_, Token::Symbol(")" | "," | ";" | "."))
+                | (Some(Token::Quoted(_)), Token::Symbol("("))
+        ) || token.is_symbol("(") && previous.is_some_and(Token::is_name);
+        if !close {
             text.push(' ');
         }
         text.push_str(&token.render());
@@ -157,7 +168,9 @@ fn is_fraction(rest: &str) -> bool {
 
 fn is_plain(identifier: &str) -> bool {
     identifier.starts_with(|one: char| one.is_ascii_lowercase() || one == '_')
-        && identifier.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_')
+        && identifier
+            .chars()
+            .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_')
         && !VALUES.contains(&identifier)
 }
 
@@ -201,8 +214,8 @@ mod tests {
         let plain = "select a.b, count(*) from jobs where c <> 'It''s' and d >= 1.5e-3";
         for same in [
             "SELECT a.b,count( * )FROM jobs WHERE c<>'It''s' AND d>=1.5E-3",
-            "select /* a ; 'b */ a . b , count(*) -- 'c\n from jobs where c <> 'It''s' and d >= 1.5e-3",
-            "SELECT \"a\".[b], count(*) FROM `jobs` WHERE \"c\" <> 'It''s' AND [d] >= 1.5e-3 -- end",
+            "select /* ; 'b */ a . b , count(*) -- 'c\n from jobs where c <> 'It''s' and d >= 1.5e-3",
+            "SELECT \"a\".[b], count(*) FROM `jobs` WHERE \"c\" <> 'It''s' AND [d] >= 1.5e-3 --",
         ] {
             assert_eq!(normalise(same), plain);
         }
@@ -230,10 +243,15 @@ mod tests {
 
     #[test]
     fn an_unfinished_text_is_no_reason_to_panic() {
-        for sql in ["'a", "\"", "[", "[a", "/*", "--", "x'", "é'é", "`é", "0x", "1e+", "\u{0}", "[é"] {
+        for sql in
+            ["'a", "\"", "[", "[a", "/*", "--", "x'", "é'é", "`é", "0x", "1e+", "\u{0}", "[é"]
+        {
             let _ = normalise(sql);
         }
         assert_eq!(normalise("a 'b"), "a 'b");
-        assert_eq!(tokens("[]a]"), [Token::Quoted(String::new()), Token::Word("a".into()), Token::Other(']')]);
+        assert_eq!(
+            tokens("[]a]"),
+            [Token::Quoted(String::new()), Token::Word("a".into()), Token::Other(']')]
+        );
     }
 }

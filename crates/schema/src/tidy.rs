@@ -5,7 +5,15 @@ use crate::sql::{Token, tokens};
 
 /// These would end the transaction around all migrations, or do nothing inside it.
 const CONTROL: [&str; 10] = [
-    "pragma", "begin", "commit", "end", "rollback", "savepoint", "release", "vacuum", "attach",
+    "pragma",
+    "begin",
+    "commit",
+    "end",
+    "rollback",
+    "savepoint",
+    "release",
+    "vacuum",
+    "attach",
     "detach",
 ];
 
@@ -69,7 +77,9 @@ pub fn faults(set: &MigrationSet) -> Vec<Fault> {
             migration: migration.clone(),
             statement: statement.to_ascii_uppercase(),
         }));
-        faults.extend(clocks(&tokens).map(|word| Fault::Clock { migration: migration.clone(), word }));
+        faults.extend(
+            clocks(&tokens).map(|word| Fault::Clock { migration: migration.clone(), word }),
+        );
     }
     faults
 }
@@ -77,14 +87,16 @@ pub fn faults(set: &MigrationSet) -> Vec<Fault> {
 fn control_statements(tokens: &[Token]) -> impl Iterator<Item = &str> {
     let mut in_trigger = false;
     tokens.split(|token| token.is_symbol(";")).filter_map(move |statement| {
-        let Some(Token::Word(first)) = statement.first() else { return None };
+        let Some(Token::Word(first)) = statement.first() else {
+            return None;
+        };
         if in_trigger && first == "end" {
             in_trigger = false;
             return None;
         }
         // A trigger's body begins in the statement that names it and has semicolons of its own.
-        in_trigger |= first == "create"
-            && statement.iter().take(3).any(|token| token.is_word("trigger"));
+        in_trigger |=
+            first == "create" && statement.iter().take(3).any(|token| token.is_word("trigger"));
         CONTROL.contains(&first.as_str()).then_some(first.as_str())
     })
 }
@@ -95,4 +107,37 @@ fn clocks(tokens: &[Token]) -> impl Iterator<Item = String> {
         Token::Literal(text) if text.eq_ignore_ascii_case("'now'") => Some(text.clone()),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(files: &[&str]) -> Vec<Fault> {
+        let files: Vec<_> = files.iter().map(|name| (*name, "SELECT 1;")).collect();
+        faults(&MigrationSet::planted(&files))
+    }
+
+    #[test]
+    fn a_version_that_is_left_out_or_there_twice_is_seen() {
+        assert_eq!(faults_of(&["V1__a", "V2__b"]), []);
+        let migration = "V3__c".to_owned();
+        assert_eq!(
+            faults_of(&["V1__a", "V3__c", "V4__d"]),
+            [Fault::Sequence { migration, expected: 2 }]
+        );
+        let migration = "V1__b".to_owned();
+        assert_eq!(
+            faults_of(&["V1__a", "V1__b", "V2__c"]),
+            [Fault::Sequence { migration, expected: 2 }]
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_not_snake_case_or_not_versioned_is_seen() {
+        for name in ["U1__a", "V1__CamelCase", "V1__é", "V1___a"] {
+            let migration = name.to_owned();
+            assert_eq!(faults_of(&[name]), [Fault::Name { migration }]);
+        }
+    }
 }

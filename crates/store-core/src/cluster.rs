@@ -80,27 +80,15 @@ impl NewCluster {
         check_name("hostname", &self.hostname)?;
         check_optional_name("username", self.username.as_deref())?;
         if self.port == 0 {
-            return Err(Invalid::new(
-                "port",
-                "is 0: give one from 1 to 65535".to_owned(),
-            ));
+            return Err(Invalid::new("port", "is 0: give one from 1 to 65535".to_owned()));
         }
-        self.code_roots
-            .values()
-            .try_for_each(|root| check_name("code root", root))?;
-        self.setup_commands
-            .iter()
-            .try_for_each(|line| check_text("setup command", line))
+        self.code_roots.values().try_for_each(|root| check_name("code root", root))?;
+        self.setup_commands.iter().try_for_each(|line| check_text("setup command", line))
     }
 
     /// The row of the cluster, once the backend knows its id.
     pub fn into_cluster(self, id: ClusterId, now: Timestamp) -> Cluster {
-        Cluster {
-            id,
-            config: self,
-            created_at: now,
-            updated_at: now,
-        }
+        Cluster { id, config: self, created_at: now, updated_at: now }
     }
 }
 
@@ -122,11 +110,7 @@ impl Cluster {
     pub fn in_use(&self, jobs: usize, submissions: usize) -> Error {
         let by =
             format!("{jobs} jobs and {submissions} submissions name it; make it inactive instead");
-        Error::InUse {
-            noun: Noun::Cluster,
-            key: self.id.to_string(),
-            by,
-        }
+        Error::InUse { noun: Noun::Cluster, key: self.id.to_string(), by }
     }
 }
 
@@ -170,15 +154,7 @@ impl ClusterPatch {
         self.code_roots.apply(&mut config.code_roots);
         self.setup_commands.apply(&mut config.setup_commands);
         config.check()?;
-        let updated_at = if config == cluster.config {
-            cluster.updated_at
-        } else {
-            now
-        };
-        Ok(Cluster {
-            config,
-            updated_at,
-            ..*cluster
-        })
+        let updated_at = if config == cluster.config { cluster.updated_at } else { now };
+        Ok(Cluster { config, updated_at, ..*cluster })
     }
 }

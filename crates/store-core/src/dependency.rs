@@ -73,12 +73,7 @@ pub struct Unmet {
 
 impl std::fmt::Display for Unmet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            depends_on,
-            name,
-            status,
-            kind,
-        } = self;
+        let Self { depends_on, name, status, kind } = self;
         write!(f, "{kind} job {depends_on} ({name}), which is {status}")
     }
 }
@@ -121,9 +116,7 @@ impl Readiness {
 /// The error of an edge from `job` to `depends_on` that closes a circle, given the chain by which
 /// `depends_on` already waits for `job`, from the one to the other.
 pub fn cycle(job: JobId, chain: impl IntoIterator<Item = JobId>) -> Error {
-    Error::DependencyCycle {
-        path: std::iter::once(job).chain(chain).collect(),
-    }
+    Error::DependencyCycle { path: std::iter::once(job).chain(chain).collect() }
 }
 
 /// Refuses an edge from a job to itself.
@@ -131,11 +124,7 @@ pub fn cycle(job: JobId, chain: impl IntoIterator<Item = JobId>) -> Error {
 /// # Errors
 /// [`Error::DependencyCycle`] with the job twice.
 pub fn check_self_edge(job: JobId, depends_on: JobId) -> Result<()> {
-    if job == depends_on {
-        Err(cycle(job, [depends_on]))
-    } else {
-        Ok(())
-    }
+    if job == depends_on { Err(cycle(job, [depends_on])) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::status::JobStatus;
 use crate::words::words;
 
 /// The answer of every call of a store.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The error below, from whatever library it comes.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -256,19 +256,12 @@ impl Error {
 
     /// A missing thing.
     pub fn not_found(noun: Noun, key: impl ToString) -> Self {
-        Self::NotFound {
-            noun,
-            key: key.to_string(),
-        }
+        Self::NotFound { noun, key: key.to_string() }
     }
 
     /// A value that only one may have.
     pub fn conflict(noun: Noun, field: &'static str, value: impl ToString) -> Self {
-        Self::Conflict {
-            noun,
-            field,
-            value: value.to_string(),
-        }
+        Self::Conflict { noun, field, value: value.to_string() }
     }
 }
 
@@ -286,10 +279,7 @@ fn way_out(from: JobStatus, to: JobStatus) -> &'static str {
 const TRY_AGAIN: &str = "try again, or open the store with a longer deadline";
 
 fn circle(path: &[JobId]) -> String {
-    path.iter()
-        .map(|job| format!("job {job}"))
-        .collect::<Vec<_>>()
-        .join(" waits for ")
+    path.iter().map(|job| format!("job {job}")).collect::<Vec<_>>().join(" waits for ")
 }
 
 #[cfg(test)]
@@ -299,11 +289,8 @@ mod tests {
     #[test]
     fn messages_name_the_thing_and_the_way_out() {
         let job = JobId::new(7);
-        let retry = Error::IllegalTransition {
-            job,
-            from: JobStatus::Failed,
-            to: JobStatus::Queued,
-        };
+        let retry =
+            Error::IllegalTransition { job, from: JobStatus::Failed, to: JobStatus::Queued };
         assert_eq!(
             retry.to_string(),
             "job 7 is FAILED and cannot become QUEUED: retry it, which opens a new attempt"
@@ -313,15 +300,8 @@ mod tests {
             Error::DependencyCycle { path }.to_string(),
             "dependency would close a circle: job 7 waits for job 8 waits for job 7"
         );
-        let holder = Holder {
-            pid: 42,
-            program: Some("crystal-tui".to_owned()),
-            stopped: true,
-        };
-        let contended = Error::Contended {
-            waited: Duration::from_secs(30),
-            holder: Some(holder),
-        };
+        let holder = Holder { pid: 42, program: Some("crystal-tui".to_owned()), stopped: true };
+        let contended = Error::Contended { waited: Duration::from_secs(30), holder: Some(holder) };
         assert_eq!(
             contended.to_string(),
             "waited 30.0s for a turn to write: it is held by process 42 (crystal-tui), which is \

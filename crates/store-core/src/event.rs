@@ -158,26 +158,8 @@ impl NewEvent {
 
     /// Gives it its place and its actor.
     pub fn recorded(self, sequence: EventSequence, actor: Actor) -> Event {
-        let Self {
-            job,
-            attempt,
-            at,
-            kind,
-            from,
-            to,
-            detail,
-        } = self;
-        Event {
-            sequence,
-            job,
-            attempt,
-            at,
-            kind,
-            from,
-            to,
-            actor,
-            detail,
-        }
+        let Self { job, attempt, at, kind, from, to, detail } = self;
+        Event { sequence, job, attempt, at, kind, from, to, actor, detail }
     }
 }
 

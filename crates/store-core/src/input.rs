@@ -11,10 +11,7 @@ use crate::words::{check_name, check_text};
 /// What a code reads: one file (a CRYSTAL `.d12`, a Quantum ESPRESSO `.in`) or a set of files by
 /// name (VASP's INCAR, POSCAR, KPOINTS). Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    try_from = "BTreeMap<String, String>",
-    into = "BTreeMap<String, String>"
-)]
+#[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct InputDeck {
     files: BTreeMap<String, String>,
 }
@@ -53,19 +50,14 @@ impl InputDeck {
             }
         }
         if set.is_empty() {
-            return Err(Invalid::new(
-                "input",
-                "has no file: give it at least one".to_owned(),
-            ));
+            return Err(Invalid::new("input", "has no file: give it at least one".to_owned()));
         }
         Ok(Self { files: set })
     }
 
     /// The files, by name.
     pub fn files(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.files
-            .iter()
-            .map(|(name, content)| (name.as_str(), content.as_str()))
+        self.files.iter().map(|(name, content)| (name.as_str(), content.as_str()))
     }
 
     /// The identity of the deck. Of one file it is what `sha256sum` prints; of a set it is the

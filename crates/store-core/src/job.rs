@@ -27,11 +27,9 @@ pub struct Parallelism {
 
 impl Parallelism {
     fn check(self) -> std::result::Result<(), Invalid> {
-        for (field, number) in [
-            ("nodes", self.nodes),
-            ("mpi_ranks", self.mpi_ranks),
-            ("threads", self.threads),
-        ] {
+        for (field, number) in
+            [("nodes", self.nodes), ("mpi_ranks", self.mpi_ranks), ("threads", self.threads)]
+        {
             if number == Some(0) {
                 return Err(Invalid::new(
                     field,
@@ -190,24 +188,24 @@ impl NewJob {
     }
 
     /// The row of the job, once the backend knows its id and directory.
-    pub fn into_job(self, id: JobId, work_dir: WorkDir, now: Timestamp) -> Job {
+    pub fn to_job(&self, id: JobId, work_dir: WorkDir, now: Timestamp) -> Job {
         let status = JobStatus::from(self.status);
         Job {
             id,
             uuid: self.uuid.unwrap_or_else(|| JobUuid::new_at(now)),
-            name: self.name,
+            name: self.name.clone(),
             work_dir,
             status,
             attempt: 1,
-            code: self.code,
+            code: self.code.clone(),
             runner: self.runner,
-            workflow: self.workflow,
+            workflow: self.workflow.clone(),
             cluster: self.cluster,
             parallelism: self.parallelism,
             pid: None,
             host: None,
             priority: self.priority,
-            idempotency_key: self.idempotency_key,
+            idempotency_key: self.idempotency_key.clone(),
             created_at: now,
             queued_at: (status == JobStatus::Queued).then_some(now),
             started_at: None,
@@ -290,11 +288,7 @@ impl JobPatch {
         }
         if next.work_dir != job.work_dir && job.status != JobStatus::Pending {
             let reason = "its directory is fixed once it is queued; only a PENDING job can move";
-            return Err(Error::NotAllowed {
-                job: job.id,
-                status: job.status,
-                reason,
-            });
+            return Err(Error::NotAllowed { job: job.id, status: job.status, reason });
         }
         next.updated_at = now;
         let event = NewEvent::of(&next, EventKind::Updated, now).with("fields", changed);
@@ -335,11 +329,7 @@ impl Job {
     /// The error of deleting a job that `dependents` others wait for.
     pub fn in_use(&self, dependents: usize) -> Error {
         let by = format!("{dependents} jobs wait for it; remove those dependencies first");
-        Error::InUse {
-            noun: Noun::Job,
-            key: self.id.to_string(),
-            by,
-        }
+        Error::InUse { noun: Noun::Job, key: self.id.to_string(), by }
     }
 
     /// The job put away, or `None` if it is already, with the event. Backends store what this returns.
@@ -354,11 +344,7 @@ impl Job {
         if self.archived_at.is_some() {
             return Ok(None);
         }
-        let next = Self {
-            archived_at: Some(now),
-            updated_at: now,
-            ..self.clone()
-        };
+        let next = Self { archived_at: Some(now), updated_at: now, ..self.clone() };
         let event = NewEvent::of(&next, EventKind::Archived, now);
         Ok(Some((next, event)))
     }
@@ -366,11 +352,7 @@ impl Job {
     /// The job brought back, or `None` if it was not put away, with the event.
     pub fn unarchive(&self, now: Timestamp) -> Option<(Self, NewEvent)> {
         self.archived_at?;
-        let next = Self {
-            archived_at: None,
-            updated_at: now,
-            ..self.clone()
-        };
+        let next = Self { archived_at: None, updated_at: now, ..self.clone() };
         let event = NewEvent::of(&next, EventKind::Unarchived, now);
         Some((next, event))
     }
@@ -379,10 +361,6 @@ impl Job {
         if allowed {
             return Ok(());
         }
-        Err(Error::NotAllowed {
-            job: self.id,
-            status: self.status,
-            reason,
-        })
+        Err(Error::NotAllowed { job: self.id, status: self.status, reason })
     }
 }

@@ -42,10 +42,7 @@ impl UnitGuard {
                 return Err(Error::Nested);
             }
             open.push(key.0);
-            Ok(Self {
-                key,
-                _not_send: std::marker::PhantomData,
-            })
+            Ok(Self { key, _not_send: std::marker::PhantomData })
         })
     }
 }

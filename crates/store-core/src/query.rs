@@ -48,8 +48,7 @@ impl EnergyRange {
     /// Whether `energy` lies in the range; compared in electronvolts.
     pub fn contains(&self, energy: Energy) -> bool {
         let energy = energy.electron_volts();
-        self.least
-            .is_none_or(|least| energy >= least.electron_volts())
+        self.least.is_none_or(|least| energy >= least.electron_volts())
             && self.most.is_none_or(|most| energy <= most.electron_volts())
     }
 }
@@ -113,22 +112,13 @@ impl JobFilter {
     /// which a backend expresses in its own way.
     pub fn admits(&self, job: &Job, energy: Option<Energy>) -> bool {
         let listed = |is_empty: bool, contains: bool| is_empty || contains;
-        listed(
-            self.statuses.is_empty(),
-            self.statuses.contains(&job.status),
-        ) && listed(self.codes.is_empty(), self.codes.contains(&job.code))
+        listed(self.statuses.is_empty(), self.statuses.contains(&job.status))
+            && listed(self.codes.is_empty(), self.codes.contains(&job.code))
             && self.runner.is_none_or(|runner| job.runner == runner)
-            && self
-                .cluster
-                .is_none_or(|cluster| job.cluster == Some(cluster))
-            && self
-                .workflow
-                .as_ref()
-                .is_none_or(|w| job.workflow.as_ref() == Some(w))
+            && self.cluster.is_none_or(|cluster| job.cluster == Some(cluster))
+            && self.workflow.as_ref().is_none_or(|w| job.workflow.as_ref() == Some(w))
             && self.created.contains(job.created_at)
-            && self
-                .energy
-                .is_none_or(|range| energy.is_some_and(|e| range.contains(e)))
+            && self.energy.is_none_or(|range| energy.is_some_and(|e| range.contains(e)))
             && self.archived.admits(job.archived_at.is_some())
     }
 }
@@ -146,10 +136,7 @@ pub struct Cursor {
 impl Cursor {
     /// Just after `job`.
     pub const fn after(job: &Job) -> Self {
-        Self {
-            created_at: job.created_at,
-            id: job.id,
-        }
+        Self { created_at: job.created_at, id: job.id }
     }
 }
 
@@ -170,10 +157,7 @@ impl Page {
     /// [`Invalid`] unless `limit` is from 1 to [`LARGEST`](Self::LARGEST).
     pub fn first(limit: u32) -> Result<Self, Invalid> {
         if limit == 0 || limit > Self::LARGEST {
-            let reason = format!(
-                "is {limit}: give 1 to {}, and go on page by page",
-                Self::LARGEST
-            );
+            let reason = format!("is {limit}: give 1 to {}, and go on page by page", Self::LARGEST);
             return Err(Invalid::new("page limit", reason));
         }
         Ok(Self { limit, after: None })
@@ -182,10 +166,7 @@ impl Page {
     /// The page of the same size after `cursor`.
     #[must_use]
     pub const fn after(self, cursor: Cursor) -> Self {
-        Self {
-            limit: self.limit,
-            after: Some(cursor),
-        }
+        Self { limit: self.limit, after: Some(cursor) }
     }
 
     /// The most jobs that it has.
@@ -214,11 +195,7 @@ impl JobPage {
         let limit = page.limit() as usize;
         let more = jobs.len() > limit;
         jobs.truncate(limit);
-        let next = if more {
-            jobs.last().map(Cursor::after)
-        } else {
-            None
-        };
+        let next = if more { jobs.last().map(Cursor::after) } else { None };
         Self { jobs, next }
     }
 }

@@ -151,8 +151,7 @@ impl RemoteJobPatch {
         self.node_list.apply(&mut next.submission.node_list);
         self.stdout_path.apply(&mut next.submission.stdout_path);
         self.stderr_path.apply(&mut next.submission.stderr_path);
-        self.scheduler_state
-            .apply(&mut next.submission.scheduler_state);
+        self.scheduler_state.apply(&mut next.submission.scheduler_state);
         self.exit_code.apply(&mut next.exit_code);
         self.ended_at.apply(&mut next.ended_at);
         self.metadata.apply(&mut next.submission.metadata);
@@ -163,9 +162,7 @@ impl RemoteJobPatch {
         next.updated_at = now;
         let mut event = NewEvent::of(job, EventKind::RemoteJobUpdated, now);
         event.attempt = remote.attempt;
-        event = event
-            .with("remote_job", remote.id.get())
-            .with("active", next.is_active());
+        event = event.with("remote_job", remote.id.get()).with("active", next.is_active());
         if let Some(state) = &next.submission.scheduler_state {
             event = event.with("scheduler_state", state.as_str());
         }

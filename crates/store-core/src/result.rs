@@ -36,10 +36,7 @@ pub struct ResultDocument {
 impl Default for ResultDocument {
     /// An empty object of version 1.
     fn default() -> Self {
-        Self {
-            version: 1,
-            body: Value::Object(serde_json::Map::new()),
-        }
+        Self { version: 1, body: Value::Object(serde_json::Map::new()) }
     }
 }
 
@@ -102,10 +99,9 @@ impl NewResult {
     /// # Errors
     /// [`Invalid`] with the field's name.
     pub fn check(&self) -> std::result::Result<(), Invalid> {
-        for (field, seconds) in [
-            ("cpu_seconds", self.cpu_seconds),
-            ("wall_seconds", self.wall_seconds),
-        ] {
+        for (field, seconds) in
+            [("cpu_seconds", self.cpu_seconds), ("wall_seconds", self.wall_seconds)]
+        {
             if let Some(seconds) = seconds.filter(|s| !s.is_finite() || *s < 0.0) {
                 let reason =
                     format!("is {seconds}: give a finite number of seconds from 0, or none");
@@ -157,10 +153,8 @@ pub fn record(
     match existing {
         Some(existing) if existing.result == *new => Ok(None),
         Some(_) => {
-            let value = format!(
-                "{} of job {}; replace_result puts another in",
-                job.attempt, job.id
-            );
+            let value =
+                format!("{} of job {}; replace_result puts another in", job.attempt, job.id);
             Err(Error::conflict(Noun::Result, "attempt", value))
         }
         None => {
@@ -197,12 +191,7 @@ pub fn replace(
 }
 
 fn stored(job: &Job, new: &NewResult, now: Timestamp) -> JobResult {
-    JobResult {
-        job: job.id,
-        attempt: job.attempt,
-        result: new.clone(),
-        recorded_at: now,
-    }
+    JobResult { job: job.id, attempt: job.attempt, result: new.clone(), recorded_at: now }
 }
 
 fn describe(event: NewEvent, new: &NewResult) -> NewEvent {

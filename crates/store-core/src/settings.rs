@@ -38,9 +38,7 @@ impl ConnectionSettings {
     /// `token`, …, unless it ends in `_file`, `_path`, `_env`, `_command` or `_agent`), or whose
     /// text is a private key.
     pub fn new(settings: Map<String, Value>) -> Result<Self, Invalid> {
-        settings
-            .iter()
-            .try_for_each(|(name, value)| refuse_secrets(name, value))?;
+        settings.iter().try_for_each(|(name, value)| refuse_secrets(name, value))?;
         Ok(Self(settings))
     }
 
@@ -63,18 +61,15 @@ fn refuse_secrets(name: &str, value: &Value) -> Result<(), Invalid> {
         );
         Err(Invalid::new("connection settings", reason))
     };
-    let plain: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_ascii_lowercase();
+    let plain: String =
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let names_secret = SECRET_NAMES.iter().any(|secret| plain.contains(secret));
     let refers = REFERENCES.iter().any(|end| plain.ends_with(end));
     match value {
         Value::String(text) if text.contains("PRIVATE KEY-----") => refuse("private key"),
-        Value::Object(members) => members
-            .iter()
-            .try_for_each(|(name, value)| refuse_secrets(name, value)),
+        Value::Object(members) => {
+            members.iter().try_for_each(|(name, value)| refuse_secrets(name, value))
+        }
         Value::Array(items) => items.iter().try_for_each(|item| refuse_secrets(name, item)),
         Value::Null | Value::Bool(_) => Ok(()),
         Value::String(_) | Value::Number(_) if names_secret && !refers => refuse("secret"),
@@ -108,9 +103,7 @@ mod tests {
     use serde_json::json;
 
     fn settings(json: Value) -> Result<ConnectionSettings, Invalid> {
-        serde_json::from_value::<Map<_, _>>(json)
-            .expect("an object")
-            .try_into()
+        serde_json::from_value::<Map<_, _>>(json).expect("an object").try_into()
     }
 
     #[test]
@@ -124,10 +117,7 @@ mod tests {
             json!({"key": "-----BEGIN OPENSSH PRIVATE KEY-----\nabc"}),
         ] {
             let refused = settings(secret.clone()).expect_err("a secret");
-            assert!(
-                refused.to_string().contains("identity_file"),
-                "{secret}: {refused}"
-            );
+            assert!(refused.to_string().contains("identity_file"), "{secret}: {refused}");
         }
     }
 

@@ -81,13 +81,7 @@ pub struct StatusChange {
 impl StatusChange {
     /// A change to `to`, from whatever may become it.
     pub const fn to(to: JobStatus) -> Self {
-        Self {
-            to,
-            expected: None,
-            pid: None,
-            host: None,
-            reason: None,
-        }
+        Self { to, expected: None, pid: None, host: None, reason: None }
     }
 
     /// Only from `expected`.
@@ -115,10 +109,7 @@ impl StatusChange {
     fn check(&self) -> std::result::Result<(), Invalid> {
         check_optional_name("host", self.host.as_deref())?;
         if self.pid == Some(0) {
-            return Err(Invalid::new(
-                "pid",
-                "is 0: give the process id of the job".to_owned(),
-            ));
+            return Err(Invalid::new("pid", "is 0: give the process id of the job".to_owned()));
         }
         Ok(())
     }
@@ -152,27 +143,15 @@ pub fn change(job: &Job, change: &StatusChange, now: Timestamp) -> Result<Option
     change.check()?;
     let (from, to) = (job.status, change.to);
     if let Some(expected) = change.expected.filter(|expected| *expected != from) {
-        return Err(Error::StaleStatus {
-            job: job.id,
-            expected,
-            actual: from,
-        });
+        return Err(Error::StaleStatus { job: job.id, expected, actual: from });
     }
     if from == to {
         return Ok(None);
     }
     if !from.successors().contains(&to) {
-        return Err(Error::IllegalTransition {
-            job: job.id,
-            from,
-            to,
-        });
+        return Err(Error::IllegalTransition { job: job.id, from, to });
     }
-    let mut next = Job {
-        status: to,
-        updated_at: now,
-        ..job.clone()
-    };
+    let mut next = Job { status: to, updated_at: now, ..job.clone() };
     match to {
         JobStatus::Pending => {
             next.queued_at = None;
@@ -204,11 +183,7 @@ pub fn change(job: &Job, change: &StatusChange, now: Timestamp) -> Result<Option
 pub fn retry(job: &Job, to: InitialStatus, now: Timestamp) -> Result<(Job, NewEvent)> {
     let (from, to) = (job.status, JobStatus::from(to));
     if !matches!(from, JobStatus::Failed | JobStatus::Cancelled) {
-        return Err(Error::IllegalTransition {
-            job: job.id,
-            from,
-            to,
-        });
+        return Err(Error::IllegalTransition { job: job.id, from, to });
     }
     let next = Job {
         status: to,
@@ -234,7 +209,7 @@ mod tests {
     fn job(status: JobStatus) -> Job {
         let dir = WorkDir::new("/scratch/mgo").expect("absolute");
         let new = NewJob::new("MgO", Code::Crystal, Placement::At(dir.clone()));
-        let job = new.into_job(JobId::new(1), dir, Timestamp::from_micros(1));
+        let job = new.to_job(JobId::new(1), dir, Timestamp::from_micros(1));
         Job { status, ..job }
     }
 
@@ -269,10 +244,7 @@ mod tests {
                     assert_eq!((next.queued_at, next.finished_at), (Some(now), None));
                     assert_eq!(event.attempt, 2);
                 }
-                _ => assert!(
-                    matches!(retried, Err(Error::IllegalTransition { .. })),
-                    "{from}"
-                ),
+                _ => assert!(matches!(retried, Err(Error::IllegalTransition { .. })), "{from}"),
             }
         }
     }
@@ -284,10 +256,7 @@ mod tests {
         let (running, _) = step(&job(JobStatus::Queued), JobStatus::Running, 10)?.expect("changes");
         let (requeued, _) = step(&running, JobStatus::Queued, 20)?.expect("changes");
         let (again, _) = step(&requeued, JobStatus::Running, 30)?.expect("changes");
-        assert_eq!(
-            (again.started_at, again.queued_at),
-            (Some(at(10)), Some(at(20)))
-        );
+        assert_eq!((again.started_at, again.queued_at), (Some(at(10)), Some(at(20))));
         Ok(())
     }
 
@@ -295,9 +264,6 @@ mod tests {
     fn an_expected_status_that_has_passed_is_refused_even_by_the_same_report() {
         let twice = StatusChange::to(JobStatus::Running).expecting(JobStatus::Queued);
         let refused = change(&job(JobStatus::Running), &twice, Timestamp::from_micros(2));
-        assert!(
-            matches!(refused, Err(Error::StaleStatus { .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(Error::StaleStatus { .. })), "{refused:?}");
     }
 }

@@ -34,10 +34,7 @@ impl std::ops::Add<Duration> for Timestamp {
 
     /// A later moment; the last one that can be told, where the sum would be past it.
     fn add(self, later: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(later.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(later.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -130,14 +127,8 @@ mod tests {
     #[test]
     fn a_time_range_is_half_open() {
         let at = Timestamp::from_micros;
-        let range = TimeRange {
-            from: Some(at(1)),
-            until: Some(at(3)),
-        };
-        assert_eq!(
-            [0, 1, 2, 3].map(|t| range.contains(at(t))),
-            [false, true, true, false]
-        );
+        let range = TimeRange { from: Some(at(1)), until: Some(at(3)) };
+        assert_eq!([0, 1, 2, 3].map(|t| range.contains(at(t))), [false, true, true, false]);
         assert!(TimeRange::default().contains(at(i64::MIN)));
     }
 }

@@ -46,10 +46,7 @@ impl Energy {
     pub fn new(value: f64, unit: EnergyUnit) -> Result<Self, Invalid> {
         let electron_volts = value * unit.in_electron_volts();
         if value.is_nan() {
-            Err(Invalid::new(
-                "energy",
-                "is NaN: record no energy where there is none".to_owned(),
-            ))
+            Err(Invalid::new("energy", "is NaN: record no energy where there is none".to_owned()))
         } else if electron_volts.is_infinite() {
             let reason = format!("{value} {unit} is not a finite number of electronvolts");
             Err(Invalid::new("energy", reason))
@@ -118,9 +115,6 @@ mod tests {
     #[test]
     fn two_rydberg_are_one_hartree() {
         let energy = |value, unit| Energy::new(value, unit).expect("finite").electron_volts();
-        assert_eq!(
-            energy(2.0, EnergyUnit::Rydberg),
-            energy(1.0, EnergyUnit::Hartree)
-        );
+        assert_eq!(energy(2.0, EnergyUnit::Rydberg), energy(1.0, EnergyUnit::Hartree));
     }
 }

@@ -50,10 +50,7 @@ macro_rules! words {
 pub(crate) use words;
 
 pub(crate) fn unknown_word(field: &'static str, word: &str, known: &[&str]) -> Invalid {
-    Invalid::new(
-        field,
-        format!("{word:?} is not one of {}", known.join(", ")),
-    )
+    Invalid::new(field, format!("{word:?} is not one of {}", known.join(", ")))
 }
 
 /// The longest text that names something, in characters: job names, hosts, keys.
@@ -63,10 +60,7 @@ pub(crate) const LONGEST_NAME: usize = 255;
 pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Invalid> {
     let length = text.chars().count();
     if text.trim().is_empty() {
-        Err(Invalid::new(
-            field,
-            "is empty: give it at least one character".to_owned(),
-        ))
+        Err(Invalid::new(field, "is empty: give it at least one character".to_owned()))
     } else if length > LONGEST_NAME {
         let reason = format!("has {length} characters: shorten it to {LONGEST_NAME} or fewer");
         Err(Invalid::new(field, reason))
@@ -86,10 +80,7 @@ pub(crate) fn check_optional_name(field: &'static str, text: Option<&str>) -> Re
 /// Refuses a text with a NUL, which SQLite's own functions would cut short.
 pub(crate) fn check_text(field: &'static str, text: &str) -> Result<(), Invalid> {
     if text.contains('\0') {
-        return Err(Invalid::new(
-            field,
-            "has a NUL character: remove it".to_owned(),
-        ));
+        return Err(Invalid::new(field, "has a NUL character: remove it".to_owned()));
     }
     Ok(())
 }

@@ -30,10 +30,7 @@ impl WorkDir {
             return refuse("has a control character: remove it");
         }
         let mut plain = String::with_capacity(path.len());
-        for part in path
-            .split('/')
-            .filter(|part| !part.is_empty() && *part != ".")
-        {
+        for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
             if part == ".." {
                 return refuse("has a .. in it: write the directory that it means");
             }

@@ -1,1 +1,40 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to look
+//!
+//! | question | module |
+//! |---|---|
+//! | What can be set? | [`options`] |
+//! | How is a file opened, and when is it refused? | [`open`](crate::OpenError) |
+//! | Who writes when? | `writer`, `gate` |
+//! | How is a noun stored? | `repo` |
+//! | How is a store backed up and looked after? | [`maintenance`] |
+
+mod codec;
+mod create;
+mod error;
+mod gate;
+mod identity;
+mod location;
+mod migrate;
+mod open;
+mod pool;
+mod pragmas;
+mod repo;
+mod store;
+mod unit;
+mod writer;
+
+pub mod maintenance;
+pub mod options;
+
+pub use error::OpenError;
+pub use maintenance::{CheckDepth, CheckReport, CheckpointReport, Stats};
+pub use options::{Durability, Options};
+pub use store::SqliteStore;
+pub use unit::{Reading, Unit, Writing};
+
+/// The traits that a program which uses a store wants in scope.
+pub mod prelude {
+    pub use store_core::prelude::*;
+}

@@ -229,12 +229,11 @@ mod tests {
                 FOREIGN KEY (a, [b]) REFERENCES q DEFERRABLE INITIALLY DEFERRED) STRICT",
         )
         .expect("it is a CREATE TABLE");
-        assert_eq!(text.checks, ["b in (1, 2)", "long: length(check) > 1"].map(|one| one.replace("in (", "in(")));
+        assert_eq!(text.checks, ["b in (1, 2)", "long: length(check) > 1"]);
         assert_eq!(text.generated, [("c".to_owned(), "a + (b)".to_owned())].into());
-        let deferred = [(vec!["a", "b"], "q"), (vec!["d"], "p")]
-            .map(|(columns, parent)| {
-                (columns.into_iter().map(str::to_owned).collect(), parent.to_owned())
-            });
+        let deferred = [(vec!["a", "b"], "q"), (vec!["d"], "p")].map(|(columns, parent)| {
+            (columns.into_iter().map(str::to_owned).collect(), parent.to_owned())
+        });
         assert_eq!(text.deferred, deferred.into());
         assert_eq!(
             text.conflict_clauses,
@@ -249,7 +248,7 @@ mod tests {
     #[test]
     fn an_index_is_read_without_order_and_collation() {
         let text = index(
-            "CREATE UNIQUE INDEX i ON t (a COLLATE NOCASE DESC, lower(b) ASC, max(a, b)) WHERE a > 1",
+            "CREATE INDEX i ON t (a COLLATE NOCASE DESC, lower(b) ASC, max(a, b)) WHERE a > 1",
         )
         .expect("it is a CREATE INDEX");
         assert_eq!(text.columns, ["a", "lower(b)", "max(a, b)"]);

@@ -170,16 +170,8 @@ fn table_facts(table: &Table) -> Facts {
 }
 
 fn column_facts(column: &Column) -> Facts {
-    let Column {
-        name: _,
-        data_type,
-        not_null,
-        default,
-        primary_key,
-        generated,
-        collation,
-        hidden,
-    } = column;
+    let Column { name: _, data_type, not_null, default, primary_key, generated, collation, hidden } =
+        column;
     let mut facts = Facts::new();
     say(&mut facts, "type", data_type);
     say(&mut facts, "not null", not_null);

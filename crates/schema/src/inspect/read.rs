@@ -194,10 +194,7 @@ fn foreign_keys(
     Ok(keys)
 }
 
-fn indexes(
-    connection: &Connection,
-    table: &str,
-) -> Result<(Vec<Unique>, BTreeMap<String, Index>)> {
+fn indexes(connection: &Connection, table: &str) -> Result<(Vec<Unique>, BTreeMap<String, Index>)> {
     let found = rows(
         connection,
         "SELECT l.name, l.\"unique\", l.origin, s.sql

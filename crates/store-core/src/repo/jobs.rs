@@ -76,7 +76,7 @@ pub trait JobWrite: JobRead {
     /// [`Error::NotAllowed`](crate::Error::NotAllowed) as [`JobPatch::apply`] says.
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job>;
 
-    /// Replaces the input deck of a PENDING job, or gives it one.
+    /// Replaces the input deck of a PENDING job, or gives it one. The job's own row is not touched.
     ///
     /// # Errors
     /// [`Error::NotAllowed`](crate::Error::NotAllowed) in any other status.

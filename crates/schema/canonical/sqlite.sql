@@ -1,0 +1,287 @@
+-- The schema of version 3 as one page: every table with its seed rows, indexes and triggers.
+--
+-- Nothing executes this but the test that holds it equal to the migrations. A change of the schema
+-- is a new migration, and then the same change here.
+
+-- ==============================================================================================
+-- job_status_transitions: the status machine
+-- ==============================================================================================
+
+-- One row for each change of status that may happen. `opens_attempt` is 1 where the change is a
+-- retry: it must then raise `jobs.attempt` by one, and otherwise leave it alone.
+CREATE TABLE job_status_transitions (
+    from_status   TEXT    NOT NULL,
+    to_status     TEXT    NOT NULL,
+    opens_attempt INTEGER NOT NULL CHECK (opens_attempt IN (0, 1)),
+    PRIMARY KEY (from_status, to_status, opens_attempt)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO job_status_transitions (from_status, to_status, opens_attempt) VALUES
+    ('PENDING',   'QUEUED',    0),
+    ('PENDING',   'RUNNING',   0),
+    ('PENDING',   'COMPLETED', 0),
+    ('PENDING',   'FAILED',    0),
+    ('PENDING',   'CANCELLED', 0),
+    ('QUEUED',    'PENDING',   0),
+    ('QUEUED',    'RUNNING',   0),
+    ('QUEUED',    'COMPLETED', 0),
+    ('QUEUED',    'FAILED',    0),
+    ('QUEUED',    'CANCELLED', 0),
+    ('RUNNING',   'QUEUED',    0),
+    ('RUNNING',   'COMPLETED', 0),
+    ('RUNNING',   'FAILED',    0),
+    ('RUNNING',   'CANCELLED', 0),
+    ('FAILED',    'PENDING',   1),
+    ('FAILED',    'QUEUED',    1),
+    ('CANCELLED', 'PENDING',   1),
+    ('CANCELLED', 'QUEUED',    1);
+
+-- ==============================================================================================
+-- jobs
+-- ==============================================================================================
+
+-- One calculation. The row is narrow on purpose: lists read it by the thousand, and the deck is
+-- elsewhere. AUTOINCREMENT because an id names a directory and must never come back.
+CREATE TABLE jobs (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    uuid            BLOB    NOT NULL UNIQUE CHECK (length(uuid) = 16),
+    name            TEXT    NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
+    work_dir        TEXT    NOT NULL UNIQUE CHECK (work_dir GLOB '/*'),
+    status          TEXT    NOT NULL
+                    CHECK (status IN ('PENDING', 'QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
+    attempt         INTEGER NOT NULL DEFAULT 1 CHECK (attempt >= 1),
+    code            TEXT    NOT NULL
+                    CHECK (length(code) BETWEEN 1 AND 64 AND code GLOB '[a-z]*' AND code NOT GLOB '*[^a-z0-9_]*'),
+    runner          TEXT    NOT NULL CHECK (runner IN ('local', 'ssh', 'slurm')),
+    workflow        TEXT    CHECK (length(workflow) BETWEEN 1 AND 255),
+    priority        INTEGER NOT NULL DEFAULT 0 CHECK (priority BETWEEN -2147483648 AND 2147483647),
+    nodes           INTEGER CHECK (nodes BETWEEN 1 AND 4294967295),
+    mpi_ranks       INTEGER CHECK (mpi_ranks BETWEEN 1 AND 4294967295),
+    threads         INTEGER CHECK (threads BETWEEN 1 AND 4294967295),
+    pid             INTEGER CHECK (pid BETWEEN 1 AND 4294967295),
+    host            TEXT    CHECK (length(host) BETWEEN 1 AND 255),
+    idempotency_key TEXT    CHECK (length(idempotency_key) BETWEEN 1 AND 255),
+    created_at      INTEGER NOT NULL,
+    queued_at       INTEGER,
+    started_at      INTEGER,
+    finished_at     INTEGER,
+    updated_at      INTEGER NOT NULL,
+    archived_at     INTEGER,
+    archived        INTEGER NOT NULL GENERATED ALWAYS AS (archived_at IS NOT NULL) VIRTUAL,
+    -- Last, because the upgrade to V2 adds it at the end.
+    cluster_id      INTEGER REFERENCES clusters (id) ON DELETE RESTRICT,
+    CHECK (status <> 'QUEUED' OR queued_at IS NOT NULL),
+    CHECK (status <> 'RUNNING' OR started_at IS NOT NULL),
+    CHECK ((status IN ('COMPLETED', 'FAILED', 'CANCELLED')) = (finished_at IS NOT NULL))
+) STRICT;
+
+-- Newest first: every list without a narrower filter.
+CREATE INDEX jobs_by_created ON jobs (archived, created_at);
+-- Newest first of one status; the scheduler's and the UI's tabs.
+CREATE INDEX jobs_by_status ON jobs (archived, status, created_at);
+-- Newest first of one code.
+CREATE INDEX jobs_by_code ON jobs (archived, code, created_at);
+-- Newest first of one workflow.
+CREATE INDEX jobs_by_workflow ON jobs (workflow, created_at) WHERE workflow IS NOT NULL;
+-- Newest first of one cluster.
+CREATE INDEX jobs_by_cluster ON jobs (cluster_id, created_at) WHERE cluster_id IS NOT NULL;
+-- One job an idempotency key.
+CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE TRIGGER jobs_status_transition BEFORE UPDATE OF status, attempt ON jobs
+WHEN (OLD.status <> NEW.status OR OLD.attempt <> NEW.attempt)
+    AND NOT EXISTS (
+        SELECT 1 FROM job_status_transitions
+        WHERE from_status = OLD.status AND to_status = NEW.status
+            AND opens_attempt = NEW.attempt - OLD.attempt)
+BEGIN
+    SELECT RAISE(ABORT, 'illegal status transition');
+END;
+
+CREATE TRIGGER jobs_counted_on_insert AFTER INSERT ON jobs
+BEGIN
+    UPDATE job_counts SET jobs = jobs + 1 WHERE archived = NEW.archived AND status = NEW.status;
+END;
+
+CREATE TRIGGER jobs_counted_on_delete AFTER DELETE ON jobs
+BEGIN
+    UPDATE job_counts SET jobs = jobs - 1 WHERE archived = OLD.archived AND status = OLD.status;
+END;
+
+CREATE TRIGGER jobs_counted_on_update AFTER UPDATE OF status, archived_at ON jobs
+WHEN OLD.status <> NEW.status OR OLD.archived <> NEW.archived
+BEGIN
+    UPDATE job_counts SET jobs = jobs - 1 WHERE archived = OLD.archived AND status = OLD.status;
+    UPDATE job_counts SET jobs = jobs + 1 WHERE archived = NEW.archived AND status = NEW.status;
+END;
+
+-- ==============================================================================================
+-- job_counts: jobs by status
+-- ==============================================================================================
+
+-- Jobs by status, kept by trigger so that nobody scans to count.
+CREATE TABLE job_counts (
+    archived INTEGER NOT NULL CHECK (archived IN (0, 1)),
+    status   TEXT    NOT NULL,
+    jobs     INTEGER NOT NULL CHECK (jobs >= 0),
+    PRIMARY KEY (archived, status)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO job_counts (archived, status, jobs) VALUES
+    (0, 'PENDING', 0), (0, 'QUEUED', 0), (0, 'RUNNING', 0),
+    (0, 'COMPLETED', 0), (0, 'FAILED', 0), (0, 'CANCELLED', 0),
+    (1, 'PENDING', 0), (1, 'QUEUED', 0), (1, 'RUNNING', 0),
+    (1, 'COMPLETED', 0), (1, 'FAILED', 0), (1, 'CANCELLED', 0);
+
+-- ==============================================================================================
+-- job_inputs: the input deck of a job
+-- ==============================================================================================
+
+-- The input deck of a job: its hash, and its files one by one (a VASP set has several).
+CREATE TABLE job_inputs (
+    job_id     INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    sha256     BLOB    NOT NULL CHECK (length(sha256) = 32),
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+-- Jobs with the same input.
+CREATE INDEX job_inputs_by_sha256 ON job_inputs (sha256);
+
+-- ==============================================================================================
+-- job_input_files: the files of an input deck
+-- ==============================================================================================
+
+-- One file of a deck; `content` is its text.
+CREATE TABLE job_input_files (
+    job_id  INTEGER NOT NULL REFERENCES job_inputs (job_id) ON DELETE CASCADE,
+    name    TEXT    NOT NULL CHECK (length(name) BETWEEN 1 AND 255 AND name NOT GLOB '*/*'),
+    content TEXT    NOT NULL,
+    PRIMARY KEY (job_id, name)
+) STRICT;
+
+-- ==============================================================================================
+-- clusters
+-- ==============================================================================================
+
+-- A machine that jobs run on, reached by ssh or through Slurm.
+CREATE TABLE clusters (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    name           TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
+    kind           TEXT    NOT NULL CHECK (kind IN ('ssh', 'slurm')),
+    hostname       TEXT    NOT NULL CHECK (length(hostname) BETWEEN 1 AND 255),
+    port           INTEGER NOT NULL DEFAULT 22 CHECK (port BETWEEN 1 AND 65535),
+    username       TEXT    CHECK (length(username) BETWEEN 1 AND 255),
+    -- Never a secret: a path to a key, an agent, or the name of an environment variable.
+    settings       TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(settings) AND json_type(settings) = 'object'),
+    status         TEXT    NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'inactive', 'error')),
+    -- Where each code is installed: {"crystal": "/opt/crystal23", …}.
+    code_roots     TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(code_roots) AND json_type(code_roots) = 'object'),
+    -- Shell lines that run before a job: ["module load intel", …].
+    setup_commands TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(setup_commands) AND json_type(setup_commands) = 'array'),
+    created_at     INTEGER NOT NULL,
+    updated_at     INTEGER NOT NULL
+) STRICT;
+
+-- ==============================================================================================
+-- remote_jobs: submissions to clusters
+-- ==============================================================================================
+
+-- One submission of a job to a cluster. The newest is "the" remote job of its job.
+CREATE TABLE remote_jobs (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id          INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    attempt         INTEGER NOT NULL CHECK (attempt >= 1),
+    cluster_id      INTEGER NOT NULL REFERENCES clusters (id) ON DELETE RESTRICT,
+    -- The scheduler's id, or a pid for ssh.
+    handle          TEXT    NOT NULL CHECK (length(handle) BETWEEN 1 AND 255),
+    submitted_at    INTEGER NOT NULL,
+    ended_at        INTEGER,
+    queue           TEXT,
+    node_list       TEXT,
+    work_dir        TEXT,
+    stdout_path     TEXT,
+    stderr_path     TEXT,
+    -- The scheduler's own word (COMPLETED, TIMEOUT, NODE_FAIL, …), as reported.
+    scheduler_state TEXT,
+    exit_code       INTEGER,
+    metadata        TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(metadata) AND json_type(metadata) = 'object'),
+    updated_at      INTEGER NOT NULL
+) STRICT;
+
+-- The submissions of a job, newest last.
+CREATE INDEX remote_jobs_by_job ON remote_jobs (job_id);
+-- The active remote jobs of a cluster; an active handle belongs to one job. Schedulers reuse ids, so
+-- one that has ended is free.
+CREATE UNIQUE INDEX remote_jobs_by_active_handle ON remote_jobs (cluster_id, handle) WHERE ended_at IS NULL;
+
+-- ==============================================================================================
+-- job_dependencies: the edges between jobs
+-- ==============================================================================================
+
+-- `job_id` waits for `depends_on`. A job that others wait for cannot be deleted from under them.
+CREATE TABLE job_dependencies (
+    job_id     INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    depends_on INTEGER NOT NULL REFERENCES jobs (id) ON DELETE RESTRICT,
+    kind       TEXT    NOT NULL CHECK (kind IN ('after_ok', 'after_any', 'after_failed')),
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (job_id, depends_on),
+    CHECK (job_id <> depends_on)
+) STRICT, WITHOUT ROWID;
+
+-- The jobs that wait for one.
+CREATE INDEX job_dependencies_by_depends_on ON job_dependencies (depends_on);
+
+-- ==============================================================================================
+-- job_results
+-- ==============================================================================================
+
+-- What a finished attempt of a job yielded.
+CREATE TABLE job_results (
+    job_id           INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    attempt          INTEGER NOT NULL CHECK (attempt >= 1),
+    -- SQLite stores a NaN as NULL; the bounds are those of a finite double, so infinities fail too.
+    energy           REAL    CHECK (energy BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308),
+    energy_unit      TEXT    CHECK (energy_unit IN ('hartree', 'electron_volt', 'rydberg')),
+    -- CODATA 2022: one hartree is 27.211 386 245 981 eV, one rydberg half of it.
+    energy_ev        REAL    GENERATED ALWAYS AS (
+                         energy * CASE energy_unit
+                             WHEN 'hartree' THEN 27.211386245981
+                             WHEN 'rydberg' THEN 13.6056931229905
+                             WHEN 'electron_volt' THEN 1.0
+                         END) VIRTUAL,
+    convergence      TEXT    NOT NULL CHECK (convergence IN ('converged', 'not_converged', 'unknown')),
+    scf_cycles       INTEGER CHECK (scf_cycles BETWEEN 0 AND 4294967295),
+    cpu_seconds      REAL    CHECK (cpu_seconds BETWEEN 0 AND 1.7976931348623157e308),
+    wall_seconds     REAL    CHECK (wall_seconds BETWEEN 0 AND 1.7976931348623157e308),
+    document_version INTEGER NOT NULL CHECK (document_version BETWEEN 1 AND 4294967295),
+    document         TEXT    NOT NULL CHECK (json_valid(document)),
+    -- {"code_version": …, "input_sha256": …, "parents": […]}, each where known.
+    provenance       TEXT    NOT NULL CHECK (json_valid(provenance) AND json_type(provenance) = 'object'),
+    recorded_at      INTEGER NOT NULL,
+    PRIMARY KEY (job_id, attempt),
+    CHECK ((energy IS NULL) = (energy_unit IS NULL))
+) STRICT;
+
+-- Jobs by energy, whatever its unit.
+CREATE INDEX job_results_by_energy ON job_results (energy_ev) WHERE energy_ev IS NOT NULL;
+
+-- ==============================================================================================
+-- job_events: the history of jobs
+-- ==============================================================================================
+
+-- One row for each change, written in the transaction of the change. `sequence` is the order in which
+-- they were committed: there is one writer at a time.
+CREATE TABLE job_events (
+    sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id      INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    attempt     INTEGER NOT NULL CHECK (attempt >= 1),
+    at          INTEGER NOT NULL,
+    kind        TEXT    NOT NULL CHECK (length(kind) BETWEEN 1 AND 64 AND kind GLOB '[a-z]*' AND kind NOT GLOB '*[^a-z_]*'),
+    from_status TEXT,
+    to_status   TEXT,
+    actor       TEXT    NOT NULL CHECK (length(actor) BETWEEN 1 AND 255),
+    detail      TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(detail) AND json_type(detail) = 'object')
+) STRICT;
+
+-- The history of a job, oldest first.
+CREATE INDEX job_events_by_job ON job_events (job_id);

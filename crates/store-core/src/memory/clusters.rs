@@ -1,0 +1,76 @@
+//! Clusters in memory.
+
+use std::sync::Arc;
+
+use crate::cluster::{Cluster, ClusterPatch, NewCluster};
+use crate::error::{Error, Noun, Result};
+use crate::ids::ClusterId;
+use crate::repo::{ClusterRead, ClusterWrite};
+
+use super::state::{GivenOut, State};
+use super::unit::{Signature, Unit, Writing};
+
+impl<Mode> ClusterRead for Unit<'_, Mode> {
+    fn cluster(&self, id: ClusterId) -> Result<Cluster> {
+        self.state().cluster(id).cloned()
+    }
+
+    fn find_cluster_by_name(&self, name: &str) -> Result<Option<Cluster>> {
+        Ok(self.state().find_cluster(name).cloned())
+    }
+
+    fn clusters(&self) -> Result<Vec<Cluster>> {
+        let state = self.state();
+        let mut clusters: Vec<_> = state.clusters.values().map(|c| Cluster::clone(c)).collect();
+        clusters.sort_by(|one, other| one.config.name.cmp(&other.config.name));
+        Ok(clusters)
+    }
+}
+
+impl ClusterWrite for Unit<'_, Writing> {
+    fn create_cluster(&self, new: &NewCluster) -> Result<Cluster> {
+        self.change(|state, Signature { now, .. }| {
+            new.check()?;
+            let id = ClusterId::new(GivenOut::next(&mut state.given_out.clusters));
+            state.put_cluster(new.clone().into_cluster(id, now))
+        })
+    }
+
+    fn update_cluster(&self, id: ClusterId, patch: &ClusterPatch) -> Result<Cluster> {
+        self.change(|state, Signature { now, .. }| {
+            let next = patch.apply(state.cluster(id)?, now)?;
+            state.put_cluster(next)
+        })
+    }
+
+    fn delete_cluster(&self, id: ClusterId) -> Result<()> {
+        self.change(|state, _| {
+            let cluster = state.cluster(id)?;
+            let jobs = state.jobs.values();
+            let jobs = jobs.filter(|job| job.cluster == Some(id)).count();
+            let submissions = state.remote_jobs.values();
+            let submissions = submissions.filter(|r| r.submission.cluster == id).count();
+            if jobs + submissions > 0 {
+                return Err(cluster.in_use(jobs, submissions));
+            }
+            state.clusters.remove(&id);
+            Ok(())
+        })
+    }
+}
+
+impl State {
+    fn find_cluster(&self, name: &str) -> Option<&Cluster> {
+        let found = self.clusters.values().find(|c| c.config.name == name);
+        found.map(AsRef::as_ref)
+    }
+
+    fn put_cluster(&mut self, cluster: Cluster) -> Result<Cluster> {
+        let name = &cluster.config.name;
+        if self.find_cluster(name).is_some_and(|other| other.id != cluster.id) {
+            return Err(Error::conflict(Noun::Cluster, "name", name));
+        }
+        self.clusters.insert(cluster.id, Arc::new(cluster.clone()));
+        Ok(cluster)
+    }
+}

@@ -1,0 +1,238 @@
+//! Jobs in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::dependency::Dependency;
+use crate::error::{Error, Noun, Result};
+use crate::event::NewEvent;
+use crate::ids::{JobId, JobUuid};
+use crate::input::InputDeck;
+use crate::job::{Job, JobPatch, NewJob};
+use crate::query::{Cursor, JobFilter, JobPage, Page, StatusCounts};
+use crate::repo::{JobRead, JobWrite};
+use crate::status::{self, InitialStatus, JobStatus, StatusChange, Transition};
+use crate::work_dir::{Placement, WorkDir};
+
+use super::state::{GivenOut, State};
+use super::unit::{Signature, Unit, Writing};
+
+impl<Mode> JobRead for Unit<'_, Mode> {
+    fn job(&self, id: JobId) -> Result<Job> {
+        self.state().job(id).cloned()
+    }
+
+    fn find_job_by_uuid(&self, uuid: JobUuid) -> Result<Option<Job>> {
+        Ok(self.state().find_job(|job| job.uuid == uuid))
+    }
+
+    fn find_job_by_work_dir(&self, dir: &WorkDir) -> Result<Option<Job>> {
+        Ok(self.state().find_job(|job| job.work_dir == *dir))
+    }
+
+    fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
+        Ok(self.state().find_job_by_key(key))
+    }
+
+    fn input(&self, job: JobId) -> Result<Option<InputDeck>> {
+        let state = self.state();
+        state.job(job)?;
+        Ok(state.inputs.get(&job).map(|deck| InputDeck::clone(deck)))
+    }
+
+    fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
+        let state = self.state();
+        let energy = |job: &Job| state.present_result(job).and_then(|r| r.result.energy);
+        let place = |cursor: Cursor| (cursor.created_at, cursor.id);
+        let mut jobs: Vec<&Arc<Job>> = state
+            .jobs
+            .values()
+            .filter(|job| filter.admits(job, energy(job)))
+            .filter(|job| {
+                page.cursor().is_none_or(|after| place(Cursor::after(job)) < place(after))
+            })
+            .collect();
+        jobs.sort_by_key(|job| std::cmp::Reverse(place(Cursor::after(job))));
+        let one_more = page.limit() as usize + 1;
+        let jobs = jobs.into_iter().take(one_more);
+        Ok(JobPage::from_jobs(jobs.map(|job| Job::clone(job)).collect(), page))
+    }
+
+    fn counts_by_status(&self) -> Result<StatusCounts> {
+        let state = self.state();
+        let listed = state.jobs.values().filter(|job| job.archived_at.is_none());
+        Ok(listed.map(|job| (job.status, 1)).collect())
+    }
+
+    fn statuses(&self, ids: &[JobId]) -> Result<BTreeMap<JobId, JobStatus>> {
+        let state = self.state();
+        let status = |id: &JobId| state.jobs.get(id).map(|job| (*id, job.status));
+        Ok(ids.iter().filter_map(status).collect())
+    }
+}
+
+impl JobWrite for Unit<'_, Writing> {
+    fn create_job(&self, new: &NewJob) -> Result<Job> {
+        self.change(|state, signature| state.create_job(new, signature))
+    }
+
+    fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
+        self.change(|state, signature| {
+            new.iter().map(|new| state.create_job(new, signature)).collect()
+        })
+    }
+
+    fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
+        self.change(|state, Signature { actor, now }| {
+            let job = state.job(id)?;
+            let Some((next, event)) = patch.apply(job, now)? else {
+                return Ok(job.clone());
+            };
+            if let Some(cluster) = next.cluster {
+                state.cluster(cluster)?;
+            }
+            state.check_work_dir_free(&next)?;
+            state.put_job(next.clone());
+            state.record(event, actor);
+            Ok(next)
+        })
+    }
+
+    fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()> {
+        self.change(|state, Signature { actor, now }| {
+            let job = state.job(id)?;
+            job.check_input_replaceable()?;
+            let old = state.inputs.get(&id);
+            if old.is_some_and(|old| **old == *deck) {
+                return Ok(());
+            }
+            let old_hash = old.map(|old| old.hash());
+            let event = NewEvent::input_replaced(job, old_hash, deck.hash(), now);
+            let next = Job { updated_at: now, ..job.clone() };
+            state.put_job(next);
+            state.inputs.insert(id, Arc::new(deck.clone()));
+            state.record(event, actor);
+            Ok(())
+        })
+    }
+
+    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
+        self.change(|state, signature| state.change_status(id, change, signature))
+    }
+
+    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
+        self.change(|state, signature| {
+            changes.iter().map(|(id, change)| state.change_status(*id, change, signature)).collect()
+        })
+    }
+
+    fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
+        self.change(|state, Signature { actor, now }| {
+            let (next, event) = status::retry(state.job(id)?, to, now)?;
+            state.put_job(next.clone());
+            state.record(event, actor);
+            Ok(next)
+        })
+    }
+
+    fn archive_job(&self, id: JobId) -> Result<()> {
+        self.change(|state, Signature { actor, now }| {
+            if let Some((next, event)) = state.job(id)?.archive(now)? {
+                state.put_job(next);
+                state.record(event, actor);
+            }
+            Ok(())
+        })
+    }
+
+    fn unarchive_job(&self, id: JobId) -> Result<()> {
+        self.change(|state, Signature { actor, now }| {
+            if let Some((next, event)) = state.job(id)?.unarchive(now) {
+                state.put_job(next);
+                state.record(event, actor);
+            }
+            Ok(())
+        })
+    }
+
+    fn delete_job(&self, id: JobId) -> Result<()> {
+        self.change(|state, _| {
+            let job = state.job(id)?;
+            job.check_deletable()?;
+            let dependents = state.dependents_of(id).count();
+            if dependents > 0 {
+                return Err(job.in_use(dependents));
+            }
+            state.jobs.remove(&id);
+            state.inputs.remove(&id);
+            state.dependencies.retain(|_, edge| edge.job != id);
+            state.remote_jobs.retain(|_, remote| remote.submission.job != id);
+            state.results.retain(|_, result| result.job != id);
+            state.events.retain(|_, event| event.job != id);
+            Ok(())
+        })
+    }
+}
+
+impl State {
+    fn find_job_by_key(&self, key: &str) -> Option<Job> {
+        self.find_job(|job| job.idempotency_key.as_deref() == Some(key))
+    }
+
+    fn check_work_dir_free(&self, job: &Job) -> Result<()> {
+        let taken = |other: &Job| other.work_dir == job.work_dir && other.id != job.id;
+        match self.find_job(taken) {
+            Some(_) => Err(Error::conflict(Noun::Job, "work_dir", &job.work_dir)),
+            None => Ok(()),
+        }
+    }
+
+    fn create_job(&mut self, new: &NewJob, Signature { actor, now }: Signature<'_>) -> Result<Job> {
+        new.check()?;
+        let key = new.idempotency_key.as_deref();
+        if let Some(existing) = key.and_then(|key| self.find_job_by_key(key)) {
+            let input = self.inputs.get(&existing.id).map(|deck| deck.hash());
+            return new.repeated(existing, input);
+        }
+        if let Some(cluster) = new.cluster {
+            self.cluster(cluster)?;
+        }
+        let id = JobId::new(GivenOut::next(&mut self.given_out.jobs));
+        let work_dir = match &new.placement {
+            Placement::At(dir) => dir.clone(),
+            Placement::Under(base) => base.for_job(id, &new.name),
+        };
+        let job = new.to_job(id, work_dir, now);
+        if self.find_job(|other| other.uuid == job.uuid).is_some() {
+            return Err(Error::conflict(Noun::Job, "uuid", job.uuid));
+        }
+        self.check_work_dir_free(&job)?;
+        for &(depends_on, kind) in &new.dependencies {
+            self.job(depends_on)?;
+            let edge = Dependency { job: id, depends_on, kind, created_at: now };
+            self.dependencies.insert((id, depends_on), edge);
+        }
+        if let Some(deck) = &new.input {
+            self.inputs.insert(id, Arc::new(deck.clone()));
+        }
+        self.put_job(job.clone());
+        self.record(NewEvent::created(&job), actor);
+        Ok(job)
+    }
+
+    fn change_status(
+        &mut self,
+        id: JobId,
+        change: &StatusChange,
+        Signature { actor, now }: Signature<'_>,
+    ) -> Result<Transition> {
+        let job = self.job(id)?;
+        let from = job.status;
+        let Some((next, event)) = status::change(job, change, now)? else {
+            return Ok(Transition::Unchanged(from));
+        };
+        self.put_job(next);
+        self.record(event, actor);
+        Ok(Transition::Changed { from, to: change.to })
+    }
+}

@@ -1,0 +1,19 @@
+//! A store in memory: the specification that runs.
+//!
+//! It says what the traits mean in the plainest way there is: maps, copied for each change. Other
+//! backends are compared with it, and programs use it in their own tests. It forgets everything when
+//! its last clone is dropped, and it counts and lists by going through all jobs, because that is
+//! obvious; a backend that keeps its jobs anywhere else MUST NOT.
+
+mod clusters;
+mod dependencies;
+mod events;
+mod jobs;
+mod remote_jobs;
+mod results;
+mod state;
+mod store;
+mod unit;
+
+pub use store::MemoryStore;
+pub use unit::{Reading, Unit, Writing};

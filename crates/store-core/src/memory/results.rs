@@ -1,0 +1,60 @@
+//! Results in memory.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::event::NewEvent;
+use crate::ids::JobId;
+use crate::job::Job;
+use crate::repo::{ResultRead, ResultWrite};
+use crate::result::{self, JobResult, NewResult, Recorded};
+use crate::time::Timestamp;
+
+use super::unit::{Signature, Unit, Writing};
+
+impl<Mode> ResultRead for Unit<'_, Mode> {
+    fn newest_result(&self, job: JobId) -> Result<Option<JobResult>> {
+        Ok(self.results_of(job)?.pop())
+    }
+
+    fn results_of(&self, job: JobId) -> Result<Vec<JobResult>> {
+        let state = self.state();
+        state.job(job)?;
+        let of_job = state.results.values().filter(|result| result.job == job);
+        Ok(of_job.map(|result| JobResult::clone(result)).collect())
+    }
+}
+
+impl ResultWrite for Unit<'_, Writing> {
+    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+        self.store_result(job, result, result::record)
+    }
+
+    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+        self.store_result(job, result, result::replace)
+    }
+}
+
+/// What the domain decides is to be stored: nothing, or a result and its event.
+type Decision = Option<(JobResult, NewEvent)>;
+
+impl Unit<'_, Writing> {
+    fn store_result(
+        &self,
+        job: JobId,
+        new: &NewResult,
+        decide: impl FnOnce(&Job, Option<&JobResult>, &NewResult, Timestamp) -> Result<Decision>,
+    ) -> Result<Recorded> {
+        self.change(|state, Signature { actor, now }| {
+            let job = state.job(job)?;
+            let decision = decide(job, state.present_result(job), new, now)?;
+            let Some((stored, event)) = decision else {
+                return Ok(Recorded::Unchanged);
+            };
+            let place = (stored.job, stored.attempt);
+            state.results.insert(place, Arc::new(stored));
+            state.record(event, actor);
+            Ok(Recorded::Recorded)
+        })
+    }
+}

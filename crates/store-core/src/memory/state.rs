@@ -1,0 +1,86 @@
+//! All that a store holds, and what several repositories ask of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cluster::Cluster;
+use crate::dependency::Dependency;
+use crate::error::{Error, Noun, Result};
+use crate::event::{Actor, Event, NewEvent};
+use crate::ids::{ClusterId, EventSequence, JobId, RemoteJobId};
+use crate::input::InputDeck;
+use crate::job::Job;
+use crate::remote_job::RemoteJob;
+use crate::result::JobResult;
+
+/// One moment of a store. Rows are shared between moments, so that a copy is cheap; none is changed
+/// in place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) jobs: BTreeMap<JobId, Arc<Job>>,
+    pub(super) inputs: BTreeMap<JobId, Arc<InputDeck>>,
+    pub(super) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
+    pub(super) remote_jobs: BTreeMap<RemoteJobId, Arc<RemoteJob>>,
+    /// By the job that waits and the job that it waits for.
+    pub(super) dependencies: BTreeMap<(JobId, JobId), Dependency>,
+    /// By job and attempt.
+    pub(super) results: BTreeMap<(JobId, u32), Arc<JobResult>>,
+    pub(super) events: BTreeMap<EventSequence, Arc<Event>>,
+    pub(super) given_out: GivenOut,
+}
+
+/// The highest number of each kind that was ever given out, so that none comes back.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GivenOut {
+    pub(super) jobs: i64,
+    pub(super) clusters: i64,
+    pub(super) remote_jobs: i64,
+    pub(super) events: i64,
+}
+
+impl GivenOut {
+    pub(super) fn next(number: &mut i64) -> i64 {
+        *number += 1;
+        *number
+    }
+}
+
+impl State {
+    pub(super) fn job(&self, id: JobId) -> Result<&Job> {
+        self.jobs.get(&id).map(AsRef::as_ref).ok_or_else(|| Error::not_found(Noun::Job, id))
+    }
+
+    pub(super) fn cluster(&self, id: ClusterId) -> Result<&Cluster> {
+        self.clusters.get(&id).map(AsRef::as_ref).ok_or_else(|| Error::not_found(Noun::Cluster, id))
+    }
+
+    pub(super) fn find_job(&self, is_it: impl Fn(&Job) -> bool) -> Option<Job> {
+        let found = self.jobs.values().find(|job| is_it(job));
+        found.map(|job| Job::clone(job))
+    }
+
+    pub(super) fn put_job(&mut self, job: Job) {
+        self.jobs.insert(job.id, Arc::new(job));
+    }
+
+    /// The result of the job's present attempt.
+    pub(super) fn present_result(&self, job: &Job) -> Option<&JobResult> {
+        self.results.get(&(job.id, job.attempt)).map(AsRef::as_ref)
+    }
+
+    pub(super) fn dependents_of(&self, job: JobId) -> impl Iterator<Item = &Dependency> {
+        self.dependencies.values().filter(move |edge| edge.depends_on == job)
+    }
+
+    pub(super) fn dependencies_of(&self, job: JobId) -> impl Iterator<Item = &Dependency> {
+        self.dependencies.values().filter(move |edge| edge.job == job)
+    }
+
+    /// Writes an event at the end of the history.
+    pub(super) fn record(&mut self, event: NewEvent, actor: &Actor) -> Event {
+        let sequence = EventSequence::new(GivenOut::next(&mut self.given_out.events));
+        let event = event.recorded(sequence, actor.clone());
+        self.events.insert(sequence, Arc::new(event.clone()));
+        event
+    }
+}

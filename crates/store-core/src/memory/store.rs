@@ -1,0 +1,98 @@
+//! The store in memory: snapshots for readers, turns for writers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::Result;
+use crate::event::Actor;
+use crate::nesting::{StoreKey, UnitGuard};
+use crate::store::Store;
+use crate::time::{Clock, SystemClock};
+
+use super::state::State;
+use super::unit::{Reading, Unit, Writing};
+
+/// A store in memory. Its clones are the same store.
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+    actor: Actor,
+}
+
+#[derive(Debug)]
+struct Shared {
+    key: StoreKey,
+    clock: Arc<dyn Clock>,
+    /// Held by a writer for the whole of its unit.
+    turn: Mutex<()>,
+    /// Held for as long as it takes to copy or replace the pointer.
+    newest: Mutex<Arc<State>>,
+}
+
+impl MemoryStore {
+    /// An empty store that goes by the machine's clock. It signs `anonymous` until told otherwise by
+    /// [`acting_as`](Store::acting_as).
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty store that goes by `clock`.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let shared = Shared {
+            key: StoreKey::new(),
+            clock,
+            turn: Mutex::default(),
+            newest: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared), actor: Actor::new("anonymous").expect("a name") }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Shared {
+    fn snapshot(&self) -> Arc<State> {
+        Arc::clone(&lock(&self.newest))
+    }
+
+    fn commit(&self, state: Arc<State>) {
+        let previous = std::mem::replace(&mut *lock(&self.newest), state);
+        // Only now, with nobody kept waiting.
+        drop(previous);
+    }
+}
+
+/// A panic of a closure leaves the state as it was, so a lock that saw one is as good as before.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store for MemoryStore {
+    type Read<'t> = Unit<'t, Reading>;
+    type Write<'t> = Unit<'t, Writing>;
+
+    fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
+        let _inside = UnitGuard::enter(self.shared.key)?;
+        let snapshot = self.shared.snapshot();
+        work(&Unit::new(snapshot, &*self.shared.clock, &self.actor))
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _inside = UnitGuard::enter(self.shared.key)?;
+        let _turn = lock(&self.shared.turn);
+        let unit = Unit::new(self.shared.snapshot(), &*self.shared.clock, &self.actor);
+        let answer = work(&unit)?;
+        self.shared.commit(unit.state());
+        Ok(answer)
+    }
+
+    fn acting_as(&self, actor: Actor) -> Self {
+        Self { shared: Arc::clone(&self.shared), actor }
+    }
+}

@@ -1,0 +1,60 @@
+//! The only place where files are created and connections opened by hand.
+#![expect(clippy::disallowed_methods, reason = "this is the opening room")]
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Meaning, OpenError};
+use crate::identity::flags;
+
+/// Creates an empty file that only its owner may read and write; `-wal` and `-shm` then inherit that.
+/// Says whether it was there already.
+pub(crate) fn create_private(path: &Path) -> io::Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file that is there, for reading and writing.
+pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, flags(true))
+}
+
+/// Opens a file that is there, for reading alone.
+pub(crate) fn connect_read_only(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, flags(false))
+}
+
+/// Opens a file as if it could not change: no lock, no log, no file beside it
+/// (<https://sqlite.org/uri.html#uriimmutable>).
+pub(crate) fn connect_untouched(path: &Path) -> Result<Connection, OpenError> {
+    let uri = format!("file:{}?immutable=1", percent_encoded(path));
+    Connection::open_with_flags(uri, flags(false) | OpenFlags::SQLITE_OPEN_URI).meaning().map_err(
+        |source| OpenError::Sqlite { path: path.to_owned(), stage: "looking at it", source },
+    )
+}
+
+/// A database of this schema in memory, to compare with.
+pub(crate) fn fresh_in_memory() -> rusqlite::Result<Connection> {
+    Connection::open_in_memory()
+}
+
+/// The path as the path of a URI: every byte that is not plain, by its number.
+fn percent_encoded(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut encoded = String::new();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

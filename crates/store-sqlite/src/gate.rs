@@ -1,0 +1,313 @@
+//! The gate: a lock file beside the database that makes the writers of several processes take turns.
+//!
+//! SQLite's own busy handler polls, so some writers starve for seconds while others go again and again.
+//! The gate is two kernel locks (flock) on files of their own. Who waits holds the *queue* lock while it
+//! waits for the *gate* lock, so that whoever has just left the gate finds the queue taken and cannot
+//! go round again before the one who waited. The kernel frees both when a process dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use store_core::{Error, Holder};
+
+use crate::error::OpenError;
+use crate::location::{FileIdentity, Location};
+
+/// How often a waiter looks by itself before it leaves the waiting to a thread that sleeps in the kernel.
+const SPINS: u32 = 20;
+
+/// The gate of one store in this process.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    locks: Arc<Locks>,
+    keeper: Arc<Keeper>,
+}
+
+/// Why a turn was not given.
+#[derive(Debug)]
+pub(crate) enum GateError {
+    /// Someone else had it for longer than the deadline.
+    Waited {
+        /// How long.
+        waited: Duration,
+        /// Who, if the kernel tells.
+        holder: Option<Holder>,
+    },
+    /// The lock itself failed.
+    Io(io::Error),
+}
+
+impl From<GateError> for Error {
+    fn from(refused: GateError) -> Self {
+        match refused {
+            GateError::Waited { waited, holder } => Self::Contended { waited, holder },
+            GateError::Io(error) => Self::Storage(error.into()),
+        }
+    }
+}
+
+/// A turn; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'g>(&'g Locks);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // It fails only for a descriptor that is no longer open, and then the kernel has freed the lock.
+        let _freed = self.0.gate.unlock();
+    }
+}
+
+#[derive(Debug)]
+struct Locks {
+    gate: File,
+    queue: File,
+    inode: u64,
+}
+
+impl Locks {
+    /// Takes both locks if they are free at once.
+    fn try_both(&self) -> io::Result<bool> {
+        if !locked(self.queue.try_lock())? {
+            return Ok(false);
+        }
+        let taken = locked(self.gate.try_lock());
+        self.queue.unlock()?;
+        taken
+    }
+
+    /// Waits for the gate in the queue, in the kernel, for as long as it takes.
+    fn wait_for_both(&self) -> io::Result<()> {
+        self.queue.lock()?;
+        let taken = self.gate.lock();
+        self.queue.unlock()?;
+        taken
+    }
+}
+
+fn locked(outcome: Result<(), TryLockError>) -> io::Result<bool> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+impl Gate {
+    /// Opens the gate of the store, and makes its files if they are not there.
+    pub(crate) fn open(location: &Location) -> Result<Self, OpenError> {
+        let open = |ending: &str| {
+            let path = location.beside(ending);
+            let opened = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+                .open(&path);
+            opened
+                .map(|file| (file, path.clone()))
+                .map_err(|source| OpenError::Access { path, source })
+        };
+        let (gate, path) = open("-gate")?;
+        let (queue, _) = open("-gate-queue")?;
+        let inode =
+            FileIdentity::of(&path).map_err(|source| OpenError::Access { path, source })?.inode();
+        let locks = Arc::new(Locks { gate, queue, inode });
+        Ok(Self { locks, keeper: Arc::default() })
+    }
+
+    /// Waits for a turn until `deadline`. One thread of a store at a time asks.
+    pub(crate) fn enter(&self, deadline: Instant) -> Result<Turn<'_>, GateError> {
+        let begun = Instant::now();
+        if !self.keeper.is_waiting() {
+            for _ in 0..SPINS {
+                if self.locks.try_both().map_err(GateError::Io)? {
+                    return Ok(Turn(&self.locks));
+                }
+                thread::yield_now();
+            }
+        }
+        match Keeper::wait(&self.keeper, &self.locks, deadline) {
+            Some(Ok(())) => Ok(Turn(&self.locks)),
+            Some(Err(error)) => Err(GateError::Io(error)),
+            None => {
+                let holder = holder_of(self.locks.inode);
+                Err(GateError::Waited { waited: begun.elapsed(), holder })
+            }
+        }
+    }
+}
+
+/// A thread that waits in the kernel, where there is no deadline, for one that has a deadline.
+#[derive(Debug, Default)]
+struct Keeper {
+    state: Mutex<KeeperState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+enum KeeperState {
+    /// Nothing is waited for; no thread.
+    #[default]
+    Idle,
+    /// A thread waits for the locks; `wanted` says whether anyone still wants them.
+    Waiting { wanted: bool },
+    /// The locks are held (or could not be), for the one who wanted them.
+    Done(io::Result<()>),
+}
+
+impl Keeper {
+    fn lock(&self) -> std::sync::MutexGuard<'_, KeeperState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(*self.lock(), KeeperState::Waiting { .. })
+    }
+
+    /// Waits for the locks until `deadline`; nothing where that passes.
+    fn wait(this: &Arc<Self>, locks: &Arc<Locks>, deadline: Instant) -> Option<io::Result<()>> {
+        let mut state = this.lock();
+        match &mut *state {
+            // One that was given up still waits; it now waits for this caller.
+            KeeperState::Waiting { wanted } => *wanted = true,
+            _ => {
+                *state = KeeperState::Waiting { wanted: true };
+                let (keeper, locks) = (Arc::clone(this), Arc::clone(locks));
+                let spawned = thread::Builder::new()
+                    .name("crystalstore-gate".to_owned())
+                    .spawn(move || keeper.keep(&locks));
+                if let Err(error) = spawned {
+                    *state = KeeperState::Idle;
+                    return Some(Err(error));
+                }
+            }
+        }
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let KeeperState::Done(_) = *state {
+                let KeeperState::Done(outcome) = std::mem::take(&mut *state) else {
+                    unreachable!("just matched");
+                };
+                return Some(outcome);
+            }
+            if left.is_zero() {
+                *state = KeeperState::Waiting { wanted: false };
+                return None;
+            }
+            state =
+                this.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn keep(&self, locks: &Locks) {
+        let outcome = locks.wait_for_both();
+        let mut state = self.lock();
+        let wanted = matches!(*state, KeeperState::Waiting { wanted: true });
+        if wanted {
+            *state = KeeperState::Done(outcome);
+            self.changed.notify_all();
+        } else {
+            if outcome.is_ok() {
+                let _freed = locks.gate.unlock();
+            }
+            *state = KeeperState::Idle;
+        }
+    }
+}
+
+/// The process that holds the flock on this inode, as the kernel lists it (proc(5), /proc/locks). Inode
+/// numbers repeat between file systems, but the gate's locks are rare enough to be told apart so.
+#[cfg(target_os = "linux")]
+fn holder_of(inode: u64) -> Option<Holder> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let ending = format!(":{inode}");
+    let pid = locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        // "1: FLOCK ADVISORY WRITE 1234 fe:00:56789 0 EOF"; a waiter has "->" after its number.
+        let held = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&ending);
+        held.then(|| words.get(4)?.parse().ok())?
+    })?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // "1234 (name) T …": the name may hold anything, also a parenthesis.
+    let (program, state) = match (stat.find('('), stat.rfind(')')) {
+        (Some(open), Some(close)) if open < close => {
+            (Some(stat[open + 1..close].to_owned()), stat[close + 1..].trim_start().chars().next())
+        }
+        _ => (None, None),
+    };
+    Some(Holder { pid, program, stopped: matches!(state, Some('T' | 't')) })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holder_of(_inode: u64) -> Option<Holder> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn gate(directory: &Path) -> Gate {
+        let location = Location::resolve(&directory.join("project.db"), false).expect("local");
+        Gate::open(&location).expect("a writable directory")
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(50)
+    }
+
+    #[test]
+    fn one_turn_at_a_time_and_the_holder_is_named() -> io::Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let (one, other) = (gate(scratch.path()), gate(scratch.path()));
+        let turn = one.enter(soon()).expect("free");
+        match other.enter(soon()) {
+            Err(GateError::Waited { waited, holder }) => {
+                assert!(waited >= Duration::from_millis(50));
+                assert_eq!(holder.expect("listed").pid, std::process::id());
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(turn);
+        // The thread that was left waiting must not take the turn from one who wants it now.
+        for _ in 0..100 {
+            let turn = other.enter(soon()).expect("free");
+            assert!(one.enter(Instant::now()).is_err(), "the turn was lost");
+            drop(turn);
+            drop(one.enter(soon()).expect("free again"));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_waiter_gets_the_turn_before_the_one_who_leaves_it() -> io::Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let greedy = gate(scratch.path());
+        let turn = greedy.enter(soon()).expect("free");
+        let directory = scratch.path().to_owned();
+        let (begun, beginning) = std::sync::mpsc::channel();
+        let patient = thread::spawn(move || {
+            let gate = gate(&directory);
+            begun.send(()).expect("listened to");
+            drop(gate.enter(Instant::now() + Duration::from_secs(10)).expect("a turn"));
+        });
+        beginning.recv().expect("begun");
+        // Once it waits in the kernel it holds the queue.
+        while locked(greedy.locks.queue.try_lock())? {
+            greedy.locks.queue.unlock()?;
+            thread::yield_now();
+        }
+        drop(turn);
+        let turn = greedy.enter(Instant::now() + Duration::from_secs(10)).expect("a turn");
+        patient.join().expect("it had its turn first");
+        drop(turn);
+        Ok(())
+    }
+}

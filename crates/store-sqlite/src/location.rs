@@ -1,0 +1,164 @@
+//! Where a store is: its canonical path, on a file system that SQLite can rely on.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::OpenError;
+
+/// The place of a store, and of the files beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Location {
+    database: PathBuf,
+}
+
+impl Location {
+    /// Finds the canonical path. Nothing is created or opened.
+    pub(crate) fn resolve(path: &Path, any_file_system: bool) -> Result<Self, OpenError> {
+        let Some(name) = path.file_name() else {
+            return Err(OpenError::NotAFile { path: path.to_owned() });
+        };
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let directory = fs::canonicalize(parent)
+            .map_err(|source| OpenError::Access { path: parent.to_owned(), source })?;
+        if !any_file_system {
+            refuse_unreliable(&directory)?;
+        }
+        let database = directory.join(name);
+        match fs::symlink_metadata(&database) {
+            Ok(found) if found.is_symlink() => Err(OpenError::SymbolicLink { path: database }),
+            Ok(found) if !found.is_file() => Err(OpenError::NotAFile { path: database }),
+            Ok(_) => Ok(Self { database }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { database }),
+            Err(source) => Err(OpenError::Access { path: database, source }),
+        }
+    }
+
+    /// The database file.
+    pub(crate) fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// The file beside the database with this ending after its name.
+    pub(crate) fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = OsString::from(self.database.as_os_str());
+        name.push(ending);
+        PathBuf::from(name)
+    }
+
+    /// The size in bytes of the write-ahead log; 0 where there is none.
+    pub(crate) fn wal_bytes(&self) -> u64 {
+        fs::metadata(self.beside("-wal")).map_or(0, |found| found.len())
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.database.exists()
+    }
+}
+
+/// The identity of a file, which a new file of the same name does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// Of the file at `path`. Its contents are not opened: closing any descriptor of a database drops
+    /// this process's locks on it (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let found = rustix::fs::stat(path)?;
+        Ok(Self { device: found.st_dev, inode: found.st_ino })
+    }
+
+    pub(crate) const fn inode(self) -> u64 {
+        self.inode
+    }
+}
+
+/// File systems that share files between machines, or are made by programs: their magic numbers are
+/// those of statfs(2) and of their projects.
+#[cfg(target_os = "linux")]
+const UNRELIABLE: &[(u32, &str)] = &[
+    (0x0000_6969, "a network file system (NFS)"),
+    (0x0000_517b, "a network file system (SMB)"),
+    (0xff53_4d42, "a network file system (CIFS)"),
+    (0xfe53_4d42, "a network file system (SMB 2)"),
+    (0x0102_1997, "a shared file system (9p)"),
+    (0x6573_5546, "a user-space file system (FUSE)"),
+    (0x0bd0_0bd0, "a cluster file system (Lustre)"),
+    (0x4750_4653, "a cluster file system (GPFS)"),
+    (0x1983_0326, "a cluster file system (BeeGFS)"),
+    (0x00c3_6400, "a cluster file system (Ceph)"),
+    (0x0116_1970, "a cluster file system (GFS2)"),
+    (0x7461_636f, "a cluster file system (OCFS2)"),
+    (0x5346_414f, "a network file system (AFS)"),
+    (0x6b41_4653, "a network file system (AFS)"),
+    (0x7375_7245, "a network file system (Coda)"),
+];
+
+#[cfg(target_os = "linux")]
+fn refuse_unreliable(directory: &Path) -> Result<(), OpenError> {
+    let found = rustix::fs::statfs(directory).map_err(|source| OpenError::Access {
+        path: directory.to_owned(),
+        source: source.into(),
+    })?;
+    // The kernel's numbers have 32 bits, whatever the width and sign of the field.
+    match unreliable(found.f_type as u32) {
+        Some(kind) => Err(OpenError::FileSystem { path: directory.to_owned(), kind }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn unreliable(magic: u32) -> Option<&'static str> {
+    UNRELIABLE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind)
+}
+
+/// Elsewhere there is no number to look at: the user has to know.
+#[cfg(not(target_os = "linux"))]
+fn refuse_unreliable(_directory: &Path) -> Result<(), OpenError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn network_and_user_space_file_systems_are_known_by_their_numbers() {
+        for (magic, word) in [(0x6969, "NFS"), (0x6573_5546, "FUSE"), (0x0102_1997, "9p")] {
+            assert!(unreliable(magic).is_some_and(|kind| kind.contains(word)), "{word}");
+        }
+        assert_eq!(unreliable(0xef53), None, "ext4 is local");
+        assert_eq!(unreliable(0x0102_1994), None, "tmpfs is local");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_system_made_by_the_kernel_for_itself_is_looked_at_too() {
+        // The only mount that every Linux machine has and that is neither of the two lists' ext4 or tmpfs.
+        let found = rustix::fs::statfs("/proc").expect("procfs is mounted");
+        assert_eq!(found.f_type as u32, 0x9fa0);
+    }
+
+    #[test]
+    fn links_and_directories_are_refused() -> io::Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let target = scratch.path().join("real.db");
+        let link = scratch.path().join("link.db");
+        std::os::unix::fs::symlink(&target, &link)?;
+        let refused = Location::resolve(&link, false);
+        assert!(matches!(refused, Err(OpenError::SymbolicLink { .. })), "{refused:?}");
+        let refused = Location::resolve(scratch.path(), false);
+        assert!(matches!(refused, Err(OpenError::NotAFile { .. })), "{refused:?}");
+        let refused = Location::resolve(&scratch.path().join("no/such.db"), false);
+        assert!(matches!(refused, Err(OpenError::Access { .. })), "{refused:?}");
+        Ok(())
+    }
+}

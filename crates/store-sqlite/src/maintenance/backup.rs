@@ -1,0 +1,98 @@
+//! Copies of a store that is in use.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use store_core::error::Source;
+use store_core::{Error, Invalid, Result};
+
+use crate::create::{connect, connect_read_only, create_private};
+use crate::error::Meaning;
+use crate::store::SqliteStore;
+
+impl SqliteStore {
+    /// Copies the store to `to`, a file that is not there yet: one snapshot, compact, readable by its
+    /// owner alone (0600). Writers go on meanwhile.
+    ///
+    /// The copy is made under another name in the same directory, checked in full and brought to the
+    /// disk before it gets its name; so what is at `to` is a good backup, or nothing is there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if something is at `to` already; [`Error::Full`], [`Error::Access`],
+    /// [`Error::Storage`]; [`Error::Corrupt`] where the copy does not pass its check, which means that
+    /// the store does not either.
+    pub fn backup(&self, to: &Path) -> Result<()> {
+        let _guard = self.guard()?;
+        let opened = self.opened()?;
+        if fs::symlink_metadata(to).is_ok() {
+            let reason = format!("{} is there already: give the name of a new file", to.display());
+            return Err(Invalid::new("backup", reason).into());
+        }
+        let unfinished = Unfinished(beside(to));
+        let created =
+            create_private(&unfinished.0).map_err(|error| access(error, &unfinished.0))?;
+        if !created {
+            let reason = format!("another backup to {} is under way", to.display());
+            return Err(Invalid::new("backup", reason).into());
+        }
+        // Its own connection: a copy of a large store would hold up a reader of the pool for long.
+        let source = connect(opened.location.database()).meaning()?;
+        copy_into(&source, &unfinished.0)?;
+        // A hard link, unlike a rename, does not replace what has come to be there meanwhile.
+        fs::hard_link(&unfinished.0, to).map_err(|error| access(error, to))?;
+        drop(unfinished);
+        sync_directory(to)
+    }
+}
+
+/// Copies the database of `source` into the empty file at `to`, checks the copy, and brings it to the
+/// disk. `VACUUM INTO` takes one snapshot, so that writers can go on.
+pub(crate) fn copy_into(source: &Connection, to: &Path) -> Result<()> {
+    let name = to.to_str().ok_or_else(|| {
+        Invalid::new("backup", format!("{} is not UTF-8: give another name", to.display()))
+    })?;
+    source.execute("VACUUM INTO ?1", [name]).meaning()?;
+    let copy = connect_read_only(to).meaning()?;
+    let problems = super::check::integrity(&copy, "integrity_check")?;
+    if let Some(problem) = problems.first() {
+        return Err(Error::Corrupt { what: problem.clone(), source: None });
+    }
+    drop(copy);
+    // Nobody else has opened the copy, so that no lock is lost by opening and closing it here.
+    File::open(to).and_then(|file| file.sync_all()).map_err(|error| access(error, to))
+}
+
+fn beside(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".unfinished");
+    PathBuf::from(name)
+}
+
+/// A copy that does not have its name yet; removed when dropped.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _removed = fs::remove_file(&self.0);
+    }
+}
+
+fn sync_directory(of: &Path) -> Result<()> {
+    let directory = match of.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(directory).and_then(|file| file.sync_all()).map_err(|error| access(error, directory))
+}
+
+fn access(error: std::io::Error, path: &Path) -> Error {
+    let full = matches!(
+        error.kind(),
+        std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::QuotaExceeded
+            | std::io::ErrorKind::FileTooLarge
+    );
+    let source: Source = format!("{}: {error}", path.display()).into();
+    if full { Error::Full(source) } else { Error::Access(source) }
+}

@@ -1,0 +1,11 @@
+//! Looking after a store: copies, checks, the log, numbers. What the seed system shows by hand-typed
+//! PRAGMAs is one call here.
+
+pub(crate) mod backup;
+pub(crate) mod check;
+pub(crate) mod checkpoint;
+pub(crate) mod stats;
+
+pub use check::{CheckDepth, CheckReport};
+pub use checkpoint::CheckpointReport;
+pub use stats::{PoolUse, Stats};

@@ -1,0 +1,96 @@
+//! A store in numbers.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+use store_core::Result;
+
+use crate::error::Meaning;
+use crate::pool::{Connections, on_snapshot};
+use crate::pragmas::{self, Role, Setting};
+use crate::store::SqliteStore;
+
+/// How much of a pool is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections that are open.
+    pub open: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+    /// The most that can be open.
+    pub most: u32,
+}
+
+/// A store in numbers, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// The version of the SQLite that runs.
+    pub sqlite_version: &'static str,
+    /// The newest migration that was applied (`user_version`).
+    pub schema_version: i64,
+    /// The journal mode; `wal`.
+    pub journal_mode: String,
+    /// Bytes of a page.
+    pub page_size: i64,
+    /// Pages of the database.
+    pub page_count: i64,
+    /// Pages of it that hold nothing.
+    pub free_pages: i64,
+    /// Bytes of the write-ahead log; 0 where there is none.
+    pub wal_bytes: u64,
+    /// The settings of a connection that reads, as it has them.
+    pub reader_settings: BTreeMap<&'static str, i64>,
+    /// The settings of the connection that writes, as it has them; none where it is at work or the
+    /// store was opened to be read only.
+    pub writer_settings: Option<BTreeMap<&'static str, i64>>,
+    /// The connections that read, this call's own among those in use.
+    pub readers: PoolUse,
+}
+
+impl SqliteStore {
+    /// The store in numbers. It waits for a reader at the most, never for a writer.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn stats(&self) -> Result<Stats> {
+        let reader = pragmas::settings(self.options(), Role::Reader);
+        let writer = pragmas::settings(self.options(), Role::Writer);
+        self.on_reader(|opened, connection| {
+            let writer_settings = opened
+                .writer
+                .as_ref()
+                .and_then(|found| found.if_idle(|connection| as_found(connection, &writer)))
+                .transpose()?;
+            on_snapshot(connection, || {
+                let number = |pragma: &str| -> Result<i64> {
+                    connection
+                        .query_one(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+                        .meaning()
+                };
+                Ok(Stats {
+                    sqlite_version: rusqlite::version(),
+                    schema_version: number("user_version")?,
+                    journal_mode: connection
+                        .query_one("PRAGMA journal_mode", [], |row| row.get(0))
+                        .meaning()?,
+                    page_size: number("page_size")?,
+                    page_count: number("page_count")?,
+                    free_pages: number("freelist_count")?,
+                    wal_bytes: opened.location.wal_bytes(),
+                    reader_settings: as_found(connection, &reader)?,
+                    writer_settings,
+                    readers: pool_use(&opened.readers),
+                })
+            })
+        })
+    }
+}
+
+fn as_found(connection: &Connection, settings: &[Setting]) -> Result<BTreeMap<&'static str, i64>> {
+    Ok(pragmas::read_back(connection, settings).meaning()?.into_iter().collect())
+}
+
+fn pool_use(pool: &Connections) -> PoolUse {
+    let state = pool.state();
+    PoolUse { open: state.connections, idle: state.idle_connections, most: pool.max_size() }
+}

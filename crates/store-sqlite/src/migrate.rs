@@ -1,0 +1,162 @@
+//! Upgrades: all pending migrations in one transaction, behind a copy, with a fence around foreign keys.
+
+use rusqlite::Connection;
+use schema::Error as SchemaError;
+use schema::inspect::foreign_key_violations;
+use schema::ledger::{self, LedgerState};
+use schema::migrations::MigrationSet;
+
+use crate::create::{connect, create_private};
+use crate::error::{Meaning, OpenError};
+use crate::identity::{self, Identity};
+use crate::location::Location;
+use crate::pool::Scope;
+
+/// Brings the database to the newest schema of `set`. The caller holds the gate.
+///
+/// # Errors
+/// [`OpenError`]; the database is then as it was.
+pub(crate) fn upgrade(
+    connection: &Connection,
+    location: &Location,
+    set: &MigrationSet,
+) -> Result<(), OpenError> {
+    let Some(old) = pending(connection, location, set)? else { return Ok(()) };
+    let span = tracing::info_span!("migrate", from = old, to = set.newest());
+    let _entered = span.enter();
+    let backup = if old > 0 { Some(copy_beside(location, old)?) } else { None };
+    let outcome = migrate(connection, location, set);
+    if let (Err(_), Some(backup)) = (&outcome, backup) {
+        // The store is as it was, so the copy is worth nothing, and each try would leave another.
+        let _removed = std::fs::remove_file(backup);
+    }
+    outcome
+}
+
+/// The version from which an upgrade is due, or nothing where the schema is the newest.
+fn pending(
+    connection: &Connection,
+    location: &Location,
+    set: &MigrationSet,
+) -> Result<Option<i32>, OpenError> {
+    let path = || location.database().to_owned();
+    let identity = identity::of(connection, location.database(), set.newest())?;
+    let rows = ledger::read(connection).map_err(|error| refusal(error, location))?;
+    let applied = rows.last().map_or(0, |row| row.version);
+    let state = ledger::compare(&rows, set);
+    let reason = match (identity, state) {
+        (Identity::Empty, LedgerState::Pending(_)) if applied == 0 => return Ok(Some(0)),
+        (Identity::Store { version }, _) if version != applied => {
+            format!("the file says schema {version}, its ledger {applied}")
+        }
+        (Identity::Store { .. }, LedgerState::UpToDate) => return Ok(None),
+        (Identity::Store { version }, LedgerState::Pending(_)) => return Ok(Some(version)),
+        (_, LedgerState::Newer { newest }) => {
+            return Err(OpenError::SchemaTooNew {
+                path: path(),
+                found: newest,
+                known: set.newest(),
+            });
+        }
+        (_, LedgerState::Diverged { version, applied, known }) => format!(
+            "migration {version} was applied as {applied}, this program knows it as {known}; it was \
+             made by another line of development"
+        ),
+        (_, LedgerState::Gap { version }) => format!("migration {version} was left out"),
+        (_, other) => format!("{other:?}"),
+    };
+    Err(OpenError::Ledger { path: path(), reason })
+}
+
+fn migrate(
+    connection: &Connection,
+    location: &Location,
+    set: &MigrationSet,
+) -> Result<(), OpenError> {
+    let failed = |stage| {
+        move |source| OpenError::Sqlite { path: location.database().to_owned(), stage, source }
+    };
+    // A table that others refer to can only be rebuilt with foreign keys off, and they can only be
+    // turned off outside a transaction (https://sqlite.org/lang_altertable.html#otheralter, step 1).
+    let _fence =
+        ForeignKeysOff::put_up(connection).meaning().map_err(failed("turning foreign keys off"))?;
+    let scope = Scope::begin(connection, "BEGIN IMMEDIATE")
+        .meaning()
+        .map_err(failed("beginning the upgrade"))?;
+    // A writer that ignores the gate may have been here since.
+    if pending(connection, location, set)?.is_none() {
+        return Ok(());
+    }
+    let applied = schema::apply(connection, set).map_err(|error| refusal(error, location))?;
+    for migration in &applied {
+        tracing::info!(
+            version = migration.version,
+            name = migration.name,
+            "applied, not committed"
+        );
+    }
+    let violations =
+        foreign_key_violations(connection).map_err(|error| refusal(error, location))?;
+    if !violations.is_empty() {
+        let violations =
+            violations.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        return Err(OpenError::ForeignKeys { path: location.database().to_owned(), violations });
+    }
+    scope.commit().meaning().map_err(failed("committing the upgrade"))
+}
+
+fn refusal(error: SchemaError, location: &Location) -> OpenError {
+    let path = location.database().to_owned();
+    match error {
+        SchemaError::DamagedLedger { .. } => OpenError::Ledger { path, reason: error.to_string() },
+        SchemaError::Newer { newest, known } => {
+            OpenError::SchemaTooNew { path, found: newest, known }
+        }
+        other => OpenError::Migration { path, source: other.into() },
+    }
+}
+
+/// Copies the store beside itself, as `project.db.v2.backup`, or with a number more where that is taken.
+fn copy_beside(location: &Location, old: i32) -> Result<std::path::PathBuf, OpenError> {
+    let access =
+        |path: &std::path::Path, source| OpenError::Access { path: path.to_owned(), source };
+    for number in 1.. {
+        let ending = if number == 1 {
+            format!(".v{old}.backup")
+        } else {
+            format!(".v{old}.{number}.backup")
+        };
+        let copy = location.beside(&ending);
+        if !create_private(&copy).map_err(|source| access(&copy, source))? {
+            continue;
+        }
+        let copied = connect(location.database())
+            .meaning()
+            .and_then(|source| crate::maintenance::backup::copy_into(&source, &copy));
+        return match copied {
+            Ok(()) => Ok(copy),
+            Err(error) => {
+                let _removed = std::fs::remove_file(&copy);
+                Err(OpenError::Backup(error))
+            }
+        };
+    }
+    unreachable!("the numbers do not end")
+}
+
+/// Foreign keys are off while it lives, and on again however that ends.
+struct ForeignKeysOff<'c>(&'c Connection);
+
+impl<'c> ForeignKeysOff<'c> {
+    fn put_up(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for ForeignKeysOff<'_> {
+    fn drop(&mut self) {
+        // The connection of the upgrade is closed after it; the pools' own are read back one by one.
+        let _on_again = self.0.execute_batch("PRAGMA foreign_keys = ON");
+    }
+}

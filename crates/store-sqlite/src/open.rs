@@ -1,0 +1,134 @@
+//! Opening, in the order that keeps a new, an old and a foreign file safe.
+
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use crate::create::{connect, connect_read_only, create_private};
+use crate::error::{Meaning, OpenError};
+use crate::gate::{Gate, GateError};
+use crate::identity::{self, Identity};
+use crate::location::{FileIdentity, Location};
+use crate::options::Options;
+use crate::pool;
+use crate::pragmas::{self, Role};
+use crate::store::{Opened, SqliteStore};
+use crate::writer::Writer;
+
+/// The oldest SQLite that does not lose committed pages of the log
+/// (<https://sqlite.org/wal.html#walresetbug>).
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+pub(crate) fn open(options: Options) -> Result<SqliteStore, OpenError> {
+    options.check()?;
+    check_sqlite(rusqlite::version_number(), rusqlite::version())?;
+    let location = Location::resolve(&options.path, options.any_file_system)?;
+    let span = tracing::debug_span!("open", path = %location.database().display());
+    let _entered = span.enter();
+    let opened = if options.read_only {
+        open_to_read(&options, location)?
+    } else {
+        open_to_write(&options, location)?
+    };
+    Ok(SqliteStore::new(opened, &options))
+}
+
+fn check_sqlite(number: i32, found: &str) -> Result<(), OpenError> {
+    if number < OLDEST_SQLITE {
+        return Err(OpenError::SqliteTooOld { found: found.to_owned() });
+    }
+    Ok(())
+}
+
+fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenError> {
+    let deadline = Instant::now() + options.deadline;
+    let path = location.database();
+    // A file of another program gets no file beside it.
+    if location.is_there() {
+        identity::read_untouched(&location, options.migrations.newest())?;
+    }
+    let gate = Gate::open(&location)?;
+    let turn = gate.enter(deadline).map_err(|refused| match refused {
+        GateError::Waited { waited, holder } => {
+            OpenError::Contended { path: path.to_owned(), waited, holder }
+        }
+        GateError::Io(source) => OpenError::Access { path: path.to_owned(), source },
+    })?;
+    let access = |source| OpenError::Access { path: path.to_owned(), source };
+    if !create_private(path).map_err(access)? {
+        identity::read_untouched(&location, options.migrations.newest())?;
+    }
+    let failed = |stage| move |source| OpenError::Sqlite { path: path.to_owned(), stage, source };
+    let connection = connect(path).meaning().map_err(failed("connecting"))?;
+    let settings = pragmas::settings(options, Role::Writer);
+    pragmas::apply(&connection, &settings)?;
+    switch_to_wal(&connection, &location)?;
+    crate::migrate::upgrade(&connection, &location, &options.migrations)?;
+
+    let identity = FileIdentity::of(path).map_err(access)?;
+    let writer_pool = pool::connections(path, options, Role::Writer)?;
+    let readers = pool::connections(path, options, Role::Reader)?;
+    // Not before the pools are open: the last connection to close would checkpoint and remove the log.
+    drop(connection);
+    drop(turn);
+    let writer = Writer::new(writer_pool, gate, location.clone(), identity, options);
+    Ok(Opened { location, readers, writer: Some(writer) })
+}
+
+fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenError> {
+    let path = location.database();
+    if !location.is_there() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    identity::read_untouched(&location, options.migrations.newest())?;
+    let failed = |stage| move |source| OpenError::Sqlite { path: path.to_owned(), stage, source };
+    let connection = connect_read_only(path).meaning().map_err(failed("connecting"))?;
+    let known = options.migrations.newest();
+    match identity::of(&connection, path, known)? {
+        Identity::Store { version } if version == known => {}
+        Identity::Store { version } => {
+            let reason =
+                format!("it has schema {version}, which only opening for writing upgrades");
+            return Err(OpenError::Ledger { path: path.to_owned(), reason });
+        }
+        Identity::Empty => return Err(OpenError::Missing { path: path.to_owned() }),
+    }
+    let readers = pool::connections(path, options, Role::Reader)?;
+    drop(connection);
+    Ok(Opened { location, readers, writer: None })
+}
+
+/// Switches the database to a write-ahead log, if it has none, and looks at the outcome through a fresh
+/// connection: after an I/O error, the answer of the switch itself can be wrong.
+fn switch_to_wal(connection: &Connection, location: &Location) -> Result<(), OpenError> {
+    let path = || location.database().to_owned();
+    let failed = |stage| move |source| OpenError::Sqlite { path: path(), stage, source };
+    if journal_mode(connection).meaning().map_err(failed("reading its journal mode"))? == "wal" {
+        return Ok(());
+    }
+    // Only a program that ignores the gate can be in the way here. SQLite does not wait for it.
+    let switched: rusqlite::Result<String> =
+        connection.query_one("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+    switched.meaning().map_err(failed("switching to a write-ahead log"))?;
+    let found = connect(location.database())
+        .and_then(|fresh| journal_mode(&fresh))
+        .meaning()
+        .map_err(failed("looking at its journal mode"))?;
+    if found == "wal" { Ok(()) } else { Err(OpenError::NoWriteAheadLog { path: path(), found }) }
+}
+
+fn journal_mode(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_one("PRAGMA journal_mode", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_sqlite_is_refused() {
+        assert!(matches!(check_sqlite(3_051_002, "3.51.2"), Err(OpenError::SqliteTooOld { .. })));
+        assert!(check_sqlite(3_051_003, "3.51.3").is_ok());
+        assert!(check_sqlite(rusqlite::version_number(), rusqlite::version()).is_ok());
+    }
+}

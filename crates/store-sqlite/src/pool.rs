@@ -1,0 +1,108 @@
+//! The two pools: one connection that writes, some that read.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use r2d2::{CustomizeConnection, NopErrorHandler, Pool, PooledConnection};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use crate::error::{Meaning, OpenError};
+use crate::identity::flags;
+use crate::options::Options;
+use crate::pragmas::{self, Role, Setting};
+
+pub(crate) type Connections = Pool<SqliteConnectionManager>;
+pub(crate) type Lent = PooledConnection<SqliteConnectionManager>;
+
+/// One thread opens connections for all pools of the process; r2d2 would start three a pool.
+static OPENER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
+    let pool = ScheduledThreadPool::builder()
+        .num_threads(1)
+        .thread_name_pattern("crystalstore-opener")
+        .build();
+    Arc::new(pool)
+});
+
+/// Makes a pool; its first connection is open when this returns.
+pub(crate) fn connections(
+    path: &Path,
+    options: &Options,
+    role: Role,
+) -> Result<Connections, OpenError> {
+    let manager = SqliteConnectionManager::file(path).with_flags(flags(true));
+    let failed = |error: r2d2::Error| OpenError::Sqlite {
+        path: path.to_owned(),
+        stage: "opening its connections",
+        source: store_core::Error::Access(Box::new(error)),
+    };
+    let size = match role {
+        Role::Writer => 1,
+        Role::Reader => options.readers,
+    };
+    Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        // A connection that is closed may be the last one, and then checkpoints under an exclusive lock.
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .test_on_check_out(false)
+        .connection_timeout(options.deadline.max(Duration::from_millis(1)))
+        .thread_pool(Arc::clone(&OPENER))
+        .error_handler(Box::new(NopErrorHandler))
+        .connection_customizer(Box::new(Settings(pragmas::settings(options, role))))
+        .build(manager)
+        .map_err(failed)
+}
+
+/// Gives every new connection of a pool the settings of its role.
+#[derive(Debug)]
+struct Settings(Vec<Setting>);
+
+impl CustomizeConnection<Connection, rusqlite::Error> for Settings {
+    fn on_acquire(&self, connection: &mut Connection) -> Result<(), rusqlite::Error> {
+        pragmas::apply(connection, &self.0).map_err(|error| {
+            // r2d2 keeps the text alone; the first connection of a store was set up without it.
+            rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+        })
+    }
+}
+
+/// A transaction on a lent connection, rolled back unless it is committed, so that no connection goes
+/// back to its pool inside one.
+pub(crate) struct Scope<'c>(&'c Connection);
+
+impl<'c> Scope<'c> {
+    /// Begins one with `sql`.
+    pub(crate) fn begin(connection: &'c Connection, sql: &str) -> rusqlite::Result<Self> {
+        connection.prepare_cached(sql)?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    /// Commits it. Where that fails, it is rolled back.
+    pub(crate) fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // After some errors SQLite has rolled back by itself, and this has nothing to do.
+            let _rolled_back = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// Runs `read` on one snapshot.
+pub(crate) fn on_snapshot<T>(
+    connection: &Connection,
+    read: impl FnOnce() -> store_core::Result<T>,
+) -> store_core::Result<T> {
+    let scope = Scope::begin(connection, "BEGIN DEFERRED").meaning()?;
+    let value = read()?;
+    scope.commit().meaning()?;
+    Ok(value)
+}

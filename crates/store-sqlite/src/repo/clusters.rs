@@ -1,0 +1,131 @@
+//! Clusters.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Row, params};
+use store_core::repo::{ClusterRead, ClusterWrite};
+use store_core::{
+    Cluster, ClusterId, ClusterPatch, Code, ConnectionSettings, Error, NewCluster, Noun, Result,
+};
+
+use crate::codec::{Columns, micros, to_json};
+use crate::unit::{Mode, Unit, Writing};
+
+macro_rules! columns {
+    () => {
+        "id, name, kind, hostname, port, username, settings, status, code_roots, setup_commands, \
+         created_at, updated_at"
+    };
+}
+
+pub(super) const BY_ID: &str = concat!("SELECT ", columns!(), " FROM clusters WHERE id = ?1");
+pub(super) const BY_NAME: &str = concat!("SELECT ", columns!(), " FROM clusters WHERE name = ?1");
+pub(super) const ALL: &str = concat!("SELECT ", columns!(), " FROM clusters ORDER BY name");
+
+const INSERT: &str = "INSERT INTO clusters (name, kind, hostname, port, username, settings, status, \
+                      code_roots, setup_commands, created_at, updated_at) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)";
+const UPDATE: &str = "UPDATE clusters SET name = ?1, kind = ?2, hostname = ?3, port = ?4, username = ?5, \
+                      settings = ?6, status = ?7, code_roots = ?8, setup_commands = ?9, \
+                      updated_at = ?10 WHERE id = ?11";
+const USERS: &str = "SELECT (SELECT count(*) FROM jobs WHERE cluster_id = ?1), \
+                     (SELECT count(*) FROM remote_jobs WHERE cluster_id = ?1)";
+
+fn decode(row: &Row<'_>) -> rusqlite::Result<Cluster> {
+    let mut columns = Columns::of(row);
+    let id = columns.id(ClusterId::new)?;
+    let config = NewCluster {
+        name: columns.plain()?,
+        kind: columns.word()?,
+        hostname: columns.plain()?,
+        port: columns.plain()?,
+        username: columns.plain()?,
+        settings: columns.json::<ConnectionSettings>()?,
+        status: columns.word()?,
+        code_roots: columns.json::<BTreeMap<Code, String>>()?,
+        setup_commands: columns.json::<Vec<String>>()?,
+    };
+    Ok(Cluster { id, config, created_at: columns.time()?, updated_at: columns.time()? })
+}
+
+impl<M: Mode> ClusterRead for Unit<'_, M> {
+    fn cluster(&self, id: ClusterId) -> Result<Cluster> {
+        let found = self.find(BY_ID, [id.get()], decode)?;
+        found.ok_or_else(|| Error::not_found(Noun::Cluster, id))
+    }
+
+    fn find_cluster_by_name(&self, name: &str) -> Result<Option<Cluster>> {
+        self.find(BY_NAME, [name], decode)
+    }
+
+    fn clusters(&self) -> Result<Vec<Cluster>> {
+        self.list(ALL, [], decode)
+    }
+}
+
+impl ClusterWrite for Unit<'_, Writing> {
+    fn create_cluster(&self, new: &NewCluster) -> Result<Cluster> {
+        new.check()?;
+        self.check_name_is_free(&new.name, None)?;
+        self.execute(
+            INSERT,
+            params![
+                new.name,
+                new.kind.as_str(),
+                new.hostname,
+                new.port,
+                new.username,
+                to_json(&new.settings),
+                new.status.as_str(),
+                to_json(&new.code_roots),
+                to_json(&new.setup_commands),
+                micros(self.now()),
+            ],
+        )?;
+        Ok(new.clone().into_cluster(ClusterId::new(self.last_id()), self.now()))
+    }
+
+    fn update_cluster(&self, id: ClusterId, patch: &ClusterPatch) -> Result<Cluster> {
+        let next = patch.apply(&self.cluster(id)?, self.now())?;
+        self.check_name_is_free(&next.config.name, Some(id))?;
+        self.execute(
+            UPDATE,
+            params![
+                next.config.name,
+                next.config.kind.as_str(),
+                next.config.hostname,
+                next.config.port,
+                next.config.username,
+                to_json(&next.config.settings),
+                next.config.status.as_str(),
+                to_json(&next.config.code_roots),
+                to_json(&next.config.setup_commands),
+                micros(next.updated_at),
+                id.get(),
+            ],
+        )?;
+        Ok(next)
+    }
+
+    fn delete_cluster(&self, id: ClusterId) -> Result<()> {
+        let cluster = self.cluster(id)?;
+        let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
+        let users =
+            self.find(USERS, [id.get()], |row| Ok((count(row.get(0)?), count(row.get(1)?))))?;
+        if let Some((jobs, submissions)) = users.filter(|users| *users != (0, 0)) {
+            return Err(cluster.in_use(jobs, submissions));
+        }
+        self.execute("DELETE FROM clusters WHERE id = ?1", [id.get()]).map(drop)
+    }
+}
+
+impl Unit<'_, Writing> {
+    fn check_name_is_free(&self, name: &str, own: Option<ClusterId>) -> Result<()> {
+        match self.find_cluster_by_name(name)? {
+            Some(other) if Some(other.id) != own => {
+                Err(Error::conflict(Noun::Cluster, "name", name))
+            }
+            _ => Ok(()),
+        }
+    }
+}

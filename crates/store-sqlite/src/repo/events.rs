@@ -1,0 +1,84 @@
+//! The history of jobs.
+
+use rusqlite::{Row, params};
+use store_core::event::NewEvent;
+use store_core::repo::{EventRead, EventWrite, JobRead};
+use store_core::{Actor, Event, EventSequence, JobId, JobStatus, Result};
+
+use crate::codec::{Columns, micros, to_json};
+use crate::unit::{Mode, Unit, Writing};
+
+macro_rules! columns {
+    () => {
+        "sequence, job_id, attempt, at, kind, from_status, to_status, actor, detail"
+    };
+}
+
+pub(super) const OF: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM job_events INDEXED BY job_events_by_job WHERE job_id = ?1 ORDER BY sequence"
+);
+pub(super) const AFTER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM job_events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+);
+
+const INSERT: &str = "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
+                      detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+fn decode(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let mut columns = Columns::of(row);
+    Ok(Event {
+        sequence: columns.id(EventSequence::new)?,
+        job: columns.id(JobId::new)?,
+        attempt: columns.plain()?,
+        at: columns.time()?,
+        kind: columns.word()?,
+        from: columns.optional_word()?,
+        to: columns.optional_word()?,
+        actor: columns.checked(Actor::new)?,
+        detail: columns.json()?,
+    })
+}
+
+impl<M: Mode> EventRead for Unit<'_, M> {
+    fn history(&self, job: JobId) -> Result<Vec<Event>> {
+        self.check_job(job)?;
+        self.list(OF, [job.get()], decode)
+    }
+
+    fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {
+        self.list(AFTER, [sequence.get(), i64::from(limit)], decode)
+    }
+}
+
+impl EventWrite for Unit<'_, Writing> {
+    fn add_note(&self, job: JobId, text: &str) -> Result<Event> {
+        let job = self.job(job)?;
+        let event = NewEvent::noted(&job, text, self.now())?;
+        let sequence = self.record(event.clone())?;
+        Ok(event.recorded(sequence, self.actor().clone()))
+    }
+}
+
+impl Unit<'_, Writing> {
+    /// Writes an event, signed by the unit's actor.
+    pub(super) fn record(&self, event: NewEvent) -> Result<EventSequence> {
+        self.execute(
+            INSERT,
+            params![
+                event.job.get(),
+                event.attempt,
+                micros(event.at),
+                event.kind.as_str(),
+                event.from.map(JobStatus::as_str),
+                event.to.map(JobStatus::as_str),
+                self.actor().as_str(),
+                to_json(&event.detail),
+            ],
+        )?;
+        Ok(EventSequence::new(self.last_id()))
+    }
+}

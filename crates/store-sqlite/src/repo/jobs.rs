@@ -1,0 +1,256 @@
+//! Jobs, one by one.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Row, params};
+use store_core::event::NewEvent;
+use store_core::repo::{DependencyRead, JobRead, JobWrite};
+use store_core::status;
+use store_core::{
+    Code, Error, InitialStatus, InputDeck, Job, JobFilter, JobId, JobPage, JobPatch, JobStatus,
+    JobUuid, NewJob, Noun, Page, Parallelism, Result, StatusChange, StatusCounts, Transition,
+    WorkDir,
+};
+
+use crate::codec::{Columns, micros, optional_micros};
+use crate::unit::{Mode, Unit, Writing};
+
+/// The columns of a job, in the order in which [`decode`] takes them.
+macro_rules! columns {
+    () => {
+        "jobs.id, jobs.uuid, jobs.name, jobs.work_dir, jobs.status, jobs.attempt, jobs.code, \
+         jobs.runner, jobs.workflow, jobs.cluster_id, jobs.nodes, jobs.mpi_ranks, jobs.threads, \
+         jobs.pid, jobs.host, jobs.priority, jobs.idempotency_key, jobs.created_at, jobs.queued_at, \
+         jobs.started_at, jobs.finished_at, jobs.updated_at, jobs.archived_at"
+    };
+}
+pub(super) use columns;
+
+pub(super) const BY_ID: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?1");
+pub(super) const BY_UUID: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE uuid = ?1");
+pub(super) const BY_WORK_DIR: &str =
+    concat!("SELECT ", columns!(), " FROM jobs WHERE work_dir = ?1");
+pub(super) const BY_IDEMPOTENCY_KEY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM jobs INDEXED BY jobs_by_idempotency_key WHERE idempotency_key = ?1"
+);
+pub(super) const COUNTS: &str = "SELECT status, jobs FROM job_counts WHERE archived = 0";
+pub(super) const STATUSES: &str = "SELECT jobs.id, jobs.status FROM json_each(?1) AS wanted \
+                                   CROSS JOIN jobs ON jobs.id = wanted.value";
+
+const UPDATE: &str = "UPDATE jobs SET name = ?2, work_dir = ?3, runner = ?4, workflow = ?5, \
+                      cluster_id = ?6, nodes = ?7, mpi_ranks = ?8, threads = ?9, priority = ?10, \
+                      updated_at = ?11 WHERE id = ?1";
+const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4, host = ?5, \
+                             queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
+                             archived_at = ?10 WHERE id = ?1";
+
+/// Takes a job from the columns of [`columns`], which come first.
+pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let mut columns = Columns::of(row);
+    Ok(Job {
+        id: columns.id(JobId::new)?,
+        uuid: JobUuid::from_bytes(columns.plain()?),
+        name: columns.plain()?,
+        work_dir: columns.checked(WorkDir::new)?,
+        status: columns.word()?,
+        attempt: columns.plain()?,
+        code: columns.word::<Code>()?,
+        runner: columns.word()?,
+        workflow: columns.plain()?,
+        cluster: columns.optional_id(store_core::ClusterId::new)?,
+        parallelism: Parallelism {
+            nodes: columns.plain()?,
+            mpi_ranks: columns.plain()?,
+            threads: columns.plain()?,
+        },
+        pid: columns.plain()?,
+        host: columns.plain()?,
+        priority: columns.plain()?,
+        idempotency_key: columns.plain()?,
+        created_at: columns.time()?,
+        queued_at: columns.optional_time()?,
+        started_at: columns.optional_time()?,
+        finished_at: columns.optional_time()?,
+        updated_at: columns.time()?,
+        archived_at: columns.optional_time()?,
+    })
+}
+
+impl<M: Mode> JobRead for Unit<'_, M> {
+    fn job(&self, id: JobId) -> Result<Job> {
+        let found = self.find(BY_ID, [id.get()], decode)?;
+        found.ok_or_else(|| Error::not_found(Noun::Job, id))
+    }
+
+    fn find_job_by_uuid(&self, uuid: JobUuid) -> Result<Option<Job>> {
+        self.find(BY_UUID, [uuid.as_bytes().as_slice()], decode)
+    }
+
+    fn find_job_by_work_dir(&self, dir: &WorkDir) -> Result<Option<Job>> {
+        self.find(BY_WORK_DIR, [dir.as_str()], decode)
+    }
+
+    fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
+        self.find(BY_IDEMPOTENCY_KEY, [key], decode)
+    }
+
+    fn input(&self, job: JobId) -> Result<Option<InputDeck>> {
+        self.input_of(job)
+    }
+
+    fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
+        self.page_of_jobs(filter, page)
+    }
+
+    fn counts_by_status(&self) -> Result<StatusCounts> {
+        let counts = self.list(COUNTS, [], |row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.word::<JobStatus>()?, columns.plain::<i64>()?.unsigned_abs()))
+        })?;
+        Ok(counts.into_iter().collect())
+    }
+
+    fn statuses(&self, ids: &[JobId]) -> Result<BTreeMap<JobId, JobStatus>> {
+        // One JSON array: SQLite takes 32,766 parameters at the most.
+        let wanted = crate::codec::to_json(&ids);
+        let found = self.list(STATUSES, [wanted], |row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.id(JobId::new)?, columns.word()?))
+        })?;
+        Ok(found.into_iter().collect())
+    }
+}
+
+impl JobWrite for Unit<'_, Writing> {
+    fn create_job(&self, new: &NewJob) -> Result<Job> {
+        self.insert_job(new)
+    }
+
+    fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
+        self.atomically(|| new.iter().map(|new| self.insert_job(new)).collect())
+    }
+
+    fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
+        let job = self.job(id)?;
+        let Some((next, event)) = patch.apply(&job, self.now())? else { return Ok(job) };
+        let parallelism = next.parallelism;
+        let updated = self.try_execute(
+            UPDATE,
+            params![
+                id.get(),
+                next.name,
+                next.work_dir.as_str(),
+                next.runner.as_str(),
+                next.workflow,
+                next.cluster.map(store_core::ClusterId::get),
+                parallelism.nodes,
+                parallelism.mpi_ranks,
+                parallelism.threads,
+                next.priority,
+                micros(next.updated_at),
+            ],
+        )?;
+        if let Err(refused) = updated {
+            return Err(self.why_refused(&next, &[], refused)?);
+        }
+        self.record(event)?;
+        Ok(next)
+    }
+
+    fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()> {
+        let job = self.job(id)?;
+        let (old, new) = (self.input_hash_of(id)?, deck.hash());
+        if old == Some(new) && self.input_of(id)?.as_ref() == Some(deck) {
+            return Ok(());
+        }
+        job.check_input_replaceable()?;
+        self.delete_input(id)?;
+        self.insert_input(id, deck, new)?;
+        self.touch(&Job { updated_at: self.now(), ..job.clone() })?;
+        self.record(NewEvent::input_replaced(&job, old, new, self.now())).map(drop)
+    }
+
+    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
+        let job = self.job(id)?;
+        match status::change(&job, change, self.now())? {
+            None => Ok(Transition::Unchanged(job.status)),
+            Some((next, event)) => {
+                self.update_status(&next)?;
+                self.record(event)?;
+                Ok(Transition::Changed { from: job.status, to: next.status })
+            }
+        }
+    }
+
+    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
+        self.atomically(|| {
+            changes.iter().map(|(id, change)| self.change_status(*id, change)).collect()
+        })
+    }
+
+    fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
+        let (next, event) = status::retry(&self.job(id)?, to, self.now())?;
+        self.update_status(&next)?;
+        self.record(event)?;
+        Ok(next)
+    }
+
+    fn archive_job(&self, id: JobId) -> Result<()> {
+        let archived = self.job(id)?.archive(self.now())?;
+        self.store_archived(archived)
+    }
+
+    fn unarchive_job(&self, id: JobId) -> Result<()> {
+        let unarchived = self.job(id)?.unarchive(self.now());
+        self.store_archived(unarchived)
+    }
+
+    fn delete_job(&self, id: JobId) -> Result<()> {
+        let job = self.job(id)?;
+        job.check_deletable()?;
+        let dependents = self.dependents_of(id)?.len();
+        if dependents > 0 {
+            return Err(job.in_use(dependents));
+        }
+        // Inputs, results, submissions, edges and events go by cascade.
+        self.execute("DELETE FROM jobs WHERE id = ?1", [id.get()]).map(drop)
+    }
+}
+
+impl Unit<'_, Writing> {
+    fn store_archived(&self, change: Option<(Job, NewEvent)>) -> Result<()> {
+        let Some((next, event)) = change else { return Ok(()) };
+        self.execute(
+            "UPDATE jobs SET archived_at = ?2, updated_at = ?3 WHERE id = ?1",
+            params![next.id.get(), optional_micros(next.archived_at), micros(next.updated_at),],
+        )?;
+        self.record(event).map(drop)
+    }
+
+    fn update_status(&self, next: &Job) -> Result<()> {
+        let updated = self.execute(
+            UPDATE_STATUS,
+            params![
+                next.id.get(),
+                next.status.as_str(),
+                next.attempt,
+                next.pid,
+                next.host,
+                optional_micros(next.queued_at),
+                optional_micros(next.started_at),
+                optional_micros(next.finished_at),
+                micros(next.updated_at),
+                optional_micros(next.archived_at),
+            ],
+        );
+        updated.map(drop)
+    }
+
+    /// Stores when a job was last changed, where nothing else of its row changes.
+    fn touch(&self, job: &Job) -> Result<()> {
+        let params = params![job.id.get(), micros(job.updated_at)];
+        self.execute("UPDATE jobs SET updated_at = ?2 WHERE id = ?1", params).map(drop)
+    }
+}

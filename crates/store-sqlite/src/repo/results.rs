@@ -1,0 +1,117 @@
+//! Results of jobs.
+
+use rusqlite::{Row, params};
+use store_core::event::NewEvent;
+use store_core::repo::{JobRead, ResultRead, ResultWrite};
+use store_core::result::{record, replace};
+use store_core::{
+    Energy, EnergyUnit, Job, JobId, JobResult, NewResult, Recorded, Result, ResultDocument,
+};
+
+use crate::codec::{Columns, micros, to_json};
+use crate::unit::{Mode, Unit, Writing};
+
+macro_rules! columns {
+    () => {
+        "job_id, attempt, energy, energy_unit, convergence, scf_cycles, cpu_seconds, wall_seconds, \
+         document_version, document, provenance, recorded_at"
+    };
+}
+
+pub(super) const OF: &str =
+    concat!("SELECT ", columns!(), " FROM job_results WHERE job_id = ?1 ORDER BY attempt");
+pub(super) const NEWEST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM job_results WHERE job_id = ?1 ORDER BY attempt DESC LIMIT 1"
+);
+pub(super) const OF_ATTEMPT: &str =
+    concat!("SELECT ", columns!(), " FROM job_results WHERE job_id = ?1 AND attempt = ?2");
+
+const UPSERT: &str = concat!(
+    "INSERT INTO job_results (",
+    columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+     ON CONFLICT (job_id, attempt) DO UPDATE SET energy = excluded.energy, \
+     energy_unit = excluded.energy_unit, convergence = excluded.convergence, \
+     scf_cycles = excluded.scf_cycles, cpu_seconds = excluded.cpu_seconds, \
+     wall_seconds = excluded.wall_seconds, document_version = excluded.document_version, \
+     document = excluded.document, provenance = excluded.provenance, recorded_at = excluded.recorded_at"
+);
+
+fn decode(row: &Row<'_>) -> rusqlite::Result<JobResult> {
+    let mut columns = Columns::of(row);
+    let (job, attempt) = (columns.id(JobId::new)?, columns.plain()?);
+    let value: Option<f64> = columns.plain()?;
+    let unit: Option<EnergyUnit> = columns.optional_word()?;
+    let energy = match (value, unit) {
+        (Some(value), Some(unit)) => Some(columns.accept(Energy::new(value, unit))?),
+        _ => None,
+    };
+    let result = NewResult {
+        energy,
+        convergence: columns.word()?,
+        scf_cycles: columns.plain()?,
+        cpu_seconds: columns.plain()?,
+        wall_seconds: columns.plain()?,
+        document: ResultDocument { version: columns.plain()?, body: columns.json()? },
+        provenance: columns.json()?,
+    };
+    Ok(JobResult { job, attempt, result, recorded_at: columns.time()? })
+}
+
+impl<M: Mode> ResultRead for Unit<'_, M> {
+    fn newest_result(&self, job: JobId) -> Result<Option<JobResult>> {
+        self.check_job(job)?;
+        self.find(NEWEST, [job.get()], decode)
+    }
+
+    fn results_of(&self, job: JobId) -> Result<Vec<JobResult>> {
+        self.check_job(job)?;
+        self.list(OF, [job.get()], decode)
+    }
+}
+
+impl ResultWrite for Unit<'_, Writing> {
+    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+        let job = self.job(job)?;
+        let existing = self.result_of_attempt(&job)?;
+        self.store_result(record(&job, existing.as_ref(), result, self.now())?)
+    }
+
+    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+        let job = self.job(job)?;
+        let existing = self.result_of_attempt(&job)?;
+        self.store_result(replace(&job, existing.as_ref(), result, self.now())?)
+    }
+}
+
+impl Unit<'_, Writing> {
+    fn result_of_attempt(&self, job: &Job) -> Result<Option<JobResult>> {
+        self.find(OF_ATTEMPT, params![job.id.get(), job.attempt], decode)
+    }
+
+    fn store_result(&self, write: Option<(JobResult, NewEvent)>) -> Result<Recorded> {
+        let Some((stored, event)) = write else { return Ok(Recorded::Unchanged) };
+        let result = &stored.result;
+        self.execute(
+            UPSERT,
+            params![
+                stored.job.get(),
+                stored.attempt,
+                result.energy.map(Energy::value),
+                result.energy.map(|energy| energy.unit().as_str()),
+                result.convergence.as_str(),
+                result.scf_cycles,
+                result.cpu_seconds,
+                result.wall_seconds,
+                result.document.version,
+                to_json(&result.document.body),
+                to_json(&result.provenance),
+                micros(stored.recorded_at),
+            ],
+        )?;
+        self.record(event)?;
+        Ok(Recorded::Recorded)
+    }
+}

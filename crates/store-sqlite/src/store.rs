@@ -1,0 +1,155 @@
+//! A SQLite store, opened.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use store_core::nesting::{StoreKey, UnitGuard};
+use store_core::{Actor, Error, Result, Store};
+
+use crate::location::Location;
+use crate::options::Options;
+use crate::pool::{Connections, Lent, on_snapshot};
+use crate::unit::{Reading, Unit, Writing};
+use crate::writer::Writer;
+
+/// A store in one SQLite file. Clones are cheap and share its connections; [`Options::open`] makes one.
+///
+/// Used through the traits of `store-core`: `use store_sqlite::prelude::*`.
+#[derive(Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    actor: Actor,
+}
+
+struct Shared {
+    key: StoreKey,
+    deadline: Duration,
+    options: Options,
+    opened: RwLock<Option<Arc<Opened>>>,
+}
+
+/// What an open store has.
+pub(crate) struct Opened {
+    pub(crate) location: Location,
+    pub(crate) readers: Connections,
+    /// None where it was opened to be read only.
+    pub(crate) writer: Option<Writer>,
+}
+
+impl SqliteStore {
+    pub(crate) fn new(opened: Opened, options: &Options) -> Self {
+        let shared = Shared {
+            key: StoreKey::new(),
+            deadline: options.deadline,
+            options: options.clone(),
+            opened: RwLock::new(Some(Arc::new(opened))),
+        };
+        let actor = options.actor.clone().unwrap_or_else(this_process);
+        Self { shared: Arc::new(shared), actor }
+    }
+
+    /// Waits for the writes that were begun, brings what is in the write-ahead log into the database,
+    /// and closes every connection that is not reading. All clones then answer [`Error::Closed`].
+    ///
+    /// Dropping the last clone does the same, but has nobody to tell of an error.
+    ///
+    /// # Errors
+    /// Those of the checkpoint; the store is closed all the same, and nothing is lost: the next open
+    /// finds what is in the log.
+    pub fn close(&self) -> Result<()> {
+        let taken = self.shared.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+        let opened = taken.ok_or(Error::Closed)?;
+        match &opened.writer {
+            Some(writer) => {
+                writer.close();
+                writer
+                    .in_turn(|connection| crate::maintenance::checkpoint::truncate(connection))
+                    .map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn opened(&self) -> Result<Arc<Opened>> {
+        let opened = self.shared.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().map(Arc::clone).ok_or(Error::Closed)
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Refuses what would wait for itself.
+    pub(crate) fn guard(&self) -> Result<UnitGuard> {
+        UnitGuard::enter(self.shared.key)
+    }
+
+    /// Runs `work` on a connection that reads.
+    pub(crate) fn on_reader<T>(
+        &self,
+        work: impl FnOnce(&Opened, &Connection) -> Result<T>,
+    ) -> Result<T> {
+        let _guard = self.guard()?;
+        let opened = self.opened()?;
+        let connection = self.reader(&opened)?;
+        work(&opened, &connection)
+    }
+
+    fn reader(&self, opened: &Opened) -> Result<Lent> {
+        let begun = Instant::now();
+        opened.readers.get_timeout(self.shared.deadline.max(Duration::from_millis(1))).map_err(
+            |error| {
+                let readers = opened.readers.max_size();
+                if opened.readers.state().connections < readers {
+                    // A connection was missing and could not be opened.
+                    return Error::Access(error.into());
+                }
+                Error::ReadersBusy { waited: begun.elapsed(), readers }
+            },
+        )
+    }
+}
+
+impl Store for SqliteStore {
+    type Read<'t> = Unit<'t, Reading>;
+    type Write<'t> = Unit<'t, Writing>;
+
+    fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
+        self.on_reader(|_, connection| on_snapshot(connection, || work(&Unit::reading(connection))))
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _guard = self.guard()?;
+        let opened = self.opened()?;
+        let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
+        writer.write(self.actor.clone(), work)
+    }
+
+    fn acting_as(&self, actor: Actor) -> Self {
+        Self { shared: Arc::clone(&self.shared), actor }
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.shared.options.path)
+            .field("actor", &self.actor)
+            .field("open", &self.opened().is_ok())
+            .finish()
+    }
+}
+
+/// The program and process that open the store.
+fn this_process() -> Actor {
+    let program = std::env::current_exe()
+        .ok()
+        .and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "program".to_owned());
+    let name: String = program.chars().filter(|c| !c.is_control()).take(200).collect();
+    Actor::new(format!("{name} {}", std::process::id())).expect("it has a process id, and is short")
+}
