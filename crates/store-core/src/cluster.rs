@@ -141,7 +141,7 @@ impl ClusterPatch {
     /// Carries the edit out: the cluster as it is to be stored. Backends store what this returns.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid).
+    /// [`Error::Invalid`].
     pub fn apply(&self, cluster: &Cluster, now: Timestamp) -> Result<Cluster> {
         let mut config = cluster.config.clone();
         self.name.apply(&mut config.name);

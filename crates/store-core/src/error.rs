@@ -191,7 +191,7 @@ pub enum Error {
     CommitUnknown(#[source] Source),
 
     /// The storage failed.
-    #[error("the storage failed: check the disk and the system's log")]
+    #[error("the storage failed: check the disk, its quota and the system's log")]
     Storage(#[source] Source),
 
     /// The store holds something that cannot be.

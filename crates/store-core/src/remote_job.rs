@@ -8,7 +8,7 @@ use crate::ids::{ClusterId, JobId, RemoteJobId};
 use crate::job::Job;
 use crate::patch::{Edit, Patch};
 use crate::time::Timestamp;
-use crate::words::{check_name, check_optional_name};
+use crate::words::{check_depth, check_name, check_optional_name};
 
 /// A submission to be recorded. [`NewRemoteJob::new`] has what every submission needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,7 @@ impl NewRemoteJob {
     /// [`Invalid`] with the field's name.
     pub fn check(&self) -> std::result::Result<(), Invalid> {
         check_name("handle", &self.handle)?;
+        check_depth("metadata", self.metadata.values())?;
         check_optional_name("queue", self.queue.as_deref())?;
         check_optional_name("scheduler_state", self.scheduler_state.as_deref())
     }

@@ -10,7 +10,7 @@ use crate::input::InputHash;
 use crate::job::Job;
 use crate::time::Timestamp;
 use crate::units::Energy;
-use crate::words::{check_optional_name, words};
+use crate::words::{check_depth, check_optional_name, words};
 
 words! {
     /// Whether the calculation reached self-consistency, as its output says.
@@ -112,6 +112,7 @@ impl NewResult {
             let reason = "is 0: count the versions of your documents from 1".to_owned();
             return Err(Invalid::new("document version", reason));
         }
+        check_depth("document", [&self.document.body])?;
         check_optional_name("code_version", self.provenance.code_version.as_deref())
     }
 }

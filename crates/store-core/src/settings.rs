@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Invalid;
+use crate::words::check_depth;
 
 /// Connection settings by name, for the program that connects: a path to a key, an agent, the name
 /// of an environment variable, a jump host. Secrets are refused, because a store is copied, backed
@@ -36,8 +37,9 @@ impl ConnectionSettings {
     /// # Errors
     /// [`Invalid`] for a member at any depth whose name looks like that of a secret (`password`,
     /// `token`, …, unless it ends in `_file`, `_path`, `_env`, `_command` or `_agent`), or whose
-    /// text is a private key.
+    /// text is a private key; and for members nested more than 100 deep.
     pub fn new(settings: Map<String, Value>) -> Result<Self, Invalid> {
+        check_depth("connection settings", settings.values())?;
         settings.iter().try_for_each(|(name, value)| refuse_secrets(name, value))?;
         Ok(Self(settings))
     }

@@ -21,9 +21,20 @@ impl<T> ReadUnit for T where
 /// What can be read and written. A unit that may only read does not have it: writing there does not
 /// compile.
 ///
-/// ```compile_fail,E0599
-/// use store_core::{memory::MemoryStore, prelude::*, JobId};
-/// MemoryStore::new().read(|r| r.delete_job(JobId::new(1)));
+#[cfg_attr(feature = "memory", doc = "```compile_fail,E0599")]
+#[cfg_attr(not(feature = "memory"), doc = "```ignore")]
+/// use store_core::{JobId, memory::MemoryStore, prelude::*};
+///
+/// let _ = MemoryStore::new().read(|r| r.delete_job(JobId::new(1)));
+/// ```
+///
+/// The same call in a unit that may write does:
+///
+#[cfg_attr(feature = "memory", doc = "```")]
+#[cfg_attr(not(feature = "memory"), doc = "```ignore")]
+/// use store_core::{JobId, memory::MemoryStore, prelude::*};
+///
+/// let _ = MemoryStore::new().write(|w| w.delete_job(JobId::new(1)));
 /// ```
 pub trait WriteUnit:
     ReadUnit + JobWrite + ClusterWrite + RemoteJobWrite + DependencyWrite + ResultWrite + EventWrite

@@ -1,5 +1,7 @@
 //! Enums that are one word in a database and in JSON, and the checks that texts share.
 
+use serde_json::Value;
+
 use crate::error::Invalid;
 
 /// Declares an enum whose variants are fixed words: `as_str`, `ALL`, `Display`, `FromStr`, serde.
@@ -83,4 +85,29 @@ pub(crate) fn check_text(field: &'static str, text: &str) -> Result<(), Invalid>
         return Err(Invalid::new(field, "has a NUL character: remove it".to_owned()));
     }
     Ok(())
+}
+
+/// The deepest that arrays and objects may be nested. Parsers of JSON give up somewhat above 100, and
+/// what is stored must be readable again.
+const DEEPEST: usize = 100;
+
+/// Refuses a JSON value that is nested too deeply to be read again.
+pub(crate) fn check_depth<'v>(
+    field: &'static str,
+    values: impl IntoIterator<Item = &'v Value>,
+) -> Result<(), Invalid> {
+    fn fits(value: &Value, deeper: usize) -> bool {
+        match value {
+            Value::Array(items) => deeper > 0 && items.iter().all(|item| fits(item, deeper - 1)),
+            Value::Object(members) => {
+                deeper > 0 && members.values().all(|member| fits(member, deeper - 1))
+            }
+            _ => true,
+        }
+    }
+    if values.into_iter().all(|value| fits(value, DEEPEST)) {
+        return Ok(());
+    }
+    let reason = format!("is nested more than {DEEPEST} deep: make it flatter");
+    Err(Invalid::new(field, reason))
 }

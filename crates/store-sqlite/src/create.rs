@@ -35,9 +35,9 @@ pub(crate) fn connect_read_only(path: &Path) -> rusqlite::Result<Connection> {
 /// (<https://sqlite.org/uri.html#uriimmutable>).
 pub(crate) fn connect_untouched(path: &Path) -> Result<Connection, OpenError> {
     let uri = format!("file:{}?immutable=1", percent_encoded(path));
-    Connection::open_with_flags(uri, flags(false) | OpenFlags::SQLITE_OPEN_URI).meaning().map_err(
-        |source| OpenError::Sqlite { path: path.to_owned(), stage: "looking at it", source },
-    )
+    Connection::open_with_flags(uri, flags(false) | OpenFlags::SQLITE_OPEN_URI)
+        .meaning()
+        .map_err(|source| OpenError::at(path, "looking at it", source))
 }
 
 /// A database of this schema in memory, to compare with.

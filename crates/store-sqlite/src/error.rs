@@ -1,6 +1,6 @@
 //! From SQLite's codes to meaning. Nowhere else is a code looked at.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,6 +190,18 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// An error that SQLite, or waiting for it, led to.
+    pub(crate) fn at(path: &Path, stage: &'static str, source: Error) -> Self {
+        let path = path.to_owned();
+        match source {
+            Error::Contended { waited, holder } => Self::Contended { path, waited, holder },
+            damage @ Error::Corrupt { .. } => Self::Damaged { path, source: damage.into() },
+            source => Self::Sqlite { path, stage, source },
+        }
+    }
+}
+
 /// Turns an error of SQLite into what it means.
 pub(crate) trait Meaning<T> {
     fn meaning(self) -> Result<T>;
@@ -295,7 +307,6 @@ fn classify(extended: i32, error: &rusqlite::Error) -> Class {
         }
         ffi::SQLITE_IOERR_CORRUPTFS => return Class::Corrupt,
         ffi::SQLITE_IOERR_NOMEM => return Class::NoMemory,
-        ffi::SQLITE_IOERR_WRITE if no_room(error) => return Class::Full,
         _ => {}
     }
     match primary(extended) {
@@ -309,13 +320,6 @@ fn classify(extended: i32, error: &rusqlite::Error) -> Class {
         ffi::SQLITE_NOMEM => Class::NoMemory,
         _ => Class::Bug,
     }
-}
-
-/// SQLite reports some writes that found no room (a quota, the largest file) as plain I/O errors; what
-/// the system said is only in the text.
-fn no_room(error: &rusqlite::Error) -> bool {
-    let text = error.to_string();
-    ["No space left", "quota", "File too large"].iter().any(|reason| text.contains(reason))
 }
 
 #[cfg(test)]

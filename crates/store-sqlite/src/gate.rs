@@ -291,22 +291,19 @@ mod tests {
         let scratch = tempfile::tempdir()?;
         let greedy = gate(scratch.path());
         let turn = greedy.enter(soon()).expect("free");
-        let directory = scratch.path().to_owned();
-        let (begun, beginning) = std::sync::mpsc::channel();
-        let patient = thread::spawn(move || {
-            let gate = gate(&directory);
-            begun.send(()).expect("listened to");
-            drop(gate.enter(Instant::now() + Duration::from_secs(10)).expect("a turn"));
+        let patient = Arc::new(gate(scratch.path()));
+        let waiting = Arc::clone(&patient);
+        let waiter = thread::spawn(move || {
+            drop(waiting.enter(Instant::now() + Duration::from_secs(10)).expect("a turn"));
         });
-        beginning.recv().expect("begun");
         // Once it waits in the kernel it holds the queue.
-        while locked(greedy.locks.queue.try_lock())? {
+        while !patient.keeper.is_waiting() || locked(greedy.locks.queue.try_lock())? {
             greedy.locks.queue.unlock()?;
             thread::yield_now();
         }
         drop(turn);
         let turn = greedy.enter(Instant::now() + Duration::from_secs(10)).expect("a turn");
-        patient.join().expect("it had its turn first");
+        waiter.join().expect("it had its turn first");
         drop(turn);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::create::connect_untouched;
-use crate::error::{Meaning, OpenError, is_damage, is_not_a_database};
+use crate::error::{OpenError, is_damage, is_not_a_database, meaning};
 use crate::location::Location;
 
 /// Whose a database is.
@@ -58,11 +58,7 @@ pub(crate) fn of(connection: &Connection, path: &Path, known: i32) -> Result<Ide
         Err(error) if is_damage(&error) => {
             Err(OpenError::Damaged { path: path(), source: error.into() })
         }
-        Err(error) => Err(error).meaning().map_err(|source| OpenError::Sqlite {
-            path: path(),
-            stage: "reading whose database it is",
-            source,
-        }),
+        Err(error) => Err(OpenError::at(&path(), "reading whose database it is", meaning(error))),
     }
 }
 

@@ -18,6 +18,7 @@ mod identity;
 mod location;
 mod migrate;
 mod open;
+mod patience;
 mod pool;
 mod pragmas;
 mod repo;

@@ -1,5 +1,7 @@
 //! Upgrades: all pending migrations in one transaction, behind a copy, with a fence around foreign keys.
 
+use std::time::Instant;
+
 use rusqlite::Connection;
 use schema::Error as SchemaError;
 use schema::inspect::foreign_key_violations;
@@ -10,22 +12,26 @@ use crate::create::{connect, create_private};
 use crate::error::{Meaning, OpenError};
 use crate::identity::{self, Identity};
 use crate::location::Location;
+use crate::options::Options;
+use crate::patience;
 use crate::pool::Scope;
 
-/// Brings the database to the newest schema of `set`. The caller holds the gate.
+/// Brings the database to the newest schema that the options know. The caller holds the gate.
 ///
 /// # Errors
 /// [`OpenError`]; the database is then as it was.
 pub(crate) fn upgrade(
     connection: &Connection,
     location: &Location,
-    set: &MigrationSet,
+    options: &Options,
+    deadline: Instant,
 ) -> Result<(), OpenError> {
+    let set = &options.migrations;
     let Some(old) = pending(connection, location, set)? else { return Ok(()) };
     let span = tracing::info_span!("migrate", from = old, to = set.newest());
     let _entered = span.enter();
     let backup = if old > 0 { Some(copy_beside(location, old)?) } else { None };
-    let outcome = migrate(connection, location, set);
+    let outcome = migrate(connection, location, options, deadline);
     if let (Err(_), Some(backup)) = (&outcome, backup) {
         // The store is as it was, so the copy is worth nothing, and each try would leave another.
         let _removed = std::fs::remove_file(backup);
@@ -71,17 +77,17 @@ fn pending(
 fn migrate(
     connection: &Connection,
     location: &Location,
-    set: &MigrationSet,
+    options: &Options,
+    deadline: Instant,
 ) -> Result<(), OpenError> {
-    let failed = |stage| {
-        move |source| OpenError::Sqlite { path: location.database().to_owned(), stage, source }
-    };
+    let set = &options.migrations;
+    let failed = |stage| move |source| OpenError::at(location.database(), stage, source);
     // A table that others refer to can only be rebuilt with foreign keys off, and they can only be
     // turned off outside a transaction (https://sqlite.org/lang_altertable.html#otheralter, step 1).
     let _fence =
         ForeignKeysOff::put_up(connection).meaning().map_err(failed("turning foreign keys off"))?;
-    let scope = Scope::begin(connection, "BEGIN IMMEDIATE")
-        .meaning()
+    let begin = || Scope::begin(connection, "BEGIN IMMEDIATE");
+    let scope = patience::until(deadline, connection, options.busy_timeout, begin)
         .map_err(failed("beginning the upgrade"))?;
     // A writer that ignores the gate may have been here since.
     if pending(connection, location, set)?.is_none() {

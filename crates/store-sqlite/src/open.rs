@@ -6,10 +6,11 @@ use rusqlite::Connection;
 
 use crate::create::{connect, connect_read_only, create_private};
 use crate::error::{Meaning, OpenError};
-use crate::gate::{Gate, GateError};
+use crate::gate::Gate;
 use crate::identity::{self, Identity};
 use crate::location::{FileIdentity, Location};
 use crate::options::Options;
+use crate::patience;
 use crate::pool;
 use crate::pragmas::{self, Role};
 use crate::store::{Opened, SqliteStore};
@@ -48,22 +49,19 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
         identity::read_untouched(&location, options.migrations.newest())?;
     }
     let gate = Gate::open(&location)?;
-    let turn = gate.enter(deadline).map_err(|refused| match refused {
-        GateError::Waited { waited, holder } => {
-            OpenError::Contended { path: path.to_owned(), waited, holder }
-        }
-        GateError::Io(source) => OpenError::Access { path: path.to_owned(), source },
-    })?;
+    let turn = gate
+        .enter(deadline)
+        .map_err(|refused| OpenError::at(path, "waiting at its gate", refused.into()))?;
     let access = |source| OpenError::Access { path: path.to_owned(), source };
     if !create_private(path).map_err(access)? {
         identity::read_untouched(&location, options.migrations.newest())?;
     }
-    let failed = |stage| move |source| OpenError::Sqlite { path: path.to_owned(), stage, source };
+    let failed = |stage| move |source| OpenError::at(path, stage, source);
     let connection = connect(path).meaning().map_err(failed("connecting"))?;
     let settings = pragmas::settings(options, Role::Writer);
     pragmas::apply(&connection, &settings)?;
-    switch_to_wal(&connection, &location)?;
-    crate::migrate::upgrade(&connection, &location, &options.migrations)?;
+    switch_to_wal(&connection, &location, options, deadline)?;
+    crate::migrate::upgrade(&connection, &location, options, deadline)?;
 
     let identity = FileIdentity::of(path).map_err(access)?;
     let writer_pool = pool::connections(path, options, Role::Writer)?;
@@ -81,7 +79,7 @@ fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenErr
         return Err(OpenError::Missing { path: path.to_owned() });
     }
     identity::read_untouched(&location, options.migrations.newest())?;
-    let failed = |stage| move |source| OpenError::Sqlite { path: path.to_owned(), stage, source };
+    let failed = |stage| move |source| OpenError::at(path, stage, source);
     let connection = connect_read_only(path).meaning().map_err(failed("connecting"))?;
     let known = options.migrations.newest();
     match identity::of(&connection, path, known)? {
@@ -100,16 +98,22 @@ fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenErr
 
 /// Switches the database to a write-ahead log, if it has none, and looks at the outcome through a fresh
 /// connection: after an I/O error, the answer of the switch itself can be wrong.
-fn switch_to_wal(connection: &Connection, location: &Location) -> Result<(), OpenError> {
+fn switch_to_wal(
+    connection: &Connection,
+    location: &Location,
+    options: &Options,
+    deadline: Instant,
+) -> Result<(), OpenError> {
     let path = || location.database().to_owned();
-    let failed = |stage| move |source| OpenError::Sqlite { path: path(), stage, source };
+    let failed = |stage| move |source| OpenError::at(&path(), stage, source);
     if journal_mode(connection).meaning().map_err(failed("reading its journal mode"))? == "wal" {
         return Ok(());
     }
-    // Only a program that ignores the gate can be in the way here. SQLite does not wait for it.
-    let switched: rusqlite::Result<String> =
-        connection.query_one("PRAGMA journal_mode = WAL", [], |row| row.get(0));
-    switched.meaning().map_err(failed("switching to a write-ahead log"))?;
+    // Only a program that ignores the gate can be in the way here.
+    patience::until(deadline, connection, options.busy_timeout, || {
+        connection.query_one("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
+    })
+    .map_err(failed("switching to a write-ahead log"))?;
     let found = connect(location.database())
         .and_then(|fresh| journal_mode(&fresh))
         .meaning()

@@ -106,3 +106,65 @@ pub(crate) fn on_snapshot<T>(
     scope.commit().meaning()?;
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pragmas::read_back;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn every_connection_of_both_pools_has_its_settings() -> Outcome {
+        let scratch = tempfile::tempdir()?;
+        let path = scratch.path().join("project.db");
+        let options = Options::new(&path).readers(7);
+        drop(options.clone().open()?);
+        for role in [Role::Writer, Role::Reader] {
+            let settings = pragmas::settings(&options, role);
+            let pool = connections(&path, &options, role)?;
+            let lent: Vec<Lent> =
+                (0..pool.max_size()).map(|_| pool.get()).collect::<Result<_, _>>()?;
+            assert_eq!(lent.len(), if role == Role::Writer { 1 } else { 7 });
+            for connection in &lent {
+                assert_eq!(read_back(connection, &settings)?, settings);
+                let mode: String =
+                    connection.query_one("PRAGMA journal_mode", [], |row| row.get(0))?;
+                assert_eq!(mode, "wal");
+                let schema = connection
+                    .execute_batch("PRAGMA writable_schema = ON; DELETE FROM sqlite_schema");
+                assert!(schema.is_err(), "defensive mode is off");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_setting_that_does_not_take_is_refused() -> Outcome {
+        let connection = crate::create::fresh_in_memory()?;
+        let misspelt = [("foreign_key", 1)];
+        assert!(pragmas::apply(&connection, &misspelt).is_err());
+        // A page size is what it is once there is a page.
+        connection.execute_batch("CREATE TABLE some (thing INTEGER)")?;
+        let refused = pragmas::apply(&connection, &[("page_size", 8192)]);
+        assert!(
+            matches!(refused, Err(OpenError::Setting { name: "page_size", .. })),
+            "{refused:?}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_connection_never_goes_back_inside_a_transaction() -> Outcome {
+        let connection = crate::create::fresh_in_memory()?;
+        let left = on_snapshot(&connection, || -> store_core::Result<()> {
+            Err(store_core::Error::aborted("no"))
+        });
+        assert!(left.is_err() && connection.is_autocommit());
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            on_snapshot(&connection, || -> store_core::Result<()> { panic!("planted") })
+        }));
+        assert!(panicked.is_err() && connection.is_autocommit());
+        Ok(())
+    }
+}

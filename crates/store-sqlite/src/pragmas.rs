@@ -1,5 +1,7 @@
 //! The settings of every connection, as one table that can be read back.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
@@ -62,10 +64,9 @@ pub(crate) fn apply(connection: &Connection, settings: &[Setting]) -> Result<(),
             Ok(None)
         })
         .meaning()
-        .map_err(|source| OpenError::Sqlite {
-            path: connection.path().unwrap_or_default().into(),
-            stage: "setting up a connection",
-            source,
+        .map_err(|source| {
+            let path = Path::new(connection.path().unwrap_or_default());
+            OpenError::at(path, "setting up a connection", source)
         })
         .and_then(|differing| match differing {
             None => Ok(()),

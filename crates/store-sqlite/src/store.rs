@@ -1,5 +1,6 @@
 //! A SQLite store, opened.
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use store_core::nesting::{StoreKey, UnitGuard};
 use store_core::{Actor, Error, Result, Store};
 
 use crate::location::Location;
+use crate::maintenance::checkpoint;
 use crate::options::Options;
 use crate::pool::{Connections, Lent, on_snapshot};
 use crate::unit::{Reading, Unit, Writing};
@@ -37,6 +39,15 @@ pub(crate) struct Opened {
     pub(crate) writer: Option<Writer>,
 }
 
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.as_ref().filter(|writer| !writer.is_closed()) {
+            // There is nobody to tell; what stays in the log is found by the next open.
+            let _tidied = writer.in_turn(checkpoint::truncate);
+        }
+    }
+}
+
 impl SqliteStore {
     pub(crate) fn new(opened: Opened, options: &Options) -> Self {
         let shared = Shared {
@@ -63,12 +74,18 @@ impl SqliteStore {
         match &opened.writer {
             Some(writer) => {
                 writer.close();
-                writer
-                    .in_turn(|connection| crate::maintenance::checkpoint::truncate(connection))
-                    .map(drop)
+                writer.in_turn(checkpoint::truncate).map(drop)
             }
             None => Ok(()),
         }
+    }
+
+    /// The canonical path of the database file.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn path(&self) -> Result<PathBuf> {
+        Ok(self.opened()?.location.database().to_owned())
     }
 
     pub(crate) fn opened(&self) -> Result<Arc<Opened>> {

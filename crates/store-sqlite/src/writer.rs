@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use store_core::{Actor, Clock, Error, Result};
 
-use crate::error::{Meaning, is_busy, meaning_at_commit};
+use crate::error::meaning_at_commit;
 use crate::gate::Gate;
 use crate::location::{FileIdentity, Location};
+use crate::patience;
 use crate::pool::{Connections, Lent, Scope};
 use crate::unit::{Unit, Writing};
 
@@ -44,6 +45,7 @@ pub(crate) struct Writer {
     identity: FileIdentity,
     clock: Arc<dyn Clock>,
     deadline: Duration,
+    busy_timeout: Duration,
     largest_batch: usize,
     queue: Mutex<Queue>,
     /// Told when nobody leads any more.
@@ -143,6 +145,7 @@ impl Writer {
             identity,
             clock: Arc::clone(&options.clock),
             deadline: options.deadline,
+            busy_timeout: options.busy_timeout,
             largest_batch: options.batch as usize,
             queue: Mutex::default(),
             idle: Condvar::new(),
@@ -324,23 +327,10 @@ impl Writer {
     }
 
     /// Begins a transaction that may write. The gate keeps this process's peers away; a writer that
-    /// ignores the gate is waited for by SQLite's busy handler and then here, until the deadline.
+    /// ignores the gate is waited for until the deadline.
     fn begin<'c>(&self, connection: &'c Connection, deadline: Instant) -> Result<Scope<'c>> {
-        let begun = Instant::now();
-        let mut pause = Duration::from_millis(1);
-        loop {
-            match Scope::begin(connection, "BEGIN IMMEDIATE") {
-                Err(error) if is_busy(&error) => {
-                    let now = Instant::now();
-                    if now >= deadline {
-                        return Err(Error::Contended { waited: begun.elapsed(), holder: None });
-                    }
-                    thread::sleep(jittered(pause).min(deadline - now));
-                    pause = (pause * 2).min(Duration::from_millis(16));
-                }
-                other => return other.meaning(),
-            }
-        }
+        let begin = || Scope::begin(connection, "BEGIN IMMEDIATE");
+        patience::until(deadline, connection, self.busy_timeout, begin)
     }
 
     /// A file that was moved or replaced takes writes that nobody will find.
@@ -359,6 +349,11 @@ impl Writer {
         while queue.led {
             queue = self.idle.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether it was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.queue).closed
     }
 
     /// Runs something on the connection that writes, outside of any transaction, if no write is under way.
@@ -440,11 +435,4 @@ fn answer<T>(committed: Result<()>, outcome: Option<Outcome<T>>) -> Result<T> {
             source: None,
         })),
     }
-}
-
-/// From half of `pause` to all of it, so that two who wait do not meet again and again.
-fn jittered(pause: Duration) -> Duration {
-    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    let half = pause / 2;
-    half + half.mul_f64(f64::from((random >> 32) as u32) / f64::from(u32::MAX))
 }

@@ -101,11 +101,11 @@ impl JobWrite for Unit<'_, Writing> {
     fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()> {
         self.change(|state, Signature { actor, now }| {
             let job = state.job(id)?;
-            job.check_input_replaceable()?;
             let old = state.inputs.get(&id);
             if old.is_some_and(|old| **old == *deck) {
                 return Ok(());
             }
+            job.check_input_replaceable()?;
             let old_hash = old.map(|old| old.hash());
             let event = NewEvent::input_replaced(job, old_hash, deck.hash(), now);
             let next = Job { updated_at: now, ..job.clone() };

@@ -15,5 +15,10 @@ mod state;
 mod store;
 mod unit;
 
+#[cfg(all(test, feature = "conformance"))]
+mod control;
+#[cfg(all(test, feature = "conformance"))]
+mod faulty;
+
 pub use store::MemoryStore;
 pub use unit::{Reading, Unit, Writing};

@@ -76,10 +76,11 @@ pub trait JobWrite: JobRead {
     /// [`Error::NotAllowed`](crate::Error::NotAllowed) as [`JobPatch::apply`] says.
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job>;
 
-    /// Replaces the input deck of a PENDING job, or gives it one. The job's own row is not touched.
+    /// Replaces the input deck of a PENDING job, or gives it one. The same deck
+    /// again changes nothing, whatever the status.
     ///
     /// # Errors
-    /// [`Error::NotAllowed`](crate::Error::NotAllowed) in any other status.
+    /// [`Error::NotAllowed`](crate::Error::NotAllowed) for another deck in any other status.
     fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()>;
 
     /// Changes the status of a job within its attempt, as [`status::change`](crate::status::change)

@@ -22,7 +22,7 @@ pub(super) const EDGE: &str = "SELECT job_id, depends_on, kind, created_at FROM 
                                WHERE job_id = ?1 AND depends_on = ?2";
 pub(super) const PARENTS: &str = "SELECT parents.id, parents.name, parents.status, edges.kind \
                                   FROM job_dependencies AS edges \
-                                  CROSS JOIN jobs AS parents ON parents.id = edges.depends_on \
+                                  CROSS JOIN jobs AS parents NOT INDEXED ON parents.id = edges.depends_on \
                                   WHERE edges.job_id = ?1";
 pub(super) const WAITED_FOR: &str = "SELECT depends_on FROM job_dependencies WHERE job_id = ?1 \
                                      ORDER BY depends_on";

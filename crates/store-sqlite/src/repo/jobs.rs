@@ -37,7 +37,7 @@ pub(super) const BY_IDEMPOTENCY_KEY: &str = concat!(
 );
 pub(super) const COUNTS: &str = "SELECT status, jobs FROM job_counts WHERE archived = 0";
 pub(super) const STATUSES: &str = "SELECT jobs.id, jobs.status FROM json_each(?1) AS wanted \
-                                   CROSS JOIN jobs ON jobs.id = wanted.value";
+                                   CROSS JOIN jobs NOT INDEXED ON jobs.id = wanted.value";
 
 const UPDATE: &str = "UPDATE jobs SET name = ?2, work_dir = ?3, runner = ?4, workflow = ?5, \
                       cluster_id = ?6, nodes = ?7, mpi_ranks = ?8, threads = ?9, priority = ?10, \

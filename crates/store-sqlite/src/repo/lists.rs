@@ -5,7 +5,7 @@
 //! merged. So a page costs what it shows, however many jobs there are.
 
 use rusqlite::types::Value;
-use store_core::{Archived, Energy, Job, JobFilter, JobPage, JobStatus, Page, Result};
+use store_core::{Archived, Cursor, Energy, Job, JobFilter, JobPage, JobStatus, Page, Result};
 
 use super::jobs::{columns, decode};
 use crate::unit::{Mode, Unit};
@@ -86,7 +86,28 @@ pub(super) fn walks(filter: &JobFilter, page: Page) -> Vec<Walk> {
     } else {
         halves.iter().map(|half| Entry::Created(*half)).collect()
     };
-    entries.iter().map(|entry| walk(filter, page, entry)).collect()
+    let places = |entry: &Entry<'_>| match (page.cursor(), entry) {
+        (None, _) => vec![Place::Beginning],
+        (Some(cursor), Entry::Energy(..)) => vec![Place::After(cursor)],
+        // Each of the two is one range of the index; together with an OR they would not be.
+        (Some(cursor), _) => vec![Place::Tied(cursor), Place::Before(cursor)],
+    };
+    let each_place =
+        |entry| places(entry).into_iter().map(move |place| walk(filter, page, entry, place));
+    entries.iter().flat_map(each_place).collect()
+}
+
+/// Where a walk begins.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At the newest job.
+    Beginning,
+    /// After the cursor.
+    After(Cursor),
+    /// After the cursor, among the jobs that were created at the same moment.
+    Tied(Cursor),
+    /// At the jobs that were created before.
+    Before(Cursor),
 }
 
 fn each<'f, T>(
@@ -100,7 +121,7 @@ fn each<'f, T>(
         .collect()
 }
 
-fn walk(filter: &JobFilter, page: Page, entry: &Entry<'_>) -> Walk {
+fn walk(filter: &JobFilter, page: Page, entry: &Entry<'_>, place: Place) -> Walk {
     let text = |word: &str| Value::Text(word.to_owned());
     let half = |archived: bool| Value::Integer(i64::from(archived));
     let from =
@@ -111,7 +132,7 @@ fn walk(filter: &JobFilter, page: Page, entry: &Entry<'_>) -> Walk {
             walk.sql = concat!(
                 "SELECT ",
                 columns!(),
-                " FROM job_results INDEXED BY job_results_by_energy CROSS JOIN jobs \
+                " FROM job_results INDEXED BY job_results_by_energy CROSS JOIN jobs NOT INDEXED \
                  ON jobs.id = job_results.job_id AND jobs.attempt = job_results.attempt"
             )
             .to_owned();
@@ -142,10 +163,17 @@ fn walk(filter: &JobFilter, page: Page, entry: &Entry<'_>) -> Walk {
         }
     }
     narrow(&mut walk, filter, entry);
-    if let Some(cursor) = page.cursor() {
-        let place =
-            [Value::Integer(cursor.created_at.as_micros()), Value::Integer(cursor.id.get())];
-        walk.and("(jobs.created_at, jobs.id) < (?, ?)", place);
+    let moment = |cursor: Cursor| Value::Integer(cursor.created_at.as_micros());
+    let id = |cursor: Cursor| Value::Integer(cursor.id.get());
+    match place {
+        Place::Beginning => {}
+        Place::After(cursor) => {
+            walk.and("(jobs.created_at, jobs.id) < (?, ?)", [moment(cursor), id(cursor)]);
+        }
+        Place::Tied(cursor) => {
+            walk.and("jobs.created_at = ? AND jobs.id < ?", [moment(cursor), id(cursor)]);
+        }
+        Place::Before(cursor) => walk.and("jobs.created_at < ?", [moment(cursor)]),
     }
     // One more than the page tells whether there is a next page.
     walk.sql.push_str(" ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT ?");

@@ -1,0 +1,262 @@
+//! Every method that writes, as data: one call of each that changes something, and one of each that
+//! is refused. Promises that hold for all of them go through the list.
+
+use crate::cluster::ClusterPatch;
+use crate::dependency::DependencyKind;
+use crate::error::Result;
+use crate::event::EventKind;
+use crate::ids::{ClusterId, JobId, RemoteJobId};
+use crate::job::JobPatch;
+use crate::patch::{Edit, Patch};
+use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
+use crate::repo::{ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite};
+use crate::status::{InitialStatus, JobStatus, StatusChange};
+use crate::store::{Store, WriteUnit};
+
+use super::samples::{
+    create_in, full_cluster, full_job, job_at, sample_cluster, sample_deck, sample_job,
+    sample_result,
+};
+
+/// What the acts are performed on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cast {
+    /// PENDING, with an input; waits for `parent`.
+    pub(super) child: JobId,
+    /// PENDING; `child` waits for it.
+    pub(super) parent: JobId,
+    /// RUNNING, with a result and an active submission to `cluster`.
+    pub(super) running: JobId,
+    /// FAILED.
+    pub(super) failed: JobId,
+    /// COMPLETED.
+    pub(super) completed: JobId,
+    /// CANCELLED, and put away.
+    pub(super) archived: JobId,
+    /// Named by a submission.
+    pub(super) cluster: ClusterId,
+    /// Named by nobody.
+    pub(super) idle_cluster: ClusterId,
+    /// The submission of `running`; its handle is 4711.
+    pub(super) remote: RemoteJobId,
+}
+
+/// The handle of the cast's active submission.
+pub(super) const HANDLE: &str = "4711";
+
+impl Cast {
+    /// Puts the cast into a store.
+    pub(super) fn enter(store: &impl Store) -> Result<Self> {
+        store.write(|w| {
+            let parent = create_in(w, "parent", JobStatus::Pending)?.id;
+            let child = sample_job("child").with_input(sample_deck("MgO"));
+            let child = w.create_job(&child.after(parent, DependencyKind::AfterOk))?.id;
+            let running = create_in(w, "running", JobStatus::Running)?.id;
+            w.record_result(running, &sample_result(-1.0))?;
+            let archived = create_in(w, "archived", JobStatus::Cancelled)?.id;
+            w.archive_job(archived)?;
+            let cluster = w.create_cluster(&sample_cluster("busy"))?.id;
+            let remote = NewRemoteJob::new(running, cluster, HANDLE);
+            Ok(Self {
+                child,
+                parent,
+                running,
+                failed: create_in(w, "failed", JobStatus::Failed)?.id,
+                completed: create_in(w, "completed", JobStatus::Completed)?.id,
+                archived,
+                cluster,
+                idle_cluster: w.create_cluster(&sample_cluster("idle"))?.id,
+                remote: w.record_submission(&remote)?.id,
+            })
+        })
+    }
+}
+
+/// A call of one method that writes; its word is the method's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Act(&'static str);
+
+impl Act {
+    /// One act for each method. A test compares it with the traits.
+    pub(super) const ALL: &'static [Self] = &[
+        Self("create_cluster"),
+        Self("update_cluster"),
+        Self("delete_cluster"),
+        Self("add_dependency"),
+        Self("remove_dependency"),
+        Self("add_note"),
+        Self("create_job"),
+        Self("create_jobs"),
+        Self("update_job"),
+        Self("replace_input"),
+        Self("change_status"),
+        Self("change_statuses"),
+        Self("retry_job"),
+        Self("archive_job"),
+        Self("unarchive_job"),
+        Self("delete_job"),
+        Self("record_submission"),
+        Self("update_remote_job"),
+        Self("record_result"),
+        Self("replace_result"),
+    ];
+
+    /// Performs it so that it changes something.
+    pub(super) fn perform<W: WriteUnit>(self, w: &W, cast: &Cast) -> Result<()> {
+        let priority = JobPatch { priority: Edit::Set(7), ..JobPatch::default() };
+        let port = ClusterPatch { port: Edit::Set(2222), ..ClusterPatch::default() };
+        let ended = RemoteJobPatch {
+            exit_code: Patch::Set(0),
+            ended_at: Patch::Set(super::samples::BEGINNING),
+            ..RemoteJobPatch::default()
+        };
+        let to_queued = StatusChange::to(JobStatus::Queued);
+        let to_completed = StatusChange::to(JobStatus::Completed);
+        match self.0 {
+            "create_cluster" => w.create_cluster(&full_cluster("new")).map(drop),
+            "update_cluster" => w.update_cluster(cast.cluster, &port).map(drop),
+            "delete_cluster" => w.delete_cluster(cast.idle_cluster),
+            "add_dependency" => w.add_dependency(cast.child, cast.failed, DependencyKind::AfterAny),
+            "remove_dependency" => w.remove_dependency(cast.child, cast.parent),
+            "add_note" => w.add_note(cast.child, "a note").map(drop),
+            "create_job" => w.create_job(&full_job("new", cast.cluster, cast.parent)).map(drop),
+            "create_jobs" => {
+                let jobs = [sample_job("one"), full_job("two", cast.cluster, cast.parent)];
+                w.create_jobs(&jobs).map(drop)
+            }
+            "update_job" => w.update_job(cast.child, &priority).map(drop),
+            "replace_input" => w.replace_input(cast.child, &sample_deck("CaO")),
+            "change_status" => w.change_status(cast.child, &to_queued).map(drop),
+            "change_statuses" => {
+                let changes = [(cast.child, to_queued), (cast.running, to_completed)];
+                w.change_statuses(&changes).map(drop)
+            }
+            "retry_job" => w.retry_job(cast.failed, InitialStatus::Queued).map(drop),
+            "archive_job" => w.archive_job(cast.completed),
+            "unarchive_job" => w.unarchive_job(cast.archived),
+            "delete_job" => w.delete_job(cast.child),
+            "record_submission" => {
+                let new = NewRemoteJob::new(cast.child, cast.cluster, "4712");
+                w.record_submission(&new).map(drop)
+            }
+            "update_remote_job" => w.update_remote_job(cast.remote, &ended).map(drop),
+            "record_result" => w.record_result(cast.completed, &sample_result(-2.0)).map(drop),
+            "replace_result" => w.replace_result(cast.running, &sample_result(-3.0)).map(drop),
+            other => unreachable!("{other} is not an act"),
+        }
+    }
+
+    /// Performs it so that it is refused; where it makes several changes, after the first of them.
+    pub(super) fn be_refused<W: WriteUnit>(self, w: &W, cast: &Cast) -> Result<()> {
+        let taken = ClusterPatch {
+            name: Edit::Set("idle".to_owned()),
+            port: Edit::Set(2222),
+            ..ClusterPatch::default()
+        };
+        let nowhere = JobPatch {
+            name: Edit::Set("renamed".to_owned()),
+            cluster: Patch::Set(ClusterId::new(i64::MAX)),
+            ..JobPatch::default()
+        };
+        let nameless = RemoteJobPatch {
+            exit_code: Patch::Set(1),
+            queue: Patch::Set(String::new()),
+            ..RemoteJobPatch::default()
+        };
+        let orphan = sample_job("orphan")
+            .with_input(sample_deck("MgO"))
+            .after(cast.parent, DependencyKind::AfterOk)
+            .after(JobId::new(i64::MAX), DependencyKind::AfterOk);
+        let to_queued = StatusChange::to(JobStatus::Queued);
+        match self.0 {
+            "create_cluster" => w.create_cluster(&full_cluster("busy")).map(drop),
+            "update_cluster" => w.update_cluster(cast.cluster, &taken).map(drop),
+            "delete_cluster" => w.delete_cluster(cast.cluster),
+            "add_dependency" => w.add_dependency(cast.parent, cast.child, DependencyKind::AfterOk),
+            "remove_dependency" => w.remove_dependency(cast.child, cast.failed),
+            "add_note" => w.add_note(cast.child, " ").map(drop),
+            "create_job" => w.create_job(&orphan).map(drop),
+            "create_jobs" => {
+                let jobs = [
+                    full_job("one", cast.cluster, cast.parent),
+                    job_at("two", "/a"),
+                    job_at("three", "/a"),
+                ];
+                w.create_jobs(&jobs).map(drop)
+            }
+            "update_job" => w.update_job(cast.child, &nowhere).map(drop),
+            "replace_input" => w.replace_input(cast.running, &sample_deck("CaO")),
+            "change_status" => w.change_status(cast.completed, &to_queued).map(drop),
+            "change_statuses" => {
+                let changes = [(cast.child, to_queued.clone()), (cast.completed, to_queued)];
+                w.change_statuses(&changes).map(drop)
+            }
+            "retry_job" => w.retry_job(cast.completed, InitialStatus::Queued).map(drop),
+            "archive_job" => w.archive_job(cast.running),
+            "unarchive_job" => w.unarchive_job(JobId::new(i64::MAX)),
+            "delete_job" => w.delete_job(cast.parent),
+            "record_submission" => {
+                let new = NewRemoteJob::new(cast.child, cast.cluster, HANDLE);
+                w.record_submission(&new).map(drop)
+            }
+            "update_remote_job" => w.update_remote_job(cast.remote, &nameless).map(drop),
+            "record_result" => w.record_result(cast.running, &sample_result(-2.0)).map(drop),
+            "replace_result" => w.replace_result(cast.child, &sample_result(-3.0)).map(drop),
+            other => unreachable!("{other} is not an act"),
+        }
+    }
+
+    /// The events that [`perform`](Self::perform) writes.
+    pub(super) fn events(self, cast: &Cast) -> Vec<(JobId, EventKind)> {
+        let next = |ahead| JobId::new(cast.completed.get() + ahead);
+        match self.0 {
+            "create_cluster" | "update_cluster" | "delete_cluster" | "delete_job" => vec![],
+            "add_dependency" => vec![(cast.child, EventKind::DependencyAdded)],
+            "remove_dependency" => vec![(cast.child, EventKind::DependencyRemoved)],
+            "add_note" => vec![(cast.child, EventKind::Noted)],
+            "create_job" => vec![(next(1), EventKind::Created)],
+            "create_jobs" => vec![(next(1), EventKind::Created), (next(2), EventKind::Created)],
+            "update_job" => vec![(cast.child, EventKind::Updated)],
+            "replace_input" => vec![(cast.child, EventKind::InputReplaced)],
+            "change_status" => vec![(cast.child, EventKind::StatusChanged)],
+            "change_statuses" => vec![
+                (cast.child, EventKind::StatusChanged),
+                (cast.running, EventKind::StatusChanged),
+            ],
+            "retry_job" => vec![(cast.failed, EventKind::Retried)],
+            "archive_job" => vec![(cast.completed, EventKind::Archived)],
+            "unarchive_job" => vec![(cast.archived, EventKind::Unarchived)],
+            "record_submission" => vec![(cast.child, EventKind::Submitted)],
+            "update_remote_job" => vec![(cast.running, EventKind::RemoteJobUpdated)],
+            "record_result" => vec![(cast.completed, EventKind::ResultRecorded)],
+            "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],
+            other => unreachable!("{other} is not an act"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Act;
+
+    #[test]
+    fn every_method_that_writes_has_an_act() {
+        let mut methods = Vec::new();
+        for source in [
+            include_str!("../repo/clusters.rs"),
+            include_str!("../repo/dependencies.rs"),
+            include_str!("../repo/events.rs"),
+            include_str!("../repo/jobs.rs"),
+            include_str!("../repo/remote_jobs.rs"),
+            include_str!("../repo/results.rs"),
+        ] {
+            let (_, writing) = source.split_once("Write: ").expect("a trait that writes");
+            let (declared, _) = writing.split_once("\n}\n").expect("the trait's end");
+            let names =
+                declared.lines().filter_map(|line| line.strip_prefix("    fn ")?.split('(').next());
+            methods.extend(names);
+        }
+        let acts: Vec<&str> = Act::ALL.iter().map(|act| act.0).collect();
+        assert_eq!(methods, acts);
+    }
+}

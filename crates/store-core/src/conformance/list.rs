@@ -1,0 +1,273 @@
+//! The list of all promises, and what is made of it.
+
+use super::fixture::Fixture;
+use super::outcome::Outcome;
+
+/// Hands the list of all promises, by subject, to a macro. A test compares it with the sources.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_promise {
+    ($($callback:tt)+) => {
+        $($callback)+ ! {
+            clusters {
+                a_cluster_comes_back_as_it_was_given
+                clusters_are_listed_by_name
+                no_two_clusters_share_a_name
+                an_edit_of_a_cluster_changes_what_it_names
+                what_the_check_of_a_cluster_refuses_is_not_stored
+                secrets_never_reach_a_store
+                a_cluster_in_use_is_not_deleted
+                ids_of_clusters_never_come_back
+                a_change_of_a_cluster_writes_no_event
+            }
+            creation {
+                a_created_job_is_read_back_as_it_was_returned
+                a_job_begins_with_what_it_was_given
+                a_creation_is_one_event
+                a_directory_given_by_the_store_is_named_after_the_job
+                no_two_jobs_share_a_directory
+                no_two_jobs_share_a_uuid
+                a_job_that_names_what_is_not_there_is_refused
+                what_the_check_of_a_job_refuses_is_not_created
+                creating_again_under_the_same_key_returns_the_first_job
+                another_calculation_under_the_same_key_is_refused
+                many_jobs_are_created_in_order
+                many_jobs_are_created_all_or_none
+                the_refusals_of_a_creation_have_an_order
+                ids_never_come_back
+            }
+            dependencies {
+                an_edge_is_found_from_both_sides
+                the_same_edge_again_changes_nothing
+                an_edge_can_be_taken_away
+                an_edge_that_is_not_there_is_not_found
+                only_a_job_that_has_not_started_can_wait
+                a_circle_is_refused_with_its_path
+                the_shortest_circle_is_told
+                a_graph_of_many_ways_is_searched_quickly
+                the_refusals_of_an_edge_have_an_order
+                readiness_follows_what_is_waited_for
+                readiness_tells_its_reasons_in_order
+            }
+            edits {
+                an_edit_changes_what_it_names_and_nothing_else
+                an_edit_empties_only_what_it_clears
+                an_edit_that_changes_nothing_writes_nothing
+                a_directory_is_fixed_once_the_job_is_queued
+                a_job_does_not_move_into_the_directory_of_another
+                a_job_is_not_sent_to_a_missing_cluster
+                an_invalid_edit_leaves_nothing
+            }
+            events {
+                each_change_is_told_signed_and_dated
+                an_actor_signs_for_its_own_clone_alone
+                a_store_signs_before_it_is_told_how
+                a_history_is_told_oldest_first
+                events_are_followed_piece_by_piece
+                numbers_of_deleted_events_never_come_back
+                a_note_is_kept_as_it_was_written
+                each_event_is_of_the_job_that_changed
+            }
+            filters {
+                each_condition_admits_exactly_what_it_says
+                conditions_together_admit_what_each_admits
+                energy_ranges_include_their_ends
+                the_energy_of_the_present_attempt_counts
+            }
+            inputs {
+                a_deck_comes_back_as_it_was_given
+                a_job_without_an_input_has_none
+                the_input_of_a_pending_job_is_replaced
+                the_same_deck_again_writes_nothing
+                a_file_of_another_name_is_another_deck
+                an_input_is_fixed_once_the_job_is_queued
+            }
+            jobs {
+                a_job_is_found_by_what_it_alone_has
+                a_fresh_store_is_empty
+                a_job_that_is_not_there_is_named_by_every_method
+                a_cluster_or_submission_that_is_not_there_is_named
+                an_archived_job_keeps_everything_and_comes_back
+                a_job_that_has_not_ended_is_not_archived
+                an_archived_job_is_left_out_of_lists_and_counts
+                a_deleted_job_leaves_nothing_of_itself
+                a_job_that_may_be_running_is_not_deleted
+                a_job_that_others_wait_for_is_not_deleted
+                statuses_are_told_of_any_number_of_jobs
+            }
+            pages {
+                pages_of_any_size_list_each_job_once_newest_first
+                a_page_tells_whether_there_is_a_next_one
+                a_listed_job_is_the_job
+                a_cursor_survives_what_happens_between_pages
+                pages_under_a_filter_go_on_where_they_were
+                lists_follow_the_clock_wherever_it_goes
+                a_long_list_is_read_to_its_end
+            }
+            races {
+                each_job_is_started_exactly_once_by_eight_threads
+                twenty_jobs_are_started_exactly_once_by_five_threads
+                a_hundred_jobs_of_ten_threads_are_all_there
+                directories_given_at_once_are_unique
+                one_idempotency_key_makes_one_job_however_many_try
+                one_directory_goes_to_one_job_however_many_try
+                no_update_is_lost
+                two_hundred_aggressive_writes_are_all_done
+                statuses_change_at_once_without_a_gap_in_the_history
+                results_recorded_at_once_are_each_written_once
+                clusters_change_at_once
+            }
+            readers {
+                readers_see_whole_units_while_writers_write
+                counts_always_equal_a_recount
+                who_follows_the_history_misses_nothing
+                readers_never_wait_for_a_writer
+            }
+            remote_jobs {
+                a_submission_comes_back_as_it_was_given
+                the_newest_submission_is_the_last
+                active_submissions_are_those_that_have_not_ended
+                a_handle_belongs_to_one_active_submission
+                a_report_changes_what_it_names
+                a_report_empties_only_what_it_clears
+                what_the_check_of_a_submission_refuses_is_not_stored
+                ids_of_submissions_never_come_back
+            }
+            results {
+                a_result_comes_back_as_it_was_given
+                numbers_come_back_to_the_bit
+                documents_of_any_form_come_back
+                a_result_is_never_overwritten_by_accident
+                a_replaced_result_is_kept_in_the_history
+                a_result_that_is_not_there_is_not_replaced
+                each_attempt_has_a_result_of_its_own
+                a_result_does_not_change_the_status
+                what_the_check_of_a_result_refuses_is_not_stored
+            }
+            statuses {
+                the_status_machine_is_kept
+                a_change_is_made_only_from_the_status_it_expects
+                the_times_of_an_attempt_are_kept
+                the_process_of_a_run_is_kept_to_its_end
+                the_reason_of_a_change_is_kept
+                an_invalid_change_of_status_is_refused
+                a_retry_opens_a_new_attempt
+                a_retry_of_any_other_job_is_refused
+                many_statuses_change_in_order
+                many_statuses_change_all_or_none
+                counts_follow_each_change
+            }
+            texts {
+                difficult_texts_of_jobs_come_back
+                difficult_texts_of_clusters_come_back
+            }
+            units_of_work {
+                each_method_lands_when_its_unit_ends_well
+                each_method_lands_when_called_straight
+                each_method_leaves_nothing_when_its_unit_is_given_up
+                a_long_unit_leaves_nothing_when_it_is_given_up
+                each_refused_call_leaves_nothing
+                each_refused_call_leaves_nothing_in_a_unit_that_goes_on
+                a_refused_creation_uses_up_no_id
+                a_panic_reaches_its_caller_and_leaves_nothing
+                a_unit_answers_what_its_closure_returns
+                a_unit_sees_its_own_writes_and_no_one_else_does
+                a_snapshot_stays_the_same_while_others_commit
+                units_of_one_store_do_not_nest
+                a_unit_of_another_store_is_welcome_inside
+                a_store_that_is_opened_again_is_as_it_was
+            }
+        }
+    };
+}
+
+/// Makes a test of each promise: `conformance_tests!(fixture)`, where `fixture` is an expression that
+/// makes a [`Fixture`](crate::conformance::Fixture). It is evaluated for each test anew.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($fixture:expr) => {
+        fn conformance_fixture() -> impl $crate::conformance::Fixture {
+            $fixture
+        }
+
+        $crate::each_promise! { $crate::tests_of_promises }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tests_of_promises {
+    ($($subject:ident { $($promise:ident)+ })+) => {
+        $(
+            mod $subject {
+                $(
+                    #[test]
+                    fn $promise() -> $crate::conformance::Outcome {
+                        $crate::conformance::$subject::$promise(&super::conformance_fixture())
+                    }
+                )+
+            }
+        )+
+    };
+}
+
+/// One promise of the suite.
+#[derive(Debug)]
+pub struct Promise<F> {
+    /// What it is about: the module that it is in.
+    pub subject: &'static str,
+    /// What is promised.
+    pub name: &'static str,
+    /// Tries a backend.
+    pub run: fn(&F) -> Outcome,
+}
+
+macro_rules! list_of_promises {
+    ($($subject:ident { $($promise:ident)+ })+) => {
+        /// All promises of the suite.
+        pub fn promises<F: Fixture>() -> Vec<Promise<F>> {
+            vec![$($(
+                Promise {
+                    subject: stringify!($subject),
+                    name: stringify!($promise),
+                    run: super::$subject::$promise::<F>,
+                },
+            )+)+]
+        }
+
+        /// How many promises the suite has.
+        pub const PROMISES: usize = [$($( stringify!($promise), )+)+].len();
+
+        /// What is listed of each subject, and the file that it is in.
+        #[cfg(test)]
+        const LISTED: &[(&str, &str, &[&str])] = &[$((
+            stringify!($subject),
+            include_str!(concat!(stringify!($subject), ".rs")),
+            &[$( stringify!($promise), )+],
+        ),)+];
+    };
+}
+each_promise! { list_of_promises }
+
+#[cfg(test)]
+mod tests {
+    use super::LISTED;
+
+    #[test]
+    fn no_promise_is_forgotten() {
+        for (subject, source, listed) in LISTED {
+            let written: Vec<&str> = source
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub fn ")?.split(['<', '(']).next())
+                .collect();
+            assert_eq!(&written, listed, "{subject}.rs and the list differ");
+        }
+        let contents = include_str!("mod.rs");
+        let subjects: Vec<&str> = contents
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+            .collect();
+        let listed: Vec<&str> = LISTED.iter().map(|(subject, ..)| *subject).collect();
+        assert_eq!(subjects, listed, "mod.rs and the list differ");
+    }
+}

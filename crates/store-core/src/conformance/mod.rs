@@ -1,0 +1,35 @@
+//! The suite that every backend must pass: what the traits promise, as functions that can be called.
+//!
+//! Each promise is a function that is named after what it promises and takes a [`Fixture`], which
+//! makes fresh stores of the backend. [`conformance_tests!`](crate::conformance_tests) makes a named
+//! test of each one; [`promises`] has them as a list, for other ways to run them.
+
+mod acts;
+mod dump;
+mod fixture;
+mod list;
+mod outcome;
+mod samples;
+mod threads;
+
+pub mod clusters;
+pub mod creation;
+pub mod dependencies;
+pub mod edits;
+pub mod events;
+pub mod filters;
+pub mod inputs;
+pub mod jobs;
+pub mod pages;
+pub mod races;
+pub mod readers;
+pub mod remote_jobs;
+pub mod results;
+pub mod statuses;
+pub mod texts;
+pub mod units_of_work;
+
+pub use dump::Dump;
+pub use fixture::Fixture;
+pub use list::{PROMISES, Promise, promises};
+pub use outcome::{Broken, Outcome};

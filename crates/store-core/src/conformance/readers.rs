@@ -1,0 +1,169 @@
+//! What readers are promised while others write.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::ids::EventSequence;
+use crate::job::JobPatch;
+use crate::patch::Edit;
+use crate::query::{JobFilter, Page, StatusCounts};
+use crate::repo::{EventRead, EventWrite, JobRead, JobWrite};
+use crate::status::{InitialStatus, JobStatus, StatusChange};
+use crate::store::{ReadUnit, Store};
+
+use super::dump::{all_jobs, listed};
+use super::fixture::Fixture;
+use super::outcome::Outcome;
+use super::samples::{job_in, open, sample_job};
+use super::threads::together;
+
+fn recount(unit: &impl ReadUnit) -> Result<StatusCounts> {
+    let jobs = listed(unit, &JobFilter::all(), 1_000)?;
+    Ok(jobs.into_iter().map(|job| (job.status, 1)).collect())
+}
+
+/// Three readers see, while two writers write, only what a whole unit of work has left.
+pub fn readers_see_whole_units_while_writers_write<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let debit = job_in(&store, "debit", JobStatus::Queued)?.id;
+    let credit = job_in(&store, "credit", JobStatus::Pending)?.id;
+    let writing = AtomicUsize::new(2);
+    let transfer = |n: i32| {
+        store.write(move |w| {
+            let patch =
+                |priority| JobPatch { priority: Edit::Set(priority), ..JobPatch::default() };
+            w.update_job(debit, &patch(-n))?;
+            w.create_job(&sample_job(&format!("transfer {n}")))?;
+            w.update_job(credit, &patch(n)).map(drop)
+        })
+    };
+    together(5, |thread| {
+        if thread < 2 {
+            let mut steps = (0..30).map(|n| 1 + 2 * n + i32::try_from(thread).unwrap_or(0));
+            let outcome = steps.try_for_each(&transfer);
+            writing.fetch_sub(1, Ordering::SeqCst);
+            return outcome;
+        }
+        let mut seen = 0;
+        while writing.load(Ordering::SeqCst) > 0 {
+            let jobs = store.read(|r| {
+                let jobs = all_jobs(r)?;
+                let priority = |id| jobs.iter().find(|j| j.id == id).map_or(0, |j| j.priority);
+                assert_eq!(priority(debit) + priority(credit), 0, "half a unit shows");
+                assert_eq!(r.counts_by_status()?, recount(r)?, "counts of another moment");
+                assert_eq!(r.events_after(EventSequence::START, u32::MAX)?.len(), {
+                    // Each transfer after the first changes three jobs.
+                    let transfers = jobs.len() - 2;
+                    2 + 1 + 3 * transfers
+                });
+                Ok(jobs.len())
+            })?;
+            assert!(jobs >= seen, "what was committed stays");
+            seen = jobs;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Counts always equal a recount, whatever happens to jobs meanwhile.
+pub fn counts_always_equal_a_recount<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let done = AtomicBool::new(false);
+    together(4, |thread| {
+        if thread == 0 {
+            while !done.load(Ordering::SeqCst) {
+                store.read(|r| {
+                    assert_eq!(r.counts_by_status()?, recount(r)?);
+                    Ok(())
+                })?;
+            }
+            return Ok(());
+        }
+        let work = || {
+            for n in 0..8 {
+                let id = store.create_job(&sample_job(&format!("{n} of {thread}")))?.id;
+                for to in [JobStatus::Queued, JobStatus::Running, JobStatus::Failed] {
+                    store.change_status(id, &StatusChange::to(to))?;
+                }
+                match n % 4 {
+                    0 => store.archive_job(id)?,
+                    1 => store.delete_job(id)?,
+                    2 => store.retry_job(id, InitialStatus::Pending).map(drop)?,
+                    _ => {
+                        store.archive_job(id)?;
+                        store.unarchive_job(id)?;
+                    }
+                }
+            }
+            Ok(())
+        };
+        let outcome = work();
+        done.fetch_or(thread == 3 || outcome.is_err(), Ordering::SeqCst);
+        outcome
+    })?;
+    let counts = store.read(|r| {
+        assert_eq!(r.counts_by_status()?, recount(r)?);
+        r.counts_by_status()
+    })?;
+    assert_eq!((counts.of(JobStatus::Failed), counts.of(JobStatus::Pending)), (6, 6));
+    Ok(())
+}
+
+/// One who follows the history while others write misses no event and sees none twice.
+pub fn who_follows_the_history_misses_nothing<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let id = job_in(&store, "MgO", JobStatus::Pending)?.id;
+    let writing = AtomicUsize::new(3);
+    let followed = together(4, |thread| {
+        if thread > 0 {
+            let outcome = (0..30).try_for_each(|_| store.add_note(id, "x").map(drop));
+            writing.fetch_sub(1, Ordering::SeqCst);
+            return outcome.map(|()| Vec::new());
+        }
+        let (mut place, mut seen) = (EventSequence::START, Vec::new());
+        loop {
+            let last_round = writing.load(Ordering::SeqCst) == 0;
+            let events = store.events_after(place, 7)?;
+            place = events.last().map_or(place, |event| event.sequence);
+            if events.is_empty() && last_round {
+                return Ok(seen);
+            }
+            seen.extend(events);
+        }
+    })?;
+    let all = store.events_after(EventSequence::START, u32::MAX)?;
+    assert_eq!(followed[0], all);
+    assert_eq!(all.len(), 1 + 90);
+    Ok(())
+}
+
+/// Readers finish while a writer is inside its unit of work.
+pub fn readers_never_wait_for_a_writer<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let id = job_in(&store, "MgO", JobStatus::Pending)?.id;
+    let (inside, entered) = mpsc::channel();
+    let (go_on, told) = mpsc::channel::<()>();
+    let writer = store.clone();
+    let unit = std::thread::spawn(move || {
+        writer.write(move |w| {
+            w.add_note(id, "inside")?;
+            inside.send(()).map_err(Error::aborted)?;
+            told.recv_timeout(Duration::from_secs(20)).map_err(Error::aborted)
+        })
+    });
+    entered.recv_timeout(Duration::from_secs(20)).map_err(Error::aborted)?;
+    let read = together(3, |_| {
+        store.read(|r| {
+            r.jobs(&JobFilter::all(), Page::first(10)?)?;
+            r.counts_by_status()
+        })
+    });
+    let still_inside = go_on.send(()).is_ok();
+    unit.join().expect("no panic")?;
+    assert!(still_inside, "the readers were done while the writer was inside");
+    assert_eq!(read?.len(), 3);
+    Ok(())
+}

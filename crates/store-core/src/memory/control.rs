@@ -1,0 +1,66 @@
+//! The proof that the suite can fail: each known fault is found by a promise.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::conformance::{PROMISES, promises};
+
+use super::faulty::{Fault, FaultyFixture};
+
+/// Whether a store with `fault` keeps a promise.
+fn keeps(fault: Fault, subject: &str, name: &str) -> bool {
+    let promise = promises::<FaultyFixture>()
+        .into_iter()
+        .find(|promise| (promise.subject, promise.name) == (subject, name))
+        .unwrap_or_else(|| panic!("the suite has no {subject}::{name}"));
+    let kept = catch_unwind(AssertUnwindSafe(|| (promise.run)(&FaultyFixture(fault))));
+    matches!(kept, Ok(Ok(())))
+}
+
+#[test]
+fn each_fault_breaks_the_promise_that_is_about_it() {
+    let table = [
+        (Fault::LosesEvents, "events", "each_change_is_told_signed_and_dated"),
+        (Fault::TellsTwice, "statuses", "the_status_machine_is_kept"),
+        (Fault::SignsForAnother, "events", "an_actor_signs_for_its_own_clone_alone"),
+        (Fault::ReusesIds, "creation", "ids_never_come_back"),
+        (
+            Fault::CommitsOnError,
+            "units_of_work",
+            "each_method_leaves_nothing_when_its_unit_is_given_up",
+        ),
+        (Fault::SwallowsPanics, "units_of_work", "a_panic_reaches_its_caller_and_leaves_nothing"),
+        (
+            Fault::StopsHalfway,
+            "units_of_work",
+            "each_refused_call_leaves_nothing_in_a_unit_that_goes_on",
+        ),
+        (Fault::IgnoresExpected, "statuses", "a_change_is_made_only_from_the_status_it_expects"),
+        (Fault::IgnoresExpected, "races", "twenty_jobs_are_started_exactly_once_by_five_threads"),
+        (Fault::LosesUpdates, "races", "no_update_is_lost"),
+        (Fault::ReadsTheNewest, "units_of_work", "a_snapshot_stays_the_same_while_others_commit"),
+        (Fault::MistakesNesting, "units_of_work", "units_of_one_store_do_not_nest"),
+        (Fault::CountsTheArchived, "statuses", "counts_follow_each_change"),
+        (Fault::SkipsTies, "pages", "pages_of_any_size_list_each_job_once_newest_first"),
+        (Fault::MixesAttempts, "filters", "the_energy_of_the_present_attempt_counts"),
+        (Fault::MixesAttempts, "filters", "each_condition_admits_exactly_what_it_says"),
+        (Fault::AsksForAThousand, "jobs", "statuses_are_told_of_any_number_of_jobs"),
+        (Fault::OverwritesResults, "results", "a_result_is_never_overwritten_by_accident"),
+        (Fault::DeletesParents, "jobs", "a_job_that_others_wait_for_is_not_deleted"),
+        (Fault::LetsCirclesClose, "dependencies", "a_circle_is_refused_with_its_path"),
+        (Fault::ForgetsDecks, "inputs", "a_deck_comes_back_as_it_was_given"),
+        (Fault::ForgetsKeys, "creation", "creating_again_under_the_same_key_returns_the_first_job"),
+    ];
+    for (fault, subject, name) in table {
+        assert!(!keeps(fault, subject, name), "{subject}::{name} does not find {fault:?}");
+        assert!(keeps(Fault::None, subject, name), "{subject}::{name} finds what is not there");
+    }
+}
+
+#[test]
+fn the_list_has_every_promise_once() {
+    let mut names: Vec<_> =
+        promises::<FaultyFixture>().iter().map(|p| (p.subject, p.name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), PROMISES);
+}

@@ -1,0 +1,393 @@
+//! Stores with a known fault, to show that the suite finds it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::{Cluster, ClusterPatch, NewCluster};
+use crate::conformance::Fixture;
+use crate::dependency::{Dependency, DependencyKind, Readiness};
+use crate::error::{Error, Result};
+use crate::event::{Actor, Event, EventKind};
+use crate::ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
+use crate::input::InputDeck;
+use crate::job::{Job, JobPatch, NewJob};
+use crate::query::{JobFilter, JobPage, Page, StatusCounts};
+use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
+use crate::repo::{
+    ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
+    JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+};
+use crate::result::{JobResult, NewResult, Recorded};
+use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
+use crate::store::Store;
+use crate::time::Clock;
+use crate::work_dir::WorkDir;
+
+use super::state::State;
+use super::store::MemoryStore;
+use super::unit::{Reading, Unit, Writing};
+
+/// What a faulty store does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing: the control of the control.
+    None,
+    /// Changes of a status are not told in the history.
+    LosesEvents,
+    /// An event is written by a report that changes nothing.
+    TellsTwice,
+    /// Events are signed by whoever made the store.
+    SignsForAnother,
+    /// The newest id is given out again once its job is gone.
+    ReusesIds,
+    /// A unit that returns an error is committed.
+    CommitsOnError,
+    /// A panic is turned into an error.
+    SwallowsPanics,
+    /// Of several calls, those before a refused one stay.
+    StopsHalfway,
+    /// A change is made whatever status it expects.
+    IgnoresExpected,
+    /// Another unit may commit between a unit's reading and its writing.
+    LosesUpdates,
+    /// Reads within a unit are of different moments.
+    ReadsTheNewest,
+    /// A unit within a unit is refused with another error.
+    MistakesNesting,
+    /// Jobs that were put away are counted.
+    CountsTheArchived,
+    /// A page begins after all jobs of its cursor's moment.
+    SkipsTies,
+    /// The energy of a filter may be of an earlier attempt.
+    MixesAttempts,
+    /// Only the first thousand ids are looked up.
+    AsksForAThousand,
+    /// A second result takes the place of the first.
+    OverwritesResults,
+    /// A job is deleted from under those that wait for it.
+    DeletesParents,
+    /// Edges that close a circle are let in.
+    LetsCirclesClose,
+    /// The decks of jobs are not stored with them.
+    ForgetsDecks,
+    /// A second job may be created under a key.
+    ForgetsKeys,
+}
+
+/// A store in memory with a fault.
+#[derive(Debug, Clone)]
+pub(super) struct Faulty {
+    inner: MemoryStore,
+    fault: Fault,
+}
+
+/// Makes stores with a fault.
+pub(super) struct FaultyFixture(pub(super) Fault);
+
+impl Fixture for FaultyFixture {
+    type Store = Faulty;
+
+    fn fresh(&self, clock: Arc<dyn Clock>) -> Faulty {
+        Faulty { inner: MemoryStore::with_clock(clock), fault: self.0 }
+    }
+
+    fn reopen(&self, _: Faulty, _: Arc<dyn Clock>) -> Option<Faulty> {
+        None
+    }
+}
+
+impl Store for Faulty {
+    type Read<'t> = FaultyUnit<'t, Reading>;
+    type Write<'t> = FaultyUnit<'t, Writing>;
+
+    fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
+        let Self { inner: store, fault } = self;
+        let answer = store.read(|r| work(&FaultyUnit { inner: r, store, fault: *fault }));
+        answer.map_err(|error| fault.mistake(error))
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (fault, store) = (self.fault, self.inner.clone());
+        let earlier = self.inner.read(|r| Ok(r.state())).map_err(|error| fault.mistake(error))?;
+        if fault == Fault::LosesUpdates {
+            // Time for others to commit what this one will undo.
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let answer = self.inner.write(move |w| {
+            w.change(|state, _| {
+                if fault == Fault::LosesUpdates {
+                    *state = State::clone(&earlier);
+                }
+                fault.before(state);
+                Ok(())
+            })?;
+            let before = w.state();
+            let unit = FaultyUnit { inner: w, store: &store, fault };
+            let answer = match fault {
+                Fault::SwallowsPanics => catch_unwind(AssertUnwindSafe(|| work(&unit)))
+                    .unwrap_or_else(|_| Err(Error::aborted("something panicked"))),
+                _ => work(&unit),
+            };
+            w.change(|state, _| {
+                fault.after(&before, state);
+                Ok(())
+            })?;
+            if fault == Fault::CommitsOnError { Ok(answer) } else { answer.map(Ok) }
+        });
+        answer.flatten()
+    }
+
+    fn acting_as(&self, actor: Actor) -> Self {
+        match self.fault {
+            Fault::SignsForAnother => self.clone(),
+            fault => Self { inner: self.inner.acting_as(actor), fault },
+        }
+    }
+}
+
+impl Fault {
+    fn mistake(self, error: Error) -> Error {
+        match error {
+            Error::Nested if self == Self::MistakesNesting => Error::Closed,
+            other => other,
+        }
+    }
+
+    fn before(self, state: &mut State) {
+        if self == Self::ReusesIds {
+            state.given_out.jobs = state.jobs.keys().last().map_or(0, |id| id.get());
+        }
+    }
+
+    fn after(self, before: &State, state: &mut State) {
+        if self == Self::LosesEvents {
+            state.events.retain(|sequence, event| {
+                before.events.contains_key(sequence) || event.kind != EventKind::StatusChanged
+            });
+        }
+    }
+}
+
+/// A unit of work with a fault.
+#[derive(Debug)]
+pub(super) struct FaultyUnit<'t, Mode> {
+    inner: &'t Unit<'t, Mode>,
+    store: &'t MemoryStore,
+    fault: Fault,
+}
+
+/// Implements a trait by the unit inside, but for the methods that are written out after `but`.
+macro_rules! pass_on {
+    (
+        impl<$($generic:ident)?> $repository:ident for $mode:ident {
+            $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
+        } $(but { $($written:item)* })?
+    ) => {
+        impl<$($generic)?> $repository for FaultyUnit<'_, $mode> {
+            $(
+                fn $method(&self, $($argument: $type),*) -> Result<$answer> {
+                    self.inner.$method($($argument),*)
+                }
+            )*
+            $($($written)*)?
+        }
+    };
+}
+
+pass_on! {
+    impl<Mode> JobRead for Mode {
+        fn job(id: JobId) -> Job;
+        fn find_job_by_uuid(uuid: JobUuid) -> Option<Job>;
+        fn find_job_by_work_dir(dir: &WorkDir) -> Option<Job>;
+        fn find_job_by_idempotency_key(key: &str) -> Option<Job>;
+        fn input(job: JobId) -> Option<InputDeck>;
+    } but {
+        fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
+            let mut found = self.inner.jobs(filter, page)?;
+            if let Some(cursor) = page.cursor().filter(|_| self.fault == Fault::SkipsTies) {
+                found.jobs.retain(|job| job.created_at < cursor.created_at);
+            }
+            if self.fault == Fault::MixesAttempts && filter.energy.is_some() {
+                let any = JobFilter { energy: None, ..filter.clone() };
+                found = self.inner.jobs(&any, page)?;
+                found.jobs.retain(|job| {
+                    let results = self.inner.results_of(job.id).unwrap_or_default();
+                    results.iter().any(|r| filter.admits(job, r.result.energy))
+                });
+            }
+            Ok(found)
+        }
+
+        fn counts_by_status(&self) -> Result<StatusCounts> {
+            match self.fault {
+                Fault::CountsTheArchived => {
+                    let jobs = self.inner.state().jobs.clone();
+                    Ok(jobs.into_values().map(|job| (job.status, 1)).collect())
+                }
+                Fault::ReadsTheNewest => std::thread::scope(|scope| {
+                    let newest = scope.spawn(|| self.store.counts_by_status());
+                    newest.join().expect("no panic")
+                }),
+                _ => self.inner.counts_by_status(),
+            }
+        }
+
+        fn statuses(&self, ids: &[JobId]) -> Result<BTreeMap<JobId, JobStatus>> {
+            match self.fault {
+                Fault::AsksForAThousand => self.inner.statuses(&ids[..ids.len().min(1_000)]),
+                _ => self.inner.statuses(ids),
+            }
+        }
+    }
+}
+
+pass_on! {
+    impl<> JobWrite for Writing {
+        fn update_job(id: JobId, patch: &JobPatch) -> Job;
+        fn replace_input(id: JobId, deck: &InputDeck) -> ();
+        fn retry_job(id: JobId, to: InitialStatus) -> Job;
+        fn archive_job(id: JobId) -> ();
+        fn unarchive_job(id: JobId) -> ();
+    } but {
+        fn create_job(&self, new: &NewJob) -> Result<Job> {
+            let mut new = new.clone();
+            match self.fault {
+                Fault::ForgetsDecks => new.input = None,
+                Fault::ForgetsKeys => new.idempotency_key = None,
+                _ => {}
+            }
+            self.inner.create_job(&new)
+        }
+
+        fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
+            match self.fault {
+                Fault::StopsHalfway => new.iter().map(|new| self.create_job(new)).collect(),
+                _ => self.inner.create_jobs(new),
+            }
+        }
+
+        fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
+            let mut change = change.clone();
+            if self.fault == Fault::IgnoresExpected {
+                change.expected = None;
+            }
+            let answer = self.inner.change_status(id, &change)?;
+            if let (Fault::TellsTwice, Transition::Unchanged(_)) = (self.fault, answer) {
+                self.inner.add_note(id, "unchanged")?;
+            }
+            Ok(answer)
+        }
+
+        fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
+            match self.fault {
+                Fault::StopsHalfway => {
+                    changes.iter().map(|(id, change)| self.change_status(*id, change)).collect()
+                }
+                _ => self.inner.change_statuses(changes),
+            }
+        }
+
+        fn delete_job(&self, id: JobId) -> Result<()> {
+            if self.fault == Fault::DeletesParents {
+                self.inner.change(|state, _| {
+                    state.dependencies.retain(|_, edge| edge.depends_on != id);
+                    Ok(())
+                })?;
+            }
+            self.inner.delete_job(id)
+        }
+    }
+}
+
+pass_on! {
+    impl<Mode> ClusterRead for Mode {
+        fn cluster(id: ClusterId) -> Cluster;
+        fn find_cluster_by_name(name: &str) -> Option<Cluster>;
+        fn clusters() -> Vec<Cluster>;
+    }
+}
+
+pass_on! {
+    impl<> ClusterWrite for Writing {
+        fn create_cluster(new: &NewCluster) -> Cluster;
+        fn update_cluster(id: ClusterId, patch: &ClusterPatch) -> Cluster;
+        fn delete_cluster(id: ClusterId) -> ();
+    }
+}
+
+pass_on! {
+    impl<Mode> RemoteJobRead for Mode {
+        fn remote_job(id: RemoteJobId) -> RemoteJob;
+        fn remote_jobs_of(job: JobId) -> Vec<RemoteJob>;
+        fn newest_remote_job(job: JobId) -> Option<RemoteJob>;
+        fn active_remote_jobs(cluster: ClusterId) -> Vec<RemoteJob>;
+    }
+}
+
+pass_on! {
+    impl<> RemoteJobWrite for Writing {
+        fn record_submission(new: &NewRemoteJob) -> RemoteJob;
+        fn update_remote_job(id: RemoteJobId, patch: &RemoteJobPatch) -> RemoteJob;
+    }
+}
+
+pass_on! {
+    impl<Mode> DependencyRead for Mode {
+        fn dependencies_of(job: JobId) -> Vec<Dependency>;
+        fn dependents_of(job: JobId) -> Vec<Dependency>;
+        fn readiness(job: JobId) -> Readiness;
+    }
+}
+
+pass_on! {
+    impl<> DependencyWrite for Writing {
+        fn remove_dependency(job: JobId, depends_on: JobId) -> ();
+    } but {
+        fn add_dependency(&self, job: JobId, depends_on: JobId, kind: DependencyKind) -> Result<()> {
+            match self.inner.add_dependency(job, depends_on, kind) {
+                Err(Error::DependencyCycle { .. }) if self.fault == Fault::LetsCirclesClose => Ok(()),
+                answer => answer,
+            }
+        }
+    }
+}
+
+pass_on! {
+    impl<Mode> ResultRead for Mode {
+        fn newest_result(job: JobId) -> Option<JobResult>;
+        fn results_of(job: JobId) -> Vec<JobResult>;
+    }
+}
+
+pass_on! {
+    impl<> ResultWrite for Writing {
+        fn replace_result(job: JobId, result: &NewResult) -> Recorded;
+    } but {
+        fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+            match self.inner.record_result(job, result) {
+                Err(Error::Conflict { .. }) if self.fault == Fault::OverwritesResults => {
+                    self.inner.replace_result(job, result)
+                }
+                answer => answer,
+            }
+        }
+    }
+}
+
+pass_on! {
+    impl<Mode> EventRead for Mode {
+        fn history(job: JobId) -> Vec<Event>;
+        fn events_after(sequence: EventSequence, limit: u32) -> Vec<Event>;
+    }
+}
+
+pass_on! {
+    impl<> EventWrite for Writing {
+        fn add_note(job: JobId, text: &str) -> Event;
+    }
+}

@@ -1,0 +1,71 @@
+//! Waiting for a writer that ignores the gate, within the caller's deadline.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use store_core::{Error, Result};
+
+use crate::error::{Meaning, is_busy};
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+
+/// Tries `work` until no lock is in its way, or until `deadline`. It is tried once in any case.
+///
+/// SQLite's busy handler waits first, for `busy_timeout` or for what is left of the deadline; but it is
+/// not asked everywhere, so that short, jittered pauses follow.
+pub(crate) fn until<T>(
+    deadline: Instant,
+    connection: &Connection,
+    busy_timeout: Duration,
+    work: impl Fn() -> rusqlite::Result<T>,
+) -> Result<T> {
+    let begun = Instant::now();
+    let shortened = busy_timeout > deadline.saturating_duration_since(begun);
+    let outcome = (|| {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if shortened {
+                connection.busy_timeout(left.min(busy_timeout)).meaning()?;
+            }
+            match work() {
+                Err(error) if is_busy(&error) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(Error::Contended { waited: begun.elapsed(), holder: None });
+                    }
+                    tracing::debug!(?pause, "a writer that ignores the gate is in the way");
+                    thread::sleep(jittered(pause).min(left));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                other => return other.meaning(),
+            }
+        }
+    })();
+    if shortened {
+        connection.busy_timeout(busy_timeout).meaning()?;
+    }
+    outcome
+}
+
+/// From half of `pause` to all of it, so that two who wait do not meet again and again.
+fn jittered(pause: Duration) -> Duration {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    let half = pause / 2;
+    half + half.mul_f64(f64::from((random >> 32) as u32) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_between_its_half_and_its_whole() {
+        let pause = Duration::from_millis(8);
+        let pauses: Vec<Duration> = (0..100).map(|_| jittered(pause)).collect();
+        assert!(pauses.iter().all(|found| *found >= pause / 2 && *found <= pause));
+        assert!(pauses.iter().any(|found| *found != pauses[0]), "they differ");
+    }
+}

@@ -1,0 +1,134 @@
+//! Copies, checks, the log.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+
+use common::{Outcome, another_program, job, open, scratch};
+use store_core::Error;
+use store_sqlite::{CheckDepth, Options, prelude::*};
+
+#[test]
+fn a_backup_is_private_whole_and_of_one_moment() -> Outcome {
+    let (directory, path) = scratch();
+    let store = open(&path);
+    store.create_job(&job("before"))?;
+    let copy = directory.path().join("copy.db");
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..200 {
+                store.create_job(&job(&format!("meanwhile {number}"))).expect("written");
+            }
+        });
+        store.backup(&copy).expect("copied");
+        writer.join().expect("no panic");
+    });
+    assert_eq!(fs::metadata(&copy)?.permissions().mode() & 0o777, 0o600);
+    let restored = Options::new(&copy).open()?;
+    assert_eq!(restored.check(CheckDepth::Full)?.problems, Vec::<String>::new());
+    let jobs = restored.counts_by_status()?.total();
+    assert!((1..=201).contains(&jobs), "{jobs}");
+    restored.create_job(&job("goes on"))?;
+    let left: Vec<_> = fs::read_dir(directory.path())?.map(|e| e.map(|e| e.file_name())).collect();
+    assert!(!format!("{left:?}").contains("unfinished"), "{left:?}");
+    Ok(())
+}
+
+#[test]
+fn a_backup_never_replaces_a_file() -> Outcome {
+    let (directory, path) = scratch();
+    let store = open(&path);
+    let copy = directory.path().join("copy.db");
+    fs::write(&copy, "precious")?;
+    let error = store.backup(&copy).expect_err("it is refused");
+    assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+    assert_eq!(fs::read(&copy)?, b"precious");
+    let error = store.backup(&directory.path().join("no/such.db")).expect_err("it is refused");
+    assert!(matches!(error, Error::Access(_)), "{error:?}");
+    Ok(())
+}
+
+#[test]
+fn a_check_names_what_is_wrong() -> Outcome {
+    for (fault, word) in [
+        ("PRAGMA foreign_keys = OFF; UPDATE job_events SET job_id = 99", "job_events"),
+        ("UPDATE job_counts SET jobs = 7 WHERE status = 'FAILED'", "FAILED"),
+        ("DROP INDEX jobs_by_status", "jobs_by_status"),
+        ("DROP TRIGGER jobs_status_transition", "jobs_status_transition"),
+        ("CREATE TABLE mine (id INTEGER PRIMARY KEY) STRICT", "mine"),
+        ("ALTER TABLE jobs ADD COLUMN mine INTEGER", "mine"),
+    ] {
+        let (_directory, path) = scratch();
+        let store = open(&path);
+        store.create_job(&job("MgO"))?;
+        another_program(&path).execute_batch(fault)?;
+        for depth in [CheckDepth::Quick, CheckDepth::Full] {
+            let report = store.check(depth)?;
+            assert!(!report.is_ok());
+            assert!(report.problems.join("\n").contains(word), "{fault}: {:?}", report.problems);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_full_check_finds_an_index_that_lies() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    store.create_job(&job("MgO"))?;
+    // While its definition is another one, the index misses a job; then it is as it was.
+    let other = another_program(&path);
+    let define = |condition: &str| {
+        other.execute_batch(&format!(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE INDEX jobs_by_workflow ON jobs (workflow, created_at) \
+             WHERE workflow {condition}' WHERE name = 'jobs_by_workflow';
+             PRAGMA writable_schema = RESET"
+        ))
+    };
+    define("= ''never''")?;
+    other.execute_batch("UPDATE jobs SET workflow = 'oxides'")?;
+    define("IS NOT NULL")?;
+    drop(other);
+    let store = open(&path);
+    assert_eq!(store.check(CheckDepth::Quick)?.problems, Vec::<String>::new());
+    let report = store.check(CheckDepth::Full)?;
+    assert!(report.problems.join("\n").contains("jobs_by_workflow"), "{:?}", report.problems);
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_empties_the_log_unless_a_reader_needs_it() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    store.create_job(&job("MgO"))?;
+    assert!(store.stats()?.wal_bytes > 0);
+    let report = store.checkpoint()?;
+    assert!(report.complete);
+    assert_eq!(store.stats()?.wal_bytes, 0);
+
+    let reader = open(&path);
+    reader.read(|unit| {
+        unit.counts_by_status()?;
+        store.create_job(&job("NaCl"))?;
+        let report = store.checkpoint()?;
+        assert!(!report.complete, "{report:?}");
+        Ok(())
+    })?;
+    assert!(store.checkpoint()?.complete);
+    Ok(())
+}
+
+#[test]
+fn statistics_can_be_brought_up_to_date() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    for number in 0..100 {
+        store.create_job(&job(&format!("job {number}")))?;
+    }
+    store.optimize()?;
+    assert_eq!(store.check(CheckDepth::Full)?.problems, Vec::<String>::new());
+    Ok(())
+}
