@@ -44,6 +44,8 @@ impl Energy {
     /// [`Invalid`] for a NaN or an infinity, by name, also where only the value in electronvolts
     /// would be infinite.
     pub fn new(value: f64, unit: EnergyUnit) -> Result<Self, Invalid> {
+        // Not every storage tells the two zeros apart; this makes minus zero the other one.
+        let value = value + 0.0;
         let electron_volts = value * unit.in_electron_volts();
         if value.is_nan() {
             Err(Invalid::new("energy", "is NaN: record no energy where there is none".to_owned()))
@@ -110,6 +112,13 @@ mod tests {
             assert!(refused.to_string().contains("finite"), "{refused}");
         }
         assert!(Energy::new(f64::MAX, EnergyUnit::ElectronVolt).is_ok());
+    }
+
+    #[test]
+    fn there_is_one_zero() -> Result<(), Invalid> {
+        let zero = Energy::new(-0.0, EnergyUnit::Hartree)?;
+        assert_eq!(zero.value().to_bits(), 0.0_f64.to_bits());
+        Ok(())
     }
 
     #[test]

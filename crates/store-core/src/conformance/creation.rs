@@ -273,7 +273,7 @@ pub fn another_calculation_under_the_same_key_is_refused<F: Fixture>(fixture: &F
     Ok(())
 }
 
-/// Many jobs are created in the order given, and may build on each other's absence of conflicts.
+/// Many jobs are created in the order given, each after those before it.
 pub fn many_jobs_are_created_in_order<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     let new: Vec<_> = (0..300).map(|n| sample_job(&format!("job {n}"))).collect();
@@ -282,6 +282,9 @@ pub fn many_jobs_are_created_in_order<F: Fixture>(fixture: &F) -> Outcome {
     assert!(jobs.iter().zip(&new).all(|(job, new)| job.name == new.name));
     assert_eq!(store.counts_by_status()?.total(), 300);
     assert!(store.create_jobs(&[])?.is_empty());
+    let twice = store.create_jobs(&vec![sample_job("MgO").with_idempotency_key("key"); 2])?;
+    assert_eq!(twice[0], twice[1], "the second is the first again");
+    assert_eq!(store.counts_by_status()?.total(), 301);
     Ok(())
 }
 

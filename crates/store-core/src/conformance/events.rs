@@ -47,7 +47,8 @@ pub fn each_change_is_told_signed_and_dated<F: Fixture>(fixture: &F) -> Outcome 
     Ok(())
 }
 
-/// The events of a unit of work carry the time of each call and the actor of the store.
+/// `acting_as` makes a store that signs otherwise, straight and in units of work, and leaves the one
+/// that it was made of as it is.
 pub fn an_actor_signs_for_its_own_clone_alone<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     let id = store.create_job(&sample_job("MgO"))?.id;

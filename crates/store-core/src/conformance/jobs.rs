@@ -253,6 +253,10 @@ pub fn a_job_that_others_wait_for_is_not_deleted<F: Fixture>(fixture: &F) -> Out
         assert_untouched(&store, || store.delete_job(parent)),
         Error::InUse { noun: Noun::Job, key, .. } if key == parent.to_string()
     );
+    // Whether it may be running is asked first.
+    store.change_status(parent, &StatusChange::to(JobStatus::Queued))?;
+    assert_refused!(store.delete_job(parent), Error::NotAllowed { .. });
+    store.change_status(parent, &StatusChange::to(JobStatus::Pending))?;
     store.delete_job(child)?;
     store.delete_job(parent)?;
     Ok(())

@@ -116,12 +116,14 @@ macro_rules! each_promise {
                 statuses_change_at_once_without_a_gap_in_the_history
                 results_recorded_at_once_are_each_written_once
                 clusters_change_at_once
+                a_unit_that_fails_does_not_disturb_its_neighbours
             }
             readers {
                 readers_see_whole_units_while_writers_write
                 counts_always_equal_a_recount
                 who_follows_the_history_misses_nothing
                 readers_never_wait_for_a_writer
+                what_was_acknowledged_is_seen_at_once_by_every_thread
             }
             remote_jobs {
                 a_submission_comes_back_as_it_was_given

@@ -1,6 +1,7 @@
 //! Promises that are kept by many threads at once.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cluster::ClusterPatch;
@@ -237,5 +238,36 @@ pub fn clusters_change_at_once<F: Fixture>(fixture: &F) -> Outcome {
     assert_eq!(submitted.into_inner(), 4);
     assert_eq!(store.active_remote_jobs(shared)?.len(), 4);
     assert!(store.cluster(shared)?.config.hostname.ends_with("-3"));
+    Ok(())
+}
+
+/// Units that err or panic among others that land disturb none of them, and none of theirs stays.
+pub fn a_unit_that_fails_does_not_disturb_its_neighbours<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    together(8, |thread| {
+        for n in 0..15 {
+            let new = sample_job(&format!("{n} of {thread}"));
+            let ending = (n + thread) % 3;
+            let unit = || {
+                store.write(move |w| {
+                    let id = w.create_job(&new)?.id;
+                    match ending {
+                        0 => Ok(id),
+                        1 => Err(Error::aborted("on purpose")),
+                        _ => panic!("on purpose"),
+                    }
+                })
+            };
+            match (ending, catch_unwind(AssertUnwindSafe(unit))) {
+                (0, Ok(Ok(id))) => assert_eq!(store.job(id)?.id, id),
+                (1, Ok(Err(Error::Aborted(_)))) | (2, Err(_)) => {}
+                (_, Ok(Err(other))) => return Err(other),
+                (_, outcome) => panic!("ending {ending} came to {outcome:?}"),
+            }
+        }
+        Ok(())
+    })?;
+    assert_eq!(store.counts_by_status()?.total(), 8 * 5);
+    assert_eq!(store.events_after(EventSequence::START, 1_000)?.len(), 8 * 5);
     Ok(())
 }

@@ -167,3 +167,25 @@ pub fn readers_never_wait_for_a_writer<F: Fixture>(fixture: &F) -> Outcome {
     assert_eq!(read?.len(), 3);
     Ok(())
 }
+
+/// What a write has acknowledged is seen by every read that begins afterwards, in whatever thread.
+pub fn what_was_acknowledged_is_seen_at_once_by_every_thread<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let (tell, told) = mpsc::channel();
+    let writer = store.clone();
+    let writing = std::thread::spawn(move || {
+        (0..60).try_for_each(|n| {
+            let job = writer.create_job(&sample_job(&format!("job {n}")))?;
+            tell.send(job).map_err(|_| Error::aborted("the reader has gone"))
+        })
+    });
+    let mut seen = 0;
+    for job in told {
+        assert_eq!(store.job(job.id)?, job);
+        seen += 1;
+        assert!(store.counts_by_status()?.total() >= seen);
+    }
+    writing.join().expect("no panic")?;
+    assert_eq!(seen, 60);
+    Ok(())
+}

@@ -8,6 +8,7 @@ use crate::ids::ClusterId;
 use crate::patch::{Edit, Patch};
 use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
 use crate::repo::{ClusterWrite, EventRead, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite};
+use crate::settings::ConnectionSettings;
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::time::Timestamp;
 
@@ -217,7 +218,11 @@ pub fn what_the_check_of_a_submission_refuses_is_not_stored<F: Fixture>(fixture:
     let cluster = store.create_cluster(&sample_cluster("c"))?.id;
     let job = store.create_job(&sample_job("MgO"))?.id;
     let new = NewRemoteJob::new(job, cluster, "1");
+    let deep = (0..101).fold(json!(1), |inner, _| json!([inner]));
+    let deep = NewRemoteJob { metadata: object(json!({ "in": deep })), ..new.clone() };
+    assert!(ConnectionSettings::new(deep.metadata.clone()).is_err(), "settings neither");
     let refused = [
+        ("metadata", deep),
         ("handle", NewRemoteJob::new(job, cluster, "")),
         ("handle", NewRemoteJob::new(job, cluster, "h".repeat(256))),
         ("queue", NewRemoteJob { queue: Some("a\nb".to_owned()), ..new.clone() }),

@@ -68,7 +68,7 @@ pub fn a_long_unit_leaves_nothing_when_it_is_given_up<F: Fixture>(fixture: &F) -
     let cast = Cast::enter(&store)?;
     let given_up = assert_untouched(&store, || {
         store.write(move |w| -> Result<()> {
-            for act in Act::ALL.iter().filter(|act| !format!("{act:?}").contains("create_jobs")) {
+            for act in Act::ALL {
                 // What an earlier act has made impossible is refused, which is as good here.
                 let _ = act.perform(w, &cast);
             }
