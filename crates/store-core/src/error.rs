@@ -167,6 +167,15 @@ pub enum Error {
         holder: Option<Holder>,
     },
 
+    /// So many writes wait already that no more are taken in.
+    #[error(
+        "{waiting} writes wait already: hand in fewer at a time, or open the store with a larger queue"
+    )]
+    QueueFull {
+        /// How many.
+        waiting: usize,
+    },
+
     /// Every reader connection was in use for longer than the deadline.
     #[error(
         "waited {waited:.1?} for one of {readers} readers: keep read units short, or open the store \

@@ -37,6 +37,7 @@ pub mod result;
 pub mod settings;
 pub mod status;
 pub mod store;
+pub mod ticket;
 pub mod time;
 pub mod units;
 pub mod work_dir;
@@ -56,6 +57,7 @@ pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, Result
 pub use settings::ConnectionSettings;
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
 pub use store::{ReadUnit, Store, WriteUnit};
+pub use ticket::Ticket;
 pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};
 pub use work_dir::{Placement, WorkDir};

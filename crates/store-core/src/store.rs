@@ -6,6 +6,7 @@ use crate::repo::{
     ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
     JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
 };
+use crate::ticket::Ticket;
 
 /// What can be read, in a unit of work or straight from a store.
 pub trait ReadUnit:
@@ -103,6 +104,18 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T>;
+
+    /// Hands `work` in, as [`write`](Self::write) would run it, and does not wait: so one thread keeps
+    /// many writes in flight, which share commits. They are run in the order in which they were handed
+    /// in, by whichever thread leads; and they are run also if the ticket or the store is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::ReadOnly`](crate::Error::ReadOnly) and
+    /// [`Error::QueueFull`](crate::Error::QueueFull) at once; the others from the ticket.
+    fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<Ticket<T>>;
 
     /// The same store, with every change signed by `actor`.
     #[must_use]

@@ -17,8 +17,12 @@ use store_core::{Error, Holder};
 use crate::error::OpenError;
 use crate::location::{FileIdentity, Location};
 
-/// How often a waiter looks by itself before it leaves the waiting to a thread that sleeps in the kernel.
-const SPINS: u32 = 20;
+/// For how long a waiter looks by itself before it leaves the waiting to a thread that sleeps in the
+/// kernel. Turns are shorter than this; waking two threads for each would cost more than the looking.
+const LOOKS: Duration = Duration::from_millis(10);
+
+/// How long it sleeps between two looks; the kernel makes some 50 microseconds more of it.
+const PAUSE: Duration = Duration::from_micros(20);
 
 /// The gate of one store in this process.
 #[derive(Debug)]
@@ -69,14 +73,22 @@ struct Locks {
 }
 
 impl Locks {
-    /// Takes both locks if they are free at once.
-    fn try_both(&self) -> io::Result<bool> {
-        if !locked(self.queue.try_lock())? {
-            return Ok(false);
+    /// Looks for the gate for a while, from its place in the queue once it has one. A place that it
+    /// got it keeps, for the thread that waits on.
+    fn look_for_both(&self, deadline: Instant) -> io::Result<bool> {
+        let until = deadline.min(Instant::now() + LOOKS);
+        let mut queued = false;
+        loop {
+            queued = queued || locked(self.queue.try_lock())?;
+            if queued && locked(self.gate.try_lock())? {
+                self.queue.unlock()?;
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            thread::sleep(PAUSE);
         }
-        let taken = locked(self.gate.try_lock());
-        self.queue.unlock()?;
-        taken
     }
 
     /// Waits for the gate in the queue, in the kernel, for as long as it takes.
@@ -124,13 +136,8 @@ impl Gate {
     /// Waits for a turn until `deadline`. One thread of a store at a time asks.
     pub(crate) fn enter(&self, deadline: Instant) -> Result<Turn<'_>, GateError> {
         let begun = Instant::now();
-        if !self.keeper.is_waiting() {
-            for _ in 0..SPINS {
-                if self.locks.try_both().map_err(GateError::Io)? {
-                    return Ok(Turn(&self.locks));
-                }
-                thread::yield_now();
-            }
+        if !self.keeper.is_waiting() && self.locks.look_for_both(deadline).map_err(GateError::Io)? {
+            return Ok(Turn(&self.locks));
         }
         match Keeper::wait(&self.keeper, &self.locks, deadline) {
             Some(Ok(())) => Ok(Turn(&self.locks)),

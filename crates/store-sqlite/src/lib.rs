@@ -7,10 +7,13 @@
 //! | What can be set? | [`options`] |
 //! | How is a file opened, and when is it refused? | [`open`](crate::OpenError) |
 //! | Who writes when? | `writer`, `gate` |
+//! | What keeps the log small? | `checkpointer`, `snapshots` |
 //! | How is a noun stored? | `repo` |
 //! | How is a store backed up and looked after? | [`maintenance`] |
 
+mod checkpointer;
 mod codec;
+mod counters;
 mod create;
 mod error;
 mod gate;
@@ -22,6 +25,8 @@ mod patience;
 mod pool;
 mod pragmas;
 mod repo;
+mod sight;
+mod snapshots;
 mod store;
 mod unit;
 mod writer;
@@ -29,9 +34,11 @@ mod writer;
 pub mod maintenance;
 pub mod options;
 
+pub use counters::{Activity, Distribution};
 pub use error::OpenError;
 pub use maintenance::{CheckDepth, CheckReport, CheckpointReport, Stats};
-pub use options::{Durability, Options};
+pub use options::{Durability, Options, WhenFull};
+pub use snapshots::HeldSnapshot;
 pub use store::SqliteStore;
 pub use unit::{Reading, Unit, Writing};
 

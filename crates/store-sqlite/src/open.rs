@@ -1,9 +1,12 @@
 //! Opening, in the order that keeps a new, an old and a foreign file safe.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::Connection;
+use store_core::nesting::StoreKey;
 
+use crate::checkpointer::Checkpointer;
 use crate::create::{connect, connect_read_only, create_private};
 use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
@@ -13,6 +16,7 @@ use crate::options::Options;
 use crate::patience;
 use crate::pool;
 use crate::pragmas::{self, Role};
+use crate::sight::Sight;
 use crate::store::{Opened, SqliteStore};
 use crate::writer::Writer;
 
@@ -66,11 +70,22 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     let identity = FileIdentity::of(path).map_err(access)?;
     let writer_pool = pool::connections(path, options, Role::Writer)?;
     let readers = pool::connections(path, options, Role::Reader)?;
-    // Not before the pools are open: the last connection to close would checkpoint and remove the log.
-    drop(connection);
+    let key = StoreKey::new();
+    let sight = Arc::new(Sight::new(options));
+    // The connection that migrated goes on as the checkpointer's, and so is never the last to close.
+    let checkpointer =
+        Checkpointer::start(connection, Gate::open(&location)?, options, Arc::clone(&sight))?;
     drop(turn);
-    let writer = Writer::new(writer_pool, gate, location.clone(), identity, options);
-    Ok(Opened { location, readers, writer: Some(writer) })
+    let sighted = Arc::clone(&sight);
+    let writer = Writer::new(writer_pool, gate, location.clone(), identity, options, sighted, key);
+    Ok(Opened {
+        key,
+        location,
+        readers,
+        sight,
+        writer: Some(writer),
+        _checkpointer: Some(checkpointer),
+    })
 }
 
 fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenError> {
@@ -93,7 +108,14 @@ fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenErr
     }
     let readers = pool::connections(path, options, Role::Reader)?;
     drop(connection);
-    Ok(Opened { location, readers, writer: None })
+    Ok(Opened {
+        key: StoreKey::new(),
+        location,
+        readers,
+        sight: Arc::new(Sight::new(options)),
+        writer: None,
+        _checkpointer: None,
+    })
 }
 
 /// Switches the database to a write-ahead log, if it has none, and looks at the outcome through a fresh

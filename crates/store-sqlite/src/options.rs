@@ -23,6 +23,16 @@ pub enum Durability {
     Full,
 }
 
+/// What becomes of a write that finds the queue full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It waits for room, until the deadline.
+    #[default]
+    Wait,
+    /// It is refused at once, with [`QueueFull`](store_core::Error::QueueFull).
+    Refuse,
+}
+
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -37,6 +47,9 @@ pub struct Options {
     pub(crate) checkpoint_pages: u32,
     pub(crate) wal_limit_bytes: u64,
     pub(crate) batch: u32,
+    pub(crate) queue: u32,
+    pub(crate) when_full: WhenFull,
+    pub(crate) slow_snapshot: Duration,
     pub(crate) any_file_system: bool,
     pub(crate) actor: Option<Actor>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -58,6 +71,9 @@ impl Options {
             checkpoint_pages: 1000,
             wal_limit_bytes: 64 * 1024 * 1024,
             batch: 256,
+            queue: 10_000,
+            when_full: WhenFull::Wait,
+            slow_snapshot: Duration::from_secs(5),
             any_file_system: false,
             actor: None,
             clock: Arc::new(SystemClock),
@@ -122,16 +138,18 @@ impl Options {
         self
     }
 
-    /// After how many pages in the WAL a commit checkpoints (`wal_autocheckpoint`). Default: 1000, as in
-    /// the seed system and SQLite.
+    /// After how many pages in the write-ahead log, at least 1, the store makes a pass over it, on a thread
+    /// of its own; no caller's commit does (`wal_autocheckpoint` is 0). Default: 1000, as in the seed
+    /// system and SQLite.
     #[must_use]
     pub const fn checkpoint_pages(mut self, pages: u32) -> Self {
         self.checkpoint_pages = pages;
         self
     }
 
-    /// The size in bytes to which the WAL file is cut back after a checkpoint (`journal_size_limit`).
-    /// Default: 64 MiB.
+    /// The size in bytes that the write-ahead log is to stay below. At half of it the store begins to
+    /// empty the log, which a reader that holds an old snapshot can prevent; the file is cut back to
+    /// this size when it is begun anew (`journal_size_limit`). Default: 64 MiB.
     #[must_use]
     pub const fn wal_limit_bytes(mut self, bytes: u64) -> Self {
         self.wal_limit_bytes = bytes;
@@ -143,6 +161,29 @@ impl Options {
     #[must_use]
     pub const fn batch(mut self, writes: u32) -> Self {
         self.batch = writes;
+        self
+    }
+
+    /// How many writes may wait in this process, at least 1. Default: 10,000, some megabytes of small
+    /// writes and less than a second of work.
+    #[must_use]
+    pub const fn queue(mut self, writes: u32) -> Self {
+        self.queue = writes;
+        self
+    }
+
+    /// What becomes of a write that finds the queue full. Default: it waits.
+    #[must_use]
+    pub const fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// After what time a snapshot that is still held is reported, in the log and in `stats`. Default:
+    /// 5 s; reads take milliseconds, and a log that cannot be emptied grows with every write.
+    #[must_use]
+    pub const fn slow_snapshot(mut self, age: Duration) -> Self {
+        self.slow_snapshot = age;
         self
     }
 
@@ -190,7 +231,8 @@ impl Options {
     }
 
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        let at_least_one = [("readers", self.readers), ("batch", self.batch)];
+        let at_least_one =
+            [("readers", self.readers), ("batch", self.batch), ("queue", self.queue)];
         if let Some((option, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(Invalid::new(option, "is 0: give at least 1".to_owned()));
         }

@@ -9,6 +9,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
 
+use crate::checkpointer::note_log_pages;
 use crate::error::{Meaning, OpenError};
 use crate::identity::flags;
 use crate::options::Options;
@@ -26,7 +27,8 @@ static OPENER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
     Arc::new(pool)
 });
 
-/// Makes a pool; its first connection is open when this returns.
+/// Makes a pool; all its connections are open when this returns. Opened later, in the background, they
+/// would hold a lock for a moment at any time, and be in the way of a checkpoint.
 pub(crate) fn connections(
     path: &Path,
     options: &Options,
@@ -44,7 +46,6 @@ pub(crate) fn connections(
     };
     Pool::builder()
         .max_size(size)
-        .min_idle(Some(1))
         // A connection that is closed may be the last one, and then checkpoints under an exclusive lock.
         .max_lifetime(None)
         .idle_timeout(None)
@@ -52,21 +53,31 @@ pub(crate) fn connections(
         .connection_timeout(options.deadline.max(Duration::from_millis(1)))
         .thread_pool(Arc::clone(&OPENER))
         .error_handler(Box::new(NopErrorHandler))
-        .connection_customizer(Box::new(Settings(pragmas::settings(options, role))))
+        .connection_customizer(Box::new(Customizer {
+            role,
+            settings: pragmas::settings(options, role),
+        }))
         .build(manager)
         .map_err(failed)
 }
 
 /// Gives every new connection of a pool the settings of its role.
 #[derive(Debug)]
-struct Settings(Vec<Setting>);
+struct Customizer {
+    role: Role,
+    settings: Vec<Setting>,
+}
 
-impl CustomizeConnection<Connection, rusqlite::Error> for Settings {
+impl CustomizeConnection<Connection, rusqlite::Error> for Customizer {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), rusqlite::Error> {
-        pragmas::apply(connection, &self.0).map_err(|error| {
+        pragmas::apply(connection, &self.settings).map_err(|error| {
             // r2d2 keeps the text alone; the first connection of a store was set up without it.
             rusqlite::Error::ToSqlConversionFailure(Box::new(error))
-        })
+        })?;
+        if self.role == Role::Writer {
+            note_log_pages(connection);
+        }
+        Ok(())
     }
 }
 

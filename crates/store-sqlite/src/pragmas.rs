@@ -45,7 +45,8 @@ pub(crate) fn settings(options: &Options, role: Role) -> Vec<Setting> {
         ("trusted_schema", 0),
         // A damaged page is found when it is read.
         ("cell_size_check", 1),
-        ("wal_autocheckpoint", i64::from(options.checkpoint_pages)),
+        // The checkpointer does it, so that no caller's commit has to.
+        ("wal_autocheckpoint", 0),
         ("journal_size_limit", bytes(options.wal_limit_bytes)),
     ]
 }

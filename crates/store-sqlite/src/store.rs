@@ -1,17 +1,20 @@
 //! A SQLite store, opened.
 
+use std::panic::Location;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use store_core::nesting::{StoreKey, UnitGuard};
-use store_core::{Actor, Error, Result, Store};
+use store_core::{Actor, Error, Result, Store, Ticket};
 
-use crate::location::Location;
+use crate::checkpointer::Checkpointer;
+use crate::location::Location as Place;
 use crate::maintenance::checkpoint;
 use crate::options::Options;
 use crate::pool::{Connections, Lent, on_snapshot};
+use crate::sight::Sight;
 use crate::unit::{Reading, Unit, Writing};
 use crate::writer::Writer;
 
@@ -33,10 +36,14 @@ struct Shared {
 
 /// What an open store has.
 pub(crate) struct Opened {
-    pub(crate) location: Location,
+    pub(crate) key: StoreKey,
+    pub(crate) location: Place,
     pub(crate) readers: Connections,
+    pub(crate) sight: Arc<Sight>,
     /// None where it was opened to be read only.
     pub(crate) writer: Option<Writer>,
+    /// After the writer, so that it is there as long as anyone writes.
+    pub(crate) _checkpointer: Option<Checkpointer>,
 }
 
 impl Drop for Opened {
@@ -51,7 +58,7 @@ impl Drop for Opened {
 impl SqliteStore {
     pub(crate) fn new(opened: Opened, options: &Options) -> Self {
         let shared = Shared {
-            key: StoreKey::new(),
+            key: opened.key,
             deadline: options.deadline,
             options: options.clone(),
             opened: RwLock::new(Some(Arc::new(opened))),
@@ -132,8 +139,13 @@ impl Store for SqliteStore {
     type Read<'t> = Unit<'t, Reading>;
     type Write<'t> = Unit<'t, Writing>;
 
+    #[track_caller]
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
-        self.on_reader(|_, connection| on_snapshot(connection, || work(&Unit::reading(connection))))
+        let origin = Location::caller();
+        self.on_reader(|opened, connection| {
+            let _held = opened.sight.snapshots.hold(origin);
+            on_snapshot(connection, || work(&Unit::reading(connection)))
+        })
     }
 
     fn write<T: Send + 'static>(
@@ -143,7 +155,16 @@ impl Store for SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.write(self.actor.clone(), work)
+        writer.write(&self.shared.options.clock, &self.actor, work)
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<Ticket<T>> {
+        let opened = self.opened()?;
+        let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
+        writer.submit(&self.shared.options.clock, &self.actor, Arc::clone(&opened), work)
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

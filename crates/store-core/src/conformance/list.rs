@@ -163,6 +163,11 @@ macro_rules! each_promise {
                 difficult_texts_of_jobs_come_back
                 difficult_texts_of_clusters_come_back
             }
+            tickets {
+                writes_in_flight_land_in_their_order
+                a_failing_ticket_disturbs_no_other
+                a_dropped_ticket_takes_nothing_back
+            }
             units_of_work {
                 each_method_lands_when_its_unit_ends_well
                 each_method_lands_when_called_straight

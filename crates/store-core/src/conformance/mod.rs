@@ -27,6 +27,7 @@ pub mod remote_jobs;
 pub mod results;
 pub mod statuses;
 pub mod texts;
+pub mod tickets;
 pub mod units_of_work;
 
 pub use dump::Dump;

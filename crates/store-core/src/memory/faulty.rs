@@ -22,6 +22,7 @@ use crate::repo::{
 use crate::result::{JobResult, NewResult, Recorded};
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
 use crate::store::Store;
+use crate::ticket::{Ticket, at_once};
 use crate::time::Clock;
 use crate::work_dir::WorkDir;
 
@@ -140,6 +141,13 @@ impl Store for Faulty {
             if fault == Fault::CommitsOnError { Ok(answer) } else { answer.map(Ok) }
         });
         answer.flatten()
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<Ticket<T>> {
+        Ok(at_once(|| self.write(work)))
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::event::Actor;
 use crate::nesting::{StoreKey, UnitGuard};
 use crate::store::Store;
+use crate::ticket::{Ticket, at_once};
 use crate::time::{Clock, SystemClock};
 
 use super::state::State;
@@ -90,6 +91,14 @@ impl Store for MemoryStore {
         let answer = work(&unit)?;
         self.shared.commit(unit.state());
         Ok(answer)
+    }
+
+    /// Runs the write at once; the ticket has its outcome.
+    fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<Ticket<T>> {
+        Ok(at_once(|| self.write(work)))
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

@@ -1,28 +1,42 @@
 //! The write-ahead log, brought into the database.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use store_core::{Error, Result};
 
 use crate::error::Meaning;
 use crate::store::SqliteStore;
 
+/// Bytes of a page in the log: the page and what the log says of it
+/// (<https://sqlite.org/fileformat2.html#wal_file_format>).
+const LOGGED_PAGE: u64 = 4096 + 24;
+
 /// What a checkpoint did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointReport {
-    /// Whether everything in the log is in the database and the log is empty. Otherwise a reader or
-    /// another process's checkpoint was in the way; nothing is wrong, a later one goes on.
+    /// Whether everything in the log is in the database, and the log is empty where that was asked.
+    /// Otherwise a reader or another process's checkpoint was in the way; nothing is wrong, a later one
+    /// goes on.
     pub complete: bool,
-    /// Pages in the log before; none where the database has no log.
+    /// Pages in the log afterwards, or before where it was emptied.
     pub log_pages: u32,
     /// Pages of it that are in the database now.
     pub checkpointed_pages: u32,
 }
 
+impl CheckpointReport {
+    /// Bytes of the pages in the log.
+    pub(crate) fn log_bytes(self) -> u64 {
+        u64::from(self.log_pages) * LOGGED_PAGE
+    }
+}
+
 impl SqliteStore {
     /// Brings the write-ahead log into the database and cuts it to nothing, as far as readers allow
-    /// (`wal_checkpoint(TRUNCATE)`).
+    /// (`wal_checkpoint(TRUNCATE)`). The store does this by itself when the log grows.
     ///
-    /// It does not wait for readers: writers of every process would wait with it.
+    /// It waits for readers for 40 milliseconds at the most, because writers of every process wait with it.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Full`] and [`Error::Storage`].
@@ -48,20 +62,41 @@ impl SqliteStore {
     }
 }
 
-/// Checkpoints without waiting for anyone: SQLite answers with a row, not with an error, where it could
-/// not finish.
+/// How far a checkpoint goes, and for whom it waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mode {
+    /// As far as it can without disturbing anybody.
+    Passive,
+    /// Until the log is empty; waits for writers and readers so long, while new writers wait for it.
+    Truncate(Duration),
+}
+
+/// The longest that anyone waits for readers to leave the log, while writers wait for it.
+pub(crate) const LONGEST_DRAIN: Duration = Duration::from_millis(40);
+
+/// Empties the log.
 pub(crate) fn truncate(connection: &Connection) -> Result<CheckpointReport> {
-    let timeout: i64 =
+    run(connection, Mode::Truncate(LONGEST_DRAIN))
+}
+
+/// Checkpoints. SQLite answers with a row, not with an error, where it could not finish.
+pub(crate) fn run(connection: &Connection, mode: Mode) -> Result<CheckpointReport> {
+    let (sql, timeout) = match mode {
+        Mode::Passive => ("PRAGMA wal_checkpoint(PASSIVE)", Duration::ZERO),
+        Mode::Truncate(timeout) => ("PRAGMA wal_checkpoint(TRUNCATE)", timeout),
+    };
+    let before: i64 =
         connection.query_one("PRAGMA busy_timeout", [], |row| row.get(0)).meaning()?;
-    connection.execute_batch("PRAGMA busy_timeout = 0").meaning()?;
-    let report = connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+    connection.busy_timeout(timeout).meaning()?;
+    let report = connection.query_one(sql, [], |row| {
         let pages = |count: i64| u32::try_from(count).unwrap_or(0);
-        Ok(CheckpointReport {
-            complete: row.get::<_, i64>(0)? == 0,
-            log_pages: pages(row.get(1)?),
-            checkpointed_pages: pages(row.get(2)?),
-        })
+        let (log_pages, checkpointed_pages) = (pages(row.get(1)?), pages(row.get(2)?));
+        let busy: i64 = row.get(0)?;
+        // Who empties the log counts its pages before and after; a pass counts both at one moment.
+        let complete =
+            busy == 0 && (log_pages == checkpointed_pages || matches!(mode, Mode::Truncate(_)));
+        Ok(CheckpointReport { complete, log_pages, checkpointed_pages })
     });
-    connection.execute_batch(&format!("PRAGMA busy_timeout = {timeout}")).meaning()?;
+    connection.busy_timeout(Duration::from_millis(before.unsigned_abs())).meaning()?;
     report.meaning()
 }

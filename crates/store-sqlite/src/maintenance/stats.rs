@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use store_core::Result;
 
+use crate::counters::Activity;
 use crate::error::Meaning;
 use crate::pool::{Connections, on_snapshot};
 use crate::pragmas::{self, Role, Setting};
+use crate::snapshots::HeldSnapshot;
 use crate::store::SqliteStore;
+use crate::writer::Writer;
 
 /// How much of a pool is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,12 @@ pub struct Stats {
     /// The settings of the connection that writes, as it has them; none where it is at work or the
     /// store was opened to be read only.
     pub writer_settings: Option<BTreeMap<&'static str, i64>>,
+    /// Writes that wait in this process.
+    pub writes_waiting: usize,
+    /// The snapshot that is held longest in this process, if there is one.
+    pub oldest_snapshot: Option<HeldSnapshot>,
+    /// What the store has done in this process since it was opened.
+    pub activity: Activity,
     /// The connections that read, this call's own among those in use.
     pub readers: PoolUse,
 }
@@ -79,6 +88,9 @@ impl SqliteStore {
                     wal_bytes: opened.location.wal_bytes(),
                     reader_settings: as_found(connection, &reader)?,
                     writer_settings,
+                    writes_waiting: opened.writer.as_ref().map_or(0, Writer::waiting),
+                    oldest_snapshot: opened.sight.snapshots.oldest(),
+                    activity: opened.sight.counters.activity(),
                     readers: pool_use(&opened.readers),
                 })
             })

@@ -1,0 +1,209 @@
+//! Writes that are on their way: a ticket to wait with, and the promise behind it.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// What a closure came to: its answer, or the panic that is to be resumed in its caller.
+pub type Outcome<T> = std::thread::Result<Result<T>>;
+
+/// A write that was handed in and not waited for; see [`Store::submit`](crate::Store::submit).
+///
+/// It can be waited for, with or without a timeout, or awaited: it is a `Future` of any runtime.
+/// Dropping it does not take the write back.
+#[derive(Debug)]
+#[must_use = "the outcome of the write is only told here"]
+pub struct Ticket<T> {
+    shared: Arc<Shared<T>>,
+}
+
+/// The other end of a [`Ticket`], for backends. Dropped without an outcome, it tells of a
+/// [`Error::Bug`].
+#[derive(Debug)]
+pub struct Promise<T> {
+    shared: Arc<Shared<T>>,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    done: Condvar,
+}
+
+#[derive(Debug)]
+enum State<T> {
+    Pending(Option<Waker>),
+    Done(Outcome<T>),
+    Taken,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a promise and its ticket.
+pub fn ticket<T>() -> (Promise<T>, Ticket<T>) {
+    let state = Mutex::new(State::Pending(None));
+    let shared = Arc::new(Shared { state, done: Condvar::new() });
+    (Promise { shared: Arc::clone(&shared) }, Ticket { shared })
+}
+
+/// Runs a write at once and gives a ticket that has its outcome: for backends that do not queue.
+pub fn at_once<T>(write: impl FnOnce() -> Result<T>) -> Ticket<T> {
+    let (promise, ticket) = ticket();
+    promise.keep(catch_unwind(AssertUnwindSafe(write)));
+    ticket
+}
+
+impl<T> Promise<T> {
+    /// Tells the outcome.
+    pub fn keep(self, outcome: Outcome<T>) {
+        self.tell(outcome);
+    }
+
+    fn tell(&self, outcome: Outcome<T>) {
+        let before = std::mem::replace(&mut *self.shared.lock(), State::Done(outcome));
+        self.shared.done.notify_all();
+        if let State::Pending(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        if matches!(*self.shared.lock(), State::Pending(_)) {
+            let what = "a write was dropped without an outcome".to_owned();
+            self.tell(Ok(Err(Error::Bug { what, source: None })));
+        }
+    }
+}
+
+impl<T> Ticket<T> {
+    /// Whether the outcome is there, so that nothing below would wait.
+    pub fn is_done(&self) -> bool {
+        !matches!(*self.shared.lock(), State::Pending(_))
+    }
+
+    /// Waits for the outcome. A panic of the closure is resumed here.
+    ///
+    /// # Errors
+    /// As [`Store::write`](crate::Store::write).
+    pub fn wait(self) -> Result<T> {
+        let mut state = self.shared.lock();
+        while matches!(*state, State::Pending(_)) {
+            state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        take(state)
+    }
+
+    /// Waits for the outcome for so long at the most; gives the ticket back where it has not come.
+    ///
+    /// # Errors
+    /// The ticket.
+    pub fn wait_for(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.shared.lock();
+        while matches!(*state, State::Pending(_)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                drop(state);
+                return Err(self);
+            }
+            let waited = self.shared.done.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(take(state))
+    }
+}
+
+impl<T> Future for Ticket<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut state = self.shared.lock();
+        match &mut *state {
+            State::Pending(waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            State::Done(_) | State::Taken => Poll::Ready(take(state)),
+        }
+    }
+}
+
+fn take<T>(mut state: MutexGuard<'_, State<T>>) -> Result<T> {
+    match std::mem::replace(&mut *state, State::Taken) {
+        State::Done(Ok(outcome)) => outcome,
+        State::Done(Err(panic)) => {
+            drop(state);
+            resume_unwind(panic)
+        }
+        State::Pending(_) | State::Taken => Err(Error::Bug {
+            what: "a ticket was polled again after it had told its outcome".to_owned(),
+            source: None,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+    use std::thread;
+
+    #[test]
+    fn a_ticket_is_waited_for_with_and_without_a_timeout() {
+        let (promise, ticket) = ticket();
+        assert!(!ticket.is_done());
+        let ticket = ticket.wait_for(Duration::from_millis(1)).expect_err("not yet");
+        let teller = thread::spawn(move || promise.keep(Ok(Ok(7))));
+        assert_eq!(ticket.wait().expect("told"), 7);
+        teller.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_promise_that_is_dropped_tells_so() {
+        let (promise, ticket) = ticket::<()>();
+        drop(promise);
+        assert!(matches!(ticket.wait(), Err(Error::Bug { .. })));
+    }
+
+    #[test]
+    fn a_panic_is_resumed_where_the_ticket_is_waited_for() {
+        let (promise, ticket) = ticket::<()>();
+        promise.keep(Err(Box::new("planted")));
+        let waiting = std::panic::AssertUnwindSafe(|| ticket.wait());
+        let panic = std::panic::catch_unwind(waiting).expect_err("resumed");
+        assert_eq!(panic.downcast_ref(), Some(&"planted"));
+    }
+
+    #[test]
+    fn a_ticket_wakes_who_awaits_it() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        let (promise, ticket) = ticket();
+        let mut ticket = pin!(ticket);
+        assert!(ticket.as_mut().poll(&mut context).is_pending());
+        promise.keep(Ok(Ok(7)));
+        assert!(woken.0.load(Ordering::SeqCst));
+        assert!(matches!(ticket.as_mut().poll(&mut context), Poll::Ready(Ok(7))));
+        assert!(matches!(ticket.poll(&mut context), Poll::Ready(Err(Error::Bug { .. }))));
+    }
+}

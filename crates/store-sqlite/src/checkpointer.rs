@@ -1,0 +1,218 @@
+//! The checkpointer: a thread of the store that brings the write-ahead log into the database, so that
+//! no caller's commit has to.
+//!
+//! Every so many pages it makes a pass that disturbs nobody (`wal_checkpoint(PASSIVE)`). A pass does not
+//! make the log shorter: SQLite begins it anew when a commit finds everything in the database and no
+//! reader in the log, which may never happen while readers overlap and writers go on. So when the log
+//! has grown to half of its limit, the checkpointer takes a turn at the gate, finishes the pass while
+//! nobody writes (readers who come now need the log no more), and waits for a moment until those who
+//! still do are gone (`TRUNCATE`).
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use crate::error::OpenError;
+use crate::gate::Gate;
+use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
+use crate::options::Options;
+use crate::sight::Sight;
+
+/// How often it looks for snapshots that are held too long.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// How long it leaves everybody alone after readers were in its way, unless the log is over its limit.
+const REST: Duration = Duration::from_millis(100);
+
+thread_local! {
+    static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Has the log's length noted after each commit on this connection; in the place of SQLite's own
+/// checkpoints (<https://sqlite.org/c3ref/wal_hook.html>).
+pub(crate) fn note_log_pages(connection: &Connection) {
+    connection.wal_hook(Some(|_log, pages| {
+        LOG_PAGES.set(u32::try_from(pages).unwrap_or(0));
+        Ok(())
+    }));
+}
+
+/// How many pages the log had after the last commit of this thread.
+pub(crate) fn log_pages_after_commit() -> u32 {
+    LOG_PAGES.get()
+}
+
+/// What writers tell the checkpointer.
+#[derive(Debug)]
+pub(crate) struct Notices {
+    /// Pages of the log after which a pass is due.
+    every: u32,
+    /// Pages of the log that the last pass has seen.
+    passed: AtomicU32,
+    state: Mutex<Notice>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Notice {
+    due: bool,
+    ended: bool,
+}
+
+impl Notices {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            every: options.checkpoint_pages.max(1),
+            passed: AtomicU32::new(0),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Notice> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A commit has made the log so long.
+    pub(crate) fn notice(&self, log_pages: u32) {
+        let passed = self.passed.load(Ordering::Relaxed);
+        // A shorter log was begun anew.
+        let fresh = if log_pages < passed {
+            self.passed.store(0, Ordering::Relaxed);
+            log_pages
+        } else {
+            log_pages - passed
+        };
+        if fresh >= self.every {
+            self.lock().due = true;
+            self.changed.notify_one();
+        }
+    }
+
+    fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for a pass to be due, for a round at the most; nothing when it is over.
+    fn next(&self) -> Option<bool> {
+        let deadline = Instant::now() + ROUND;
+        let mut state = self.lock();
+        loop {
+            if state.ended {
+                return None;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.due || left.is_zero() {
+                return Some(std::mem::take(&mut state.due));
+            }
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The thread, ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Checkpointer {
+    sight: Arc<Sight>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    pub(crate) fn start(
+        connection: Connection,
+        gate: Gate,
+        options: &Options,
+        sight: Arc<Sight>,
+    ) -> Result<Self, OpenError> {
+        let work = Work {
+            connection,
+            gate,
+            sight: Arc::clone(&sight),
+            limit_bytes: options.wal_limit_bytes,
+            slow_snapshot: options.slow_snapshot,
+            resting_until: None,
+        };
+        let spawned = thread::Builder::new()
+            .name("crystalstore-checkpointer".to_owned())
+            .spawn(move || work.run());
+        let thread =
+            spawned.map_err(|source| OpenError::Access { path: options.path.clone(), source })?;
+        Ok(Self { sight, thread: Some(thread) })
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.sight.notices.end();
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+struct Work {
+    connection: Connection,
+    gate: Gate,
+    sight: Arc<Sight>,
+    limit_bytes: u64,
+    slow_snapshot: Duration,
+    resting_until: Option<Instant>,
+}
+
+impl Work {
+    fn run(mut self) {
+        while let Some(due) = self.sight.notices.next() {
+            if due {
+                self.pass();
+            }
+            for snapshot in self.sight.snapshots.newly_older_than(self.slow_snapshot) {
+                self.sight.counters.slow_snapshot();
+                tracing::warn!(%snapshot, "a snapshot is held for long; the log cannot be emptied");
+            }
+        }
+    }
+
+    fn pass(&mut self) {
+        let Some(report) = self.checkpoint(Mode::Passive) else { return };
+        self.sight.counters.checkpointed(report.log_pages);
+        self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
+        let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
+        let bytes = report.log_bytes();
+        if bytes > self.limit_bytes || bytes > self.limit_bytes / 2 && !rests {
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        // A writer that has the turn for longer will not be slowed down by a pass more.
+        let Ok(turn) = self.gate.enter(Instant::now() + LONGEST_DRAIN) else { return };
+        let finished = self.checkpoint(Mode::Passive);
+        let emptied = self.checkpoint(Mode::Truncate(LONGEST_DRAIN));
+        drop(turn);
+        let complete = emptied.is_some_and(|report| report.complete);
+        self.sight.counters.drained(complete);
+        if complete {
+            self.sight.notices.passed.store(0, Ordering::Relaxed);
+        } else {
+            self.resting_until = Some(Instant::now() + REST);
+        }
+        tracing::debug!(?finished, complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");
+    }
+
+    fn checkpoint(&self, mode: Mode) -> Option<CheckpointReport> {
+        match checkpoint::run(&self.connection, mode) {
+            Ok(report) => Some(report),
+            Err(error) => {
+                // The log keeps everything; the next pass tries again.
+                tracing::warn!(%error, "a checkpoint failed");
+                None
+            }
+        }
+    }
+}

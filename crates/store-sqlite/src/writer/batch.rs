@@ -1,0 +1,141 @@
+//! One batch: several writes, one commit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use store_core::{Error, Result};
+
+use super::Core;
+use super::queue::{Lead, Request, Taken, Verdict, Work};
+use crate::error::meaning_at_commit;
+use crate::patience;
+use crate::pool::Scope;
+
+/// The longest that a batch goes on taking writes in: who comes later waits for the next one.
+const LONGEST_BATCH: Duration = Duration::from_millis(20);
+
+/// Why a batch was not committed.
+enum Failed {
+    /// Before anything was run: the first caller alone is told, the others are still in the queue.
+    Before(Error),
+    /// After writes were run: everybody is told.
+    After(Box<dyn Fn() -> Error>),
+}
+
+impl Failed {
+    fn rolled_back() -> Self {
+        const REASON: &str = "a write that shared the transaction met a fault of the storage, which \
+                              rolled it back";
+        Self::After(Box::new(|| Error::Storage(REASON.into())))
+    }
+
+    fn in_savepoint(error: rusqlite::Error) -> Self {
+        let error = Arc::new(error);
+        Self::After(Box::new(move || Error::Storage(Box::new(Arc::clone(&error)))))
+    }
+
+    fn at_commit(error: rusqlite::Error) -> Self {
+        let error = Arc::new(error);
+        Self::After(Box::new(move || meaning_at_commit(&error)))
+    }
+}
+
+impl Core {
+    /// Commits `first` and what others have queued, hands the lead on, and tells everybody. The error is
+    /// that of `first`.
+    pub(super) fn commit(
+        &self,
+        lead: Lead<'_>,
+        deadline: Instant,
+        first: impl FnOnce(&Connection) -> Verdict,
+    ) -> Result<()> {
+        let mut taken = Vec::new();
+        let outcome = self.run_batch(deadline, first, &mut taken);
+        // The next batch begins while this one is told.
+        drop(lead);
+        match outcome {
+            Ok(()) => {
+                taken.into_iter().for_each(|caller| caller.tell(Ok(())));
+                Ok(())
+            }
+            Err(Failed::Before(error)) => Err(error),
+            Err(Failed::After(error)) => {
+                taken.into_iter().for_each(|caller| caller.tell(Err(error())));
+                Err(error())
+            }
+        }
+    }
+
+    /// Who was taken into the batch is in `taken`, whatever comes of it.
+    fn run_batch(
+        &self,
+        deadline: Instant,
+        first: impl FnOnce(&Connection) -> Verdict,
+        taken: &mut Vec<Taken>,
+    ) -> std::result::Result<(), Failed> {
+        let arrived = Instant::now();
+        let connection = self.connection().map_err(Failed::Before)?;
+        let turn = self.gate.enter(deadline).map_err(|refused| Failed::Before(refused.into()))?;
+        self.check_not_moved().map_err(Failed::Before)?;
+        let mut scope = self.begin(&connection, deadline).map_err(Failed::Before)?;
+        let begun = Instant::now();
+        let mut kept = 0;
+
+        // The first write needs no savepoint: if it is undone, the transaction holds nothing else yet.
+        match first(&connection) {
+            Verdict::Keep => kept += 1,
+            Verdict::Undo => {
+                drop(scope);
+                // It has its answer; who still waits is served, or leads next and sees for himself.
+                if self.queue.is_empty() {
+                    return Ok(());
+                }
+                scope = match self.begin(&connection, deadline) {
+                    Ok(scope) => scope,
+                    Err(_) => return Ok(()),
+                };
+            }
+        }
+        // After some errors SQLite has rolled everything back by itself.
+        while taken.len() + 1 < self.largest_batch
+            && begun.elapsed() < LONGEST_BATCH
+            && !connection.is_autocommit()
+        {
+            let Some(Request { work, caller }) = self.queue.next() else { break };
+            taken.push(Taken::new(caller));
+            in_savepoint(&connection, work, &mut kept).map_err(Failed::in_savepoint)?;
+        }
+        if connection.is_autocommit() {
+            return if kept == 0 { Ok(()) } else { Err(Failed::rolled_back()) };
+        }
+        let committing = Instant::now();
+        let committed = scope.commit();
+        let log_pages = crate::checkpointer::log_pages_after_commit();
+        drop(connection);
+        drop(turn);
+        self.sight.counters.batch(kept, begun - arrived, committing - begun, committing.elapsed());
+        self.sight.notices.notice(log_pages);
+        committed.map_err(Failed::at_commit)
+    }
+
+    /// Begins a transaction that may write. The gate keeps this process's peers away; a writer that
+    /// ignores the gate is waited for until the deadline.
+    fn begin<'c>(&self, connection: &'c Connection, deadline: Instant) -> Result<Scope<'c>> {
+        let begin = || Scope::begin(connection, "BEGIN IMMEDIATE");
+        patience::until(deadline, connection, self.busy_timeout, begin)
+    }
+}
+
+/// Runs one queued write so that undoing it undoes nothing else.
+fn in_savepoint(connection: &Connection, work: Work, kept: &mut u64) -> rusqlite::Result<()> {
+    let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
+    run("SAVEPOINT write")?;
+    match work(connection) {
+        Verdict::Keep => *kept += 1,
+        // After some errors SQLite has rolled everything back by itself.
+        Verdict::Undo if connection.is_autocommit() => return Ok(()),
+        Verdict::Undo => run("ROLLBACK TO write")?,
+    }
+    run("RELEASE write")
+}

@@ -1,0 +1,316 @@
+//! The writer: who writes when, and who commits for whom.
+//!
+//! One thread at a time leads. It takes the gate, begins a transaction, runs its own write on its own
+//! thread, then the writes that others have queued meanwhile, each in a savepoint; it commits once,
+//! leaves the gate, hands the lead to the first who still waits, and only then tells everybody. A lone
+//! caller leads at once: no hand-over, no allocation. Writes that nobody waits for are led by a thread
+//! of the store's own, the submitter.
+
+mod batch;
+mod queue;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use store_core::nesting::{StoreKey, UnitGuard};
+use store_core::ticket::{Outcome, Ticket, ticket};
+use store_core::{Actor, Clock, Error, Result};
+
+use self::queue::{Caller, Place, Queue, Request, Seat, Stage, Taken, Verdict, Work};
+use crate::gate::Gate;
+use crate::location::{FileIdentity, Location};
+use crate::options::Options;
+use crate::pool::{Connections, Lent};
+use crate::sight::Sight;
+use crate::unit::{Unit, Writing};
+
+/// The writer of one store in this process.
+pub(crate) struct Writer {
+    core: Arc<Core>,
+    submitter: OnceLock<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the submitter's thread shares with the callers.
+pub(super) struct Core {
+    pool: Connections,
+    gate: Gate,
+    location: Location,
+    identity: FileIdentity,
+    deadline: Duration,
+    busy_timeout: Duration,
+    largest_batch: usize,
+    queue: Queue,
+    sight: Arc<Sight>,
+    key: StoreKey,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        pool: Connections,
+        gate: Gate,
+        location: Location,
+        identity: FileIdentity,
+        options: &Options,
+        sight: Arc<Sight>,
+        key: StoreKey,
+    ) -> Self {
+        let core = Core {
+            pool,
+            gate,
+            location,
+            identity,
+            deadline: options.deadline,
+            busy_timeout: options.busy_timeout,
+            largest_batch: options.batch as usize,
+            queue: Queue::new(options.queue as usize, options.when_full),
+            sight,
+            key,
+        };
+        Self { core: Arc::new(core), submitter: OnceLock::new(), thread: Mutex::default() }
+    }
+
+    /// Runs `work` in a transaction, alone or with others'; see [`Store::write`](store_core::Store::write).
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        clock: &Arc<dyn Clock>,
+        actor: &Actor,
+        work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let core = &*self.core;
+        let deadline = Instant::now() + core.deadline;
+        let (clock, actor) = (Arc::clone(clock), actor.clone());
+        let run = move |connection: &Connection| run(connection, &*clock, actor, work);
+        // Made only for one who has to wait.
+        let mut waits = None;
+        let request = |run| {
+            let (outcome, seat) = (Arc::default(), Arc::new(Seat::default()));
+            waits = Some((Arc::clone(&outcome), Arc::clone(&seat)));
+            Request { work: leaving_outcome(outcome, run), caller: Caller::Waiting(seat) }
+        };
+        let brought = core.queue.bring(deadline, run, request);
+        let (committed, outcome) = match brought.inspect_err(|error| core.count(error))? {
+            Place::First(lead, run) => {
+                let mut outcome = None;
+                let first = |connection: &Connection| keep(&mut outcome, run(connection));
+                (core.commit(lead, deadline, first), outcome)
+            }
+            Place::Queued => {
+                let (outcome, seat) = waits.expect("made with the request");
+                let committed = core.wait(&seat, deadline);
+                let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+                (committed, outcome)
+            }
+        };
+        let committed = committed.inspect_err(|error| core.count(error));
+        told(answer(committed, outcome))
+    }
+
+    /// Queues `work` and goes on; see [`Store::submit`](store_core::Store::submit). `keep_open` lives
+    /// until the write has its outcome.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        clock: &Arc<dyn Clock>,
+        actor: &Actor,
+        keep_open: impl Send + 'static,
+        work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
+    ) -> Result<Ticket<T>> {
+        self.start_submitter()?;
+        let (clock, actor) = (Arc::clone(clock), actor.clone());
+        let (promise, ticket) = ticket();
+        let outcome = Arc::new(Mutex::new(None));
+        let run = move |connection: &Connection| run(connection, &*clock, actor, work);
+        let place = Arc::clone(&outcome);
+        let tell = move |committed| {
+            let outcome = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            promise.keep(answer(committed, outcome));
+            drop(keep_open);
+        };
+        let work = leaving_outcome(outcome, run);
+        let request = Request { work, caller: Caller::WentOn(Box::new(tell)) };
+        self.core.queue.hand_in(Instant::now() + self.core.deadline, request)?;
+        Ok(ticket)
+    }
+
+    fn start_submitter(&self) -> Result<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.submitter.get().is_none() {
+            let core = Arc::clone(&self.core);
+            let spawned = thread::Builder::new()
+                .name("crystalstore-submitter".to_owned())
+                .spawn(move || core.lead_when_called());
+            *thread = Some(spawned.map_err(|error| Error::NoMemory(error.into()))?);
+            let _first = self.submitter.set(());
+        }
+        Ok(())
+    }
+
+    /// Refuses every later write, and waits until those that were queued are committed.
+    pub(crate) fn close(&self) {
+        self.core.queue.close();
+    }
+
+    /// Whether it was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core.queue.is_closed()
+    }
+
+    /// How many writes wait in this process.
+    pub(crate) fn waiting(&self) -> usize {
+        self.core.queue.waiting()
+    }
+
+    /// Runs something on the connection that writes, outside of any transaction, if no write is under way.
+    pub(crate) fn if_idle<T>(&self, work: impl FnOnce(&Connection) -> T) -> Option<T> {
+        self.core.pool.try_get().map(|connection| work(&connection))
+    }
+
+    /// Runs something on the connection that writes, outside of any transaction and without the gate:
+    /// what it does must be safe beside the writers of other processes.
+    pub(crate) fn in_turn<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(&*self.core.connection()?)
+    }
+
+    /// As [`in_turn`](Self::in_turn), with the gate, for what writes on its own.
+    pub(crate) fn in_a_turn_of_the_gate<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        let connection = self.core.connection()?;
+        let _turn = self.core.gate.enter(Instant::now() + self.core.deadline)?;
+        work(&connection)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.core.queue.close();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // The submitter itself may drop the last store, after the last write that kept it open.
+        if let Some(thread) = thread.filter(|found| found.thread().id() != thread::current().id()) {
+            let _ended = thread.join();
+        }
+    }
+}
+
+impl Core {
+    /// Waits in the queue until the write is committed by another's lead, or leads.
+    fn wait(&self, seat: &Arc<Seat>, deadline: Instant) -> Result<()> {
+        let begun = Instant::now();
+        match seat.wait_until(deadline) {
+            Stage::Done(outcome) => outcome,
+            Stage::Lead => self.lead_own(seat, deadline),
+            Stage::Waiting => {
+                if self.queue.take(seat).is_some() {
+                    // It may have been told to lead just now.
+                    if matches!(seat.wait_until(deadline), Stage::Lead) {
+                        drop(self.queue.lead());
+                    }
+                    return Err(Error::Contended { waited: begun.elapsed(), holder: None });
+                }
+                // It is in a batch: its outcome comes with the commit, which has begun.
+                match seat.wait() {
+                    Stage::Done(outcome) => outcome,
+                    Stage::Lead | Stage::Waiting => unreachable!("it is not in the queue any more"),
+                }
+            }
+        }
+    }
+
+    fn lead_own(&self, seat: &Arc<Seat>, deadline: Instant) -> Result<()> {
+        let lead = self.queue.lead();
+        let own = self.queue.take(seat).expect("who is told to lead is still in the queue");
+        self.commit(lead, deadline, own.work)
+    }
+
+    /// The submitter: leads whenever the first in the queue has no thread of its own.
+    fn lead_when_called(&self) {
+        // The closures that it runs are inside a unit of work, as in any other thread.
+        let _inside = UnitGuard::enter(self.key).expect("the thread is new");
+        while let Some(lead) = self.queue.called() {
+            let Some(Request { work, caller }) = self.queue.next() else { continue };
+            let first = Taken::new(caller);
+            // Its deadline begins when it is first: until then it waited for others' turns.
+            let deadline = Instant::now() + self.deadline;
+            first.tell(self.commit(lead, deadline, work));
+        }
+    }
+
+    fn count(&self, error: &Error) {
+        if let Error::Contended { waited, holder } = error {
+            self.sight.counters.contended();
+            tracing::warn!(?waited, ?holder, "a write was given up: its turn did not come");
+        }
+    }
+
+    fn connection(&self) -> Result<Lent> {
+        // The leader and `in_turn` take it, for a moment each.
+        self.pool.get().map_err(|error| Error::Access(Box::new(error)))
+    }
+
+    /// A file that was moved or replaced takes writes that nobody will find.
+    fn check_not_moved(&self) -> Result<()> {
+        match FileIdentity::of(self.location.database()) {
+            Ok(found) if found == self.identity => Ok(()),
+            Ok(_) => Err(Error::Moved(None)),
+            Err(error) => Err(Error::Moved(Some(error.into()))),
+        }
+    }
+}
+
+/// Runs a closure as a unit of work; its panic is an outcome.
+fn run<T>(
+    connection: &Connection,
+    clock: &dyn Clock,
+    actor: Actor,
+    work: impl FnOnce(&Unit<'_, Writing>) -> Result<T>,
+) -> Outcome<T> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let unit = Unit::writing(connection, clock.now(), actor);
+        let value = work(&unit)?;
+        match unit.fault() {
+            None => Ok(value),
+            Some(fault) => Err(Error::Storage(
+                format!("a call in the unit of work met it and was ignored: {fault}").into(),
+            )),
+        }
+    }))
+}
+
+/// A write that leaves its outcome in `place`.
+fn leaving_outcome<T: Send + 'static>(
+    place: Arc<Mutex<Option<Outcome<T>>>>,
+    run: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+) -> Work {
+    Box::new(move |connection| {
+        let outcome = run(connection);
+        keep(&mut place.lock().unwrap_or_else(PoisonError::into_inner), outcome)
+    })
+}
+
+/// Leaves an outcome where its caller finds it.
+fn keep<T>(place: &mut Option<Outcome<T>>, outcome: Outcome<T>) -> Verdict {
+    let verdict = if matches!(outcome, Ok(Ok(_))) { Verdict::Keep } else { Verdict::Undo };
+    *place = Some(outcome);
+    verdict
+}
+
+/// The caller's answer: its own error or panic before that of the commit.
+fn answer<T>(committed: Result<()>, outcome: Option<Outcome<T>>) -> Outcome<T> {
+    match outcome {
+        Some(Ok(Ok(value))) => Ok(committed.map(|()| value)),
+        Some(own) => own,
+        None => Ok(Err(committed.err().unwrap_or_else(|| Error::Bug {
+            what: "a write was acknowledged without having been run".to_owned(),
+            source: None,
+        }))),
+    }
+}
+
+/// Tells a caller that waited.
+fn told<T>(outcome: Outcome<T>) -> Result<T> {
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}

@@ -1,0 +1,312 @@
+//! The queue of writes: who waits, who leads, who is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rusqlite::Connection;
+use store_core::{Error, Result};
+
+use crate::options::WhenFull;
+
+/// A write, ready to be run in a transaction: it leaves its outcome with its caller, and says whether
+/// to keep its rows.
+pub(super) type Work = Box<dyn FnOnce(&Connection) -> Verdict + Send>;
+
+/// What becomes of the rows of one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Keep,
+    Undo,
+}
+
+/// A write in the queue.
+pub(super) struct Request {
+    pub(super) work: Work,
+    pub(super) caller: Caller,
+}
+
+/// Who is told what became of a write.
+pub(super) enum Caller {
+    /// A thread that waits, and leads when it is first.
+    Waiting(Arc<Seat>),
+    /// One who went on; this is called with the outcome of the commit.
+    WentOn(Box<dyn FnOnce(Result<()>) + Send>),
+}
+
+impl Caller {
+    fn tell(self, outcome: Result<()>) {
+        match self {
+            Self::Waiting(seat) => seat.set(Stage::Done(outcome)),
+            Self::WentOn(tell) => tell(outcome),
+        }
+    }
+}
+
+/// A caller whose write was taken into a batch: told in any case, also if the leader panics.
+pub(super) struct Taken(Option<Caller>);
+
+impl Taken {
+    pub(super) const fn new(caller: Caller) -> Self {
+        Self(Some(caller))
+    }
+
+    pub(super) fn tell(mut self, outcome: Result<()>) {
+        if let Some(caller) = self.0.take() {
+            caller.tell(outcome);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(caller) = self.0.take() {
+            let what = "the thread that led a batch of writes panicked".to_owned();
+            caller.tell(Err(Error::Bug { what, source: None }));
+        }
+    }
+}
+
+/// Where a thread waits.
+#[derive(Default)]
+pub(super) struct Seat {
+    stage: Mutex<Stage>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(super) enum Stage {
+    /// In the queue, or in a batch that is not committed.
+    #[default]
+    Waiting,
+    /// First in the queue while nobody leads: lead.
+    Lead,
+    /// The commit's outcome.
+    Done(Result<()>),
+}
+
+impl Seat {
+    fn set(&self, stage: Stage) {
+        *lock(&self.stage) = stage;
+        self.changed.notify_one();
+    }
+
+    /// Waits until it is told something, or until `deadline`; takes what it was told.
+    pub(super) fn wait_until(&self, deadline: Instant) -> Stage {
+        let mut stage = lock(&self.stage);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !matches!(*stage, Stage::Waiting) || left.is_zero() {
+                return std::mem::take(&mut *stage);
+            }
+            let waited = self.changed.wait_timeout(stage, left);
+            stage = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until it is told something.
+    pub(super) fn wait(&self) -> Stage {
+        let mut stage = lock(&self.stage);
+        while matches!(*stage, Stage::Waiting) {
+            stage = self.changed.wait(stage).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::take(&mut *stage)
+    }
+}
+
+/// Locks, whatever happened to another holder: no state here is left half changed by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The writes of one store in this process that wait for their turn, first come, first served.
+///
+/// While nobody leads, nobody waits.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Told when nobody leads any more.
+    idle: Condvar,
+    /// Told when there is room again.
+    room: Condvar,
+    /// Told when the submitter is to lead, or to end.
+    call: Condvar,
+    most: usize,
+    when_full: WhenFull,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Request>,
+    led: bool,
+    /// The first in the queue has no thread: the submitter is to lead.
+    submitter_is_called: bool,
+    closed: bool,
+}
+
+/// The lead: the right to run writes. Handed on when dropped.
+pub(super) struct Lead<'q>(&'q Queue);
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        match state.waiting.front().map(|next| &next.caller) {
+            Some(Caller::Waiting(seat)) => seat.set(Stage::Lead),
+            Some(Caller::WentOn(_)) => {
+                state.submitter_is_called = true;
+                self.0.call.notify_one();
+            }
+            None => {
+                state.led = false;
+                self.0.idle.notify_all();
+                if state.closed {
+                    self.0.call.notify_one();
+                }
+            }
+        }
+    }
+}
+
+/// What became of a write that was brought to the queue.
+pub(super) enum Place<'q, W> {
+    /// Nobody led: lead at once, with this first.
+    First(Lead<'q>, W),
+    /// It waits in the queue.
+    Queued,
+}
+
+impl Queue {
+    pub(super) fn new(most: usize, when_full: WhenFull) -> Self {
+        Self {
+            state: Mutex::default(),
+            idle: Condvar::new(),
+            room: Condvar::new(),
+            call: Condvar::new(),
+            most,
+            when_full,
+        }
+    }
+
+    /// Brings a write that is waited for: its caller leads at once, or has a place in the queue. Only
+    /// then is the write made into a request.
+    pub(super) fn bring<W>(
+        &self,
+        deadline: Instant,
+        work: W,
+        request: impl FnOnce(W) -> Request,
+    ) -> Result<Place<'_, W>> {
+        let mut state = lock(&self.state);
+        if !state.closed && !state.led {
+            state.led = true;
+            return Ok(Place::First(Lead(self), work));
+        }
+        state = self.with_room(state, deadline)?;
+        // While it waited for room, the others may all have been served.
+        if !state.led {
+            state.led = true;
+            return Ok(Place::First(Lead(self), work));
+        }
+        state.waiting.push_back(request(work));
+        Ok(Place::Queued)
+    }
+
+    /// Brings a write whose caller goes on.
+    pub(super) fn hand_in(&self, deadline: Instant, request: Request) -> Result<()> {
+        let mut state = self.with_room(lock(&self.state), deadline)?;
+        state.waiting.push_back(request);
+        if !state.led {
+            state.led = true;
+            state.submitter_is_called = true;
+            self.call.notify_one();
+        }
+        Ok(())
+    }
+
+    fn with_room<'q>(
+        &'q self,
+        mut state: MutexGuard<'q, State>,
+        deadline: Instant,
+    ) -> Result<MutexGuard<'q, State>> {
+        let begun = Instant::now();
+        loop {
+            if state.closed {
+                return Err(Error::Closed);
+            }
+            let waiting = state.waiting.len();
+            if waiting < self.most {
+                return Ok(state);
+            }
+            if self.when_full == WhenFull::Refuse {
+                return Err(Error::QueueFull { waiting });
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::Contended { waited: begun.elapsed(), holder: None });
+            }
+            let waited = self.room.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The next write, for a batch.
+    pub(super) fn next(&self) -> Option<Request> {
+        let next = lock(&self.state).waiting.pop_front();
+        if next.is_some() {
+            self.room.notify_one();
+        }
+        next
+    }
+
+    /// Takes a caller's own write out, if it is still there.
+    pub(super) fn take(&self, seat: &Arc<Seat>) -> Option<Request> {
+        let mut state = lock(&self.state);
+        let is_own = |caller: &Caller| match caller {
+            Caller::Waiting(other) => Arc::ptr_eq(seat, other),
+            Caller::WentOn(_) => false,
+        };
+        let place = state.waiting.iter().position(|request| is_own(&request.caller))?;
+        self.room.notify_one();
+        state.waiting.remove(place)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.state).waiting.is_empty()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.state).waiting.len()
+    }
+
+    /// The lead that a seat was told to take.
+    pub(super) const fn lead(&self) -> Lead<'_> {
+        Lead(self)
+    }
+
+    /// Waits, as the submitter, until it is to lead; nothing when the queue is closed and empty.
+    pub(super) fn called(&self) -> Option<Lead<'_>> {
+        let mut state = lock(&self.state);
+        loop {
+            if std::mem::take(&mut state.submitter_is_called) {
+                return Some(Lead(self));
+            }
+            if state.closed && !state.led {
+                return None;
+            }
+            state = self.call.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes no more writes in, and waits until those that are in it are committed.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        self.room.notify_all();
+        self.call.notify_one();
+        while state.led {
+            state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+}

@@ -1,0 +1,120 @@
+//! The log stays small by itself, and who keeps it from that is named.
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Outcome, job, open, scratch};
+use store_core::{InputDeck, NewJob};
+use store_sqlite::{Options, SqliteStore, Stats, prelude::*};
+
+/// Only a store that breaks its promise takes so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn bulky_job(name: &str) -> NewJob {
+    let deck = InputDeck::file("input.d12", "x".repeat(20_000)).expect("a deck");
+    job(name).with_input(deck)
+}
+
+/// Waits until the store looks so.
+fn until(store: &SqliteStore, looks: impl Fn(&Stats) -> bool) -> Stats {
+    let begun = Instant::now();
+    loop {
+        let stats = store.stats().expect("numbers");
+        if looks(&stats) {
+            return stats;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it never came: {stats:#?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn so_many_pages_make_a_pass_off_the_callers_path() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).checkpoint_pages(100).open()?;
+    assert_eq!(store.stats()?.activity.checkpoints, 0);
+    for number in 0..50 {
+        store.create_job(&bulky_job(&format!("job {number}")))?;
+    }
+    let stats = until(&store, |stats| stats.activity.checkpoints > 0);
+    assert_eq!(stats.writer_settings.map(|settings| settings["wal_autocheckpoint"]), Some(0));
+    Ok(())
+}
+
+#[test]
+fn the_log_stays_small_while_readers_overlap() -> Outcome {
+    let (_directory, path) = scratch();
+    let limit = 8 * 1024 * 1024;
+    let store =
+        Options::new(&path).checkpoint_pages(64).wal_limit_bytes(limit).readers(4).open()?;
+    let done = AtomicBool::new(false);
+    let mut largest = 0;
+    thread::scope(|scope| {
+        for reader in 0..3 {
+            let (store, done) = (&store, &done);
+            scope.spawn(move || {
+                // One of them always holds a snapshot.
+                thread::sleep(Duration::from_millis(3 * reader));
+                while !done.load(Ordering::Relaxed) {
+                    store
+                        .read(|r| {
+                            r.counts_by_status()?;
+                            thread::sleep(Duration::from_millis(10));
+                            Ok(())
+                        })
+                        .expect("read");
+                }
+            });
+        }
+        // Some times the limit.
+        for number in 0..2000 {
+            store.create_job(&bulky_job(&format!("job {number}"))).expect("written");
+            if number % 50 == 0 {
+                largest = largest.max(store.stats().expect("numbers").wal_bytes);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let activity = store.stats()?.activity;
+    assert!(activity.drains > 0, "{activity:#?}");
+    assert!(largest > 0 && largest < 2 * limit, "{largest} bytes, {activity:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_that_is_held_too_long_is_named() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).slow_snapshot(Duration::from_millis(1)).open()?;
+    let other = open(&path);
+    store.read(|r| {
+        r.counts_by_status()?;
+        let begun = Instant::now();
+        // The store itself may not be used here; the other one waits as well as it could.
+        while begun.elapsed() < Duration::from_millis(2500) {
+            other.counts_by_status()?;
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    })?;
+    let stats = store.stats()?;
+    assert_eq!(stats.activity.slow_snapshots, 1);
+    assert_eq!(stats.oldest_snapshot, None);
+    thread::scope(|scope| {
+        let holder = thread::Builder::new().name("holder".to_owned());
+        let spawned = holder.spawn_scoped(scope, || {
+            store.read(|_| {
+                thread::sleep(Duration::from_millis(200));
+                Ok(())
+            })
+        });
+        let held = until(&store, |stats| stats.oldest_snapshot.is_some()).oldest_snapshot;
+        let held = held.expect("just seen");
+        assert!(held.origin.contains("checkpointer.rs:"), "{held}");
+        assert_eq!(held.thread, "holder");
+        spawned.expect("spawned").join().expect("no panic").expect("read");
+    });
+    Ok(())
+}
