@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The harness of the tests that cross crates: what several of them need.
+//!
+//! | question | module |
+//! |---|---|
+//! | How is a database looked at, or made, without a store? | [`raw`] |
+//! | What does a migration look like that rebuilds a table? | [`rebuild`] |
+//! | What was in databases of earlier releases? | [`population`] |
+//! | How does a test run a part of itself in another process? | [`child`] |
+//! | Which jobs, and which chances, do tests take where it does not matter? | [`jobs`], [`random`] |
+//! | How are two stores driven and compared? | [`model`] |
+//! | What must no source file say, and who may depend on whom? | [`tidy`], [`arrows`] |
+
+pub mod arrows;
+pub mod child;
+pub mod jobs;
+pub mod model;
+pub mod population;
+pub mod random;
+pub mod raw;
+pub mod rebuild;
+pub mod tidy;
+
+/// What a test comes to.
+pub type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;

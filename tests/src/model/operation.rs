@@ -1,0 +1,124 @@
+//! Calls of every method that writes, as data.
+
+use store_core::{
+    ClusterId, ClusterPatch, DependencyKind, Error, InitialStatus, InputDeck, JobId, JobPatch,
+    NewCluster, NewJob, NewRemoteJob, NewResult, RemoteJobId, RemoteJobPatch, Result, StatusChange,
+    Store, WriteUnit,
+};
+
+use super::dump::dump;
+
+/// One call of a method that writes.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each is the method of its name")]
+pub enum Operation {
+    CreateCluster(NewCluster),
+    UpdateCluster(ClusterId, ClusterPatch),
+    DeleteCluster(ClusterId),
+    CreateJob(NewJob),
+    CreateJobs(Vec<NewJob>),
+    UpdateJob(JobId, JobPatch),
+    ReplaceInput(JobId, InputDeck),
+    ChangeStatus(JobId, StatusChange),
+    ChangeStatuses(Vec<(JobId, StatusChange)>),
+    RetryJob(JobId, InitialStatus),
+    ArchiveJob(JobId),
+    UnarchiveJob(JobId),
+    DeleteJob(JobId),
+    AddDependency(JobId, JobId, DependencyKind),
+    RemoveDependency(JobId, JobId),
+    RecordSubmission(NewRemoteJob),
+    UpdateRemoteJob(RemoteJobId, RemoteJobPatch),
+    RecordResult(JobId, NewResult),
+    ReplaceResult(JobId, NewResult),
+    AddNote(JobId, String),
+}
+
+impl Operation {
+    /// Makes the call, on a store or in a unit of work; the answer is as it prints.
+    ///
+    /// # Errors
+    /// Those of the method.
+    pub fn perform(&self, w: &impl WriteUnit) -> Result<String> {
+        match self {
+            Self::CreateCluster(new) => w.create_cluster(new).map(print),
+            Self::UpdateCluster(id, patch) => w.update_cluster(*id, patch).map(print),
+            Self::DeleteCluster(id) => w.delete_cluster(*id).map(print),
+            Self::CreateJob(new) => w.create_job(new).map(print),
+            Self::CreateJobs(new) => w.create_jobs(new).map(print),
+            Self::UpdateJob(id, patch) => w.update_job(*id, patch).map(print),
+            Self::ReplaceInput(id, deck) => w.replace_input(*id, deck).map(print),
+            Self::ChangeStatus(id, change) => w.change_status(*id, change).map(print),
+            Self::ChangeStatuses(changes) => w.change_statuses(changes).map(print),
+            Self::RetryJob(id, to) => w.retry_job(*id, *to).map(print),
+            Self::ArchiveJob(id) => w.archive_job(*id).map(print),
+            Self::UnarchiveJob(id) => w.unarchive_job(*id).map(print),
+            Self::DeleteJob(id) => w.delete_job(*id).map(print),
+            Self::AddDependency(job, on, kind) => w.add_dependency(*job, *on, *kind).map(print),
+            Self::RemoveDependency(job, on) => w.remove_dependency(*job, *on).map(print),
+            Self::RecordSubmission(new) => w.record_submission(new).map(print),
+            Self::UpdateRemoteJob(id, patch) => w.update_remote_job(*id, patch).map(print),
+            Self::RecordResult(job, result) => w.record_result(*job, result).map(print),
+            Self::ReplaceResult(job, result) => w.replace_result(*job, result).map(print),
+            Self::AddNote(job, text) => w.add_note(*job, text).map(print),
+        }
+    }
+}
+
+/// How a unit of work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It is committed, whatever errors its calls met.
+    Commit,
+    /// The first error of a call ends it; without one it is committed.
+    AtFirstError,
+    /// It is given up after all its calls.
+    Abort,
+}
+
+/// One step of a sequence.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "almost all steps are calls")]
+pub enum Step {
+    /// The clock goes on.
+    Wait {
+        /// By so many microseconds.
+        micros: u32,
+    },
+    /// A call straight on the store.
+    Call(Operation),
+    /// Several calls in a unit of work, which looks at everything before it ends.
+    Unit(Vec<Operation>, End),
+}
+
+impl Step {
+    /// Takes it on a store; the answer is as it prints.
+    pub fn take(&self, store: &impl Store) -> String {
+        match self {
+            Self::Wait { .. } => String::new(),
+            Self::Call(operation) => print(operation.perform(store)),
+            Self::Unit(operations, end) => {
+                let (operations, end) = (operations.clone(), *end);
+                print(store.write(move |w| {
+                    let mut answers = Vec::new();
+                    for operation in &operations {
+                        match operation.perform(w) {
+                            Err(error) if end == End::AtFirstError => return Err(error),
+                            answer => answers.push(print(answer)),
+                        }
+                    }
+                    // The unit sees what it has done itself.
+                    answers.extend(dump(w)?);
+                    match end {
+                        End::Abort => Err(Error::aborted(answers.join("\n"))),
+                        End::Commit | End::AtFirstError => Ok(answers),
+                    }
+                }))
+            }
+        }
+    }
+}
+
+fn print(answer: impl std::fmt::Debug) -> String {
+    format!("{answer:?}")
+}

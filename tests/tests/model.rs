@@ -1,0 +1,136 @@
+//! A SQLite store and the reference in memory, driven by the same random steps, say the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::{ProptestConfig, TestCaseError, proptest};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{FileFailurePersistence, TestRunner};
+use store_core::memory::MemoryStore;
+use store_core::{Actor, Clock, JobStatus, ManualClock, Store};
+use store_sqlite::{CheckDepth, Options, SqliteStore};
+use tests::model::{self, BEGINNING, Mismatch, Operation, Step};
+use tests::{TestResult, jobs};
+
+const LONGEST: usize = 40;
+
+/// `PROPTEST_CASES` asks for more cases than a test run takes by itself.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 64;
+    }
+    config.failure_persistence = Some(Box::new(FileFailurePersistence::WithSource("regressions")));
+    config
+}
+
+struct Pair {
+    _scratch: tempfile::TempDir,
+    sqlite: SqliteStore,
+    memory: MemoryStore,
+    clock: Arc<ManualClock>,
+}
+
+fn actor() -> Actor {
+    Actor::new("the model").expect("a name")
+}
+
+/// Two empty stores that go by one clock.
+fn pair() -> TestResult<Pair> {
+    let clock = Arc::new(ManualClock::at(BEGINNING));
+    let memory = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    with_memory(memory, clock)
+}
+
+fn with_memory(memory: MemoryStore, clock: Arc<ManualClock>) -> TestResult<Pair> {
+    let scratch = tempfile::tempdir()?;
+    let options = Options::new(scratch.path().join("project.db"))
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .actor(actor())
+        .readers(1);
+    let sqlite = options.open()?;
+    Ok(Pair { _scratch: scratch, sqlite, memory: memory.acting_as(actor()), clock })
+}
+
+impl Pair {
+    fn drive(&self, steps: &[Step]) -> Result<(), Mismatch> {
+        model::drive(&self.sqlite, &self.memory, &self.clock, steps)
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_sqlite_store_says_what_the_reference_says(steps in model::steps(LONGEST)) {
+        let failed = |error: String| TestCaseError::fail(error);
+        let pair = pair().map_err(|error| failed(error.to_string()))?;
+        pair.drive(&steps).map_err(|mismatch| failed(mismatch.to_string()))?;
+        let report = pair.sqlite.check(CheckDepth::Quick).map_err(|e| failed(e.to_string()))?;
+        if !report.is_ok() {
+            return Err(failed(format!("{report:?}")));
+        }
+    }
+}
+
+/// The steps are worth something only if they meet both ends of every method, and more than once.
+#[test]
+fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
+    let mut runner = TestRunner::deterministic();
+    let strategy = model::steps(LONGEST);
+    let mut met: BTreeMap<String, [u32; 2]> = BTreeMap::new();
+    for _ in 0..200 {
+        let steps = strategy.new_tree(&mut runner).map_err(|e| e.to_string())?.current();
+        let store = MemoryStore::with_clock(Arc::new(ManualClock::at(BEGINNING)));
+        for step in steps {
+            if let Step::Call(operation) = &step {
+                let refused = operation.perform(&store).is_err();
+                met.entry(name(operation)).or_default()[usize::from(refused)] += 1;
+            } else {
+                step.take(&store);
+            }
+        }
+    }
+    assert_eq!(met.len(), 20, "a method is never called: {met:?}");
+    let rare: Vec<_> = met.iter().filter(|(_, ends)| ends.iter().any(|met| *met < 3)).collect();
+    assert!(rare.is_empty(), "granted and refused: {rare:?} of {met:?}");
+    Ok(())
+}
+
+fn name(operation: &Operation) -> String {
+    let printed = format!("{operation:?}");
+    printed.split('(').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_reference_with_another_clock_is_told_apart() -> TestResult {
+    let another =
+        MemoryStore::with_clock(Arc::new(ManualClock::at(BEGINNING + Duration::from_micros(1))));
+    let pair = with_memory(another, Arc::new(ManualClock::at(BEGINNING)))?;
+    let new = store_core::NewJob {
+        uuid: Some(store_core::JobUuid::from_bytes([1; 16])),
+        ..jobs::sample("MgO")
+    };
+    let mismatch = pair.drive(&[Step::Call(Operation::CreateJob(new))]).expect_err("they differ");
+    assert!(mismatch.place.starts_with("step 0"), "{mismatch}");
+    assert_ne!(mismatch.one, mismatch.other);
+    Ok(())
+}
+
+#[test]
+fn a_change_that_no_answer_tells_of_is_found_in_the_dump() -> TestResult {
+    let pair = pair()?;
+    let new = store_core::NewJob {
+        uuid: Some(store_core::JobUuid::from_bytes([1; 16])),
+        ..jobs::sample("MgO")
+    };
+    let create = [Step::Call(Operation::CreateJob(new))];
+    pair.drive(&create).map_err(|mismatch| mismatch.to_string())?;
+    use store_core::prelude::*;
+    let queued = store_core::StatusChange::to(JobStatus::Queued);
+    pair.memory.change_status(store_core::JobId::new(1), &queued)?;
+    let mismatch = pair.drive(&[]).expect_err("only one of them has a queued job");
+    assert!(mismatch.place.contains("dump"), "{mismatch}");
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The options of `stress`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::plan::Limit;
+use crate::failure::{Failure, Result};
+
+/// What can be asked of a stress run.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// How many processes use the store at once
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub processes: u32,
+
+    /// How many threads each process has: a UI, a scheduler, and workers
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: u32,
+
+    /// Stop after this many seconds [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub seconds: Option<f64>,
+
+    /// Stop after this many operations of all processes together; what is under way is finished
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
+    pub operations: Option<u64>,
+
+    /// Whether a commit waits for the disk (full) or not (normal)
+    #[arg(long, value_enum, default_value_t = Durability::Normal)]
+    pub durability: Durability,
+
+    /// The database; a new one in a new directory unless given. One that is a store already is used
+    /// further, and the audit then covers what this run wrote and the integrity of the whole
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<PathBuf>,
+
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Write report.html and report.json into this directory as well
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+
+    /// Where the random choices begin; another one each time unless given
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// What the parent tells one of its processes.
+#[derive(Debug, Args)]
+pub struct ProcessArguments {
+    /// The file that says what to do
+    #[arg(long)]
+    pub plan: PathBuf,
+    /// Which process this is, from 1
+    #[arg(long)]
+    pub process: u32,
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Acknowledged writes survive a crash of the program.
+    Normal,
+    /// They survive a power cut too.
+    Full,
+}
+
+impl Durability {
+    /// The word on the command line and in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// How the outcome is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+impl Arguments {
+    /// When to stop.
+    pub fn limit(&self) -> Limit {
+        match (self.operations, self.seconds) {
+            (Some(operations), _) => Limit::Operations(operations),
+            (None, seconds) => Limit::Seconds(seconds.unwrap_or(10.0)),
+        }
+    }
+
+    /// Refuses what can be seen to be wrong before anything is written.
+    pub fn check(&self) -> Result<()> {
+        if let Some(db) = &self.db {
+            let shown = db.display();
+            if db.is_dir() {
+                return Err(Failure::usage(format!(
+                    "--db {shown} is a directory: name a file in it, for example {}",
+                    db.join("project.db").display()
+                )));
+            }
+            let parent = match db.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => std::path::Path::new("."),
+            };
+            if !parent.is_dir() {
+                return Err(Failure::usage(format!(
+                    "--db {shown} is in a directory that does not exist: create {} first",
+                    parent.display()
+                )));
+            }
+        }
+        if let Some(report) = &self.report {
+            std::fs::create_dir_all(report).map_err(|error| {
+                let shown = report.display();
+                Failure::usage(format!("--report {shown} cannot be made a directory: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give a number of seconds from 0.1 to 86400".to_owned()),
+    }
+}

@@ -1,0 +1,48 @@
+//! What the journals say.
+
+use std::collections::BTreeSet;
+
+use crate::failure::Result;
+use crate::stress::journal::{self, Effect};
+use crate::stress::plan::Plan;
+
+/// All changes that were acknowledged in a run.
+#[derive(Debug, Default)]
+pub struct Acknowledged {
+    /// Who made it, and what was made.
+    pub effects: Vec<(String, Effect)>,
+    /// Actors of which a call failed in a way that leaves its effect unknown, or that died with the last
+    /// lines of their journal.
+    pub in_doubt: BTreeSet<String>,
+}
+
+impl Acknowledged {
+    /// Reads the journals of the parent and of all processes.
+    pub fn read(plan: &Plan, in_doubt: &BTreeSet<u32>) -> Result<Self> {
+        let mut all = Self::default();
+        for process in 0..=plan.processes {
+            let path = plan.journal(process);
+            // A process that died before it began has none.
+            if in_doubt.contains(&process) && !path.exists() {
+                continue;
+            }
+            for line in journal::read(&path)? {
+                let actor = plan.actor(line.process, line.thread);
+                if line.error.is_some() {
+                    all.in_doubt.insert(actor.clone());
+                }
+                let effects = line.effects.into_iter();
+                all.effects.extend(effects.map(|effect| (actor.clone(), effect)));
+            }
+        }
+        for &process in in_doubt {
+            all.in_doubt.extend((0..=plan.threads).map(|thread| plan.actor(process, thread)));
+        }
+        Ok(all)
+    }
+
+    /// The changes, whoever made them.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.effects.iter().map(|(_, effect)| effect)
+    }
+}

@@ -1,0 +1,276 @@
+//! Controls: the audit passes a small run, and names each fault that is planted in its database.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::Connection;
+use store_core::{Convergence, EventKind, JobId};
+
+use super::acknowledged::Acknowledged;
+use super::{Audit, audit, examine};
+use crate::failure::{Context, Result};
+use crate::stress::arguments::{Arguments, Durability, Format};
+use crate::stress::journal::Effect;
+use crate::stress::plan::Plan;
+use crate::stress::{open, prepare, process};
+
+/// A small run, with a connection that can plant faults in transactions and take them back.
+struct Run {
+    plan: Plan,
+    acknowledged: Acknowledged,
+    connection: Connection,
+}
+
+fn small_run(folder: &Path) -> Result<Run> {
+    let arguments = Arguments {
+        processes: 1,
+        threads: 4,
+        seconds: None,
+        operations: Some(3_000),
+        durability: Durability::Normal,
+        db: Some(folder.join("project.db")),
+        format: Format::Text,
+        report: None,
+        seed: Some(1),
+    };
+    let mut plan = prepare::plan(&arguments)?;
+    prepare::fill(&mut plan)?;
+    let store = open::open(&plan, 1)?;
+    let shared = prepare::shared(&plan, 1)?;
+    let (totals, _) = process::work(&store, &shared, |_| ())?;
+    shared.journal.finish()?;
+    store.close().doing(|| "close the store".to_owned())?;
+    assert_eq!(totals.locked, [].into());
+    assert_eq!(totals.errors, [].into());
+    assert_eq!(totals.contradictions, [].into());
+
+    #[expect(clippy::disallowed_methods, reason = "faults are planted past the store")]
+    let opened = Connection::open(&plan.database);
+    let connection = opened.doing(|| "open the database".to_owned())?;
+    let off = connection.execute_batch("PRAGMA foreign_keys = OFF");
+    off.doing(|| "turn foreign keys off".to_owned())?;
+    let acknowledged = Acknowledged::read(&plan, &BTreeSet::new())?;
+    Ok(Run { plan, acknowledged, connection })
+}
+
+impl Run {
+    /// What the audit says of the database with a fault in it.
+    fn with(&self, fault: &str) -> Audit {
+        let planted = format!("BEGIN; {fault}");
+        self.connection.execute_batch(&planted).expect(fault);
+        let audit = self.examine(&self.acknowledged);
+        self.connection.execute_batch("ROLLBACK").expect("rolls back");
+        audit
+    }
+
+    fn examine(&self, acknowledged: &Acknowledged) -> Audit {
+        examine(&self.connection, &self.plan, acknowledged).expect("examines")
+    }
+}
+
+/// The findings, each after the check that it belongs to.
+fn found(audit: &Audit) -> String {
+    let lines = audit.checks.iter().flat_map(|check| {
+        check.examples.iter().map(move |example| format!("{}: {example}", check.holds))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = small_run(folder.path())?;
+    let clean = audit(&run.plan, &BTreeSet::new())?;
+    assert!(clean.ok(), "{}", found(&clean));
+    assert!(clean.acknowledged > 500, "{}", clean.acknowledged);
+    for check in &clean.checks {
+        assert!(check.looked_at > 0, "nothing to look at: {}", check.holds);
+    }
+
+    // The fault, what is said of it, and how many writes are lost and doubled by it.
+    let faults = [
+        (
+            "DELETE FROM job_events WHERE sequence = (SELECT max(sequence) FROM job_events
+                 WHERE kind = 'result_recorded')",
+            "event result_recorded of attempt",
+            (1, 0),
+        ),
+        (
+            "INSERT INTO job_events (job_id, attempt, at, kind, actor)
+                 SELECT job_id, attempt, at, kind, actor FROM job_events
+                 WHERE kind = 'result_recorded' LIMIT 1",
+            "was acknowledged 1 times, 2 are there",
+            (0, 1),
+        ),
+        (
+            "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor)
+                 SELECT job_id, attempt, at, kind, from_status, to_status, actor FROM job_events
+                 WHERE from_status = 'QUEUED' AND to_status = 'RUNNING' ORDER BY sequence DESC LIMIT 1",
+            "goes on from QUEUED after",
+            (0, 1),
+        ),
+        (
+            "DROP TRIGGER jobs_status_transition;
+             UPDATE jobs SET status = 'CANCELLED' WHERE id = (SELECT max(id) FROM jobs
+                 WHERE status = 'COMPLETED')",
+            "its history ends in COMPLETED",
+            (0, 0),
+        ),
+        (
+            "UPDATE job_events SET to_status = 'PENDING' WHERE sequence =
+                 (SELECT min(sequence) FROM job_events WHERE to_status = 'COMPLETED')",
+            "is status_changed from RUNNING to PENDING",
+            (1, 0),
+        ),
+        (
+            "UPDATE job_inputs SET sha256 = zeroblob(32) WHERE job_id = 1",
+            "with its key and its deck's hash: job 1 (",
+            (1, 0),
+        ),
+        (
+            "UPDATE job_input_files SET content = content || ' ' WHERE job_id = 1",
+            "the deck of job 1: ",
+            (1, 0),
+        ),
+        (
+            "UPDATE jobs SET priority = priority - 1 WHERE id = (SELECT min(id) FROM jobs
+                 WHERE priority > 0)",
+            "the priority of job ",
+            (1, 0),
+        ),
+        (
+            "UPDATE jobs SET archived_at = NULL WHERE id = (SELECT min(id) FROM jobs WHERE archived)",
+            "the archiving of job ",
+            (1, 0),
+        ),
+        (
+            "UPDATE remote_jobs SET handle = handle || 'x' WHERE id = 1",
+            "submission stress-",
+            (1, 0),
+        ),
+        (
+            "DELETE FROM job_dependencies WHERE (job_id, depends_on) =
+                 (SELECT job_id, depends_on FROM job_dependencies LIMIT 1)",
+            "the dependency of job ",
+            (1, 0),
+        ),
+        ("DELETE FROM clusters WHERE id = 3", "cluster 3 was acknowledged", (1, 0)),
+        (
+            "UPDATE job_counts SET jobs = jobs + 1 WHERE archived = 0 AND status = 'COMPLETED'",
+            "COMPLETED jobs are on record",
+            (0, 0),
+        ),
+        (
+            "DROP INDEX jobs_by_idempotency_key;
+             UPDATE jobs SET idempotency_key = (SELECT idempotency_key FROM jobs WHERE id = 1)
+                 WHERE id = 2",
+            "made 2 jobs",
+            (1, 1),
+        ),
+        (
+            "INSERT INTO job_results (job_id, attempt, convergence, document_version, document,
+                 provenance, recorded_at) VALUES (999999, 1, 'unknown', 1, '{}', '{}', 0)",
+            " of job_results refers to no row of jobs",
+            (0, 0),
+        ),
+    ];
+    for (fault, said, losses) in faults {
+        let audit = run.with(fault);
+        let told = found(&audit);
+        assert!(!audit.ok() && told.contains(said), "{fault}\nfound:\n{told}");
+        assert_eq!((audit.lost, audit.doubled), losses, "{fault}\nfound:\n{told}");
+    }
+    assert!(run.examine(&run.acknowledged).ok(), "the faults were taken back");
+    last_bit_of_an_energy(&run);
+    dropped_job(&run);
+    journal_without_rows(&run);
+    event_that_nobody_was_told_of(&run);
+    Ok(())
+}
+
+fn last_bit_of_an_energy(run: &Run) {
+    let query = "SELECT job_id, attempt, energy FROM job_results WHERE energy IS NOT NULL LIMIT 1";
+    let (job, attempt, energy): (i64, i64, f64) = run
+        .connection
+        .query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .expect("there is a result");
+    run.connection.execute_batch("BEGIN").expect("begins");
+    let other = f64::from_bits(energy.to_bits() ^ 1);
+    let update = "UPDATE job_results SET energy = ?1 WHERE job_id = ?2 AND attempt = ?3";
+    let updated = run.connection.execute(update, (other, job, attempt));
+    assert_eq!(updated, Ok(1));
+    let audit = run.examine(&run.acknowledged);
+    run.connection.execute_batch("ROLLBACK").expect("rolls back");
+    assert_eq!(audit.lost, 1, "{}", found(&audit));
+    let said = format!("the result of attempt {attempt} of job {job}");
+    assert!(found(&audit).contains(&said), "{}", found(&audit));
+}
+
+/// A job that is gone with all that belongs to it, as after a commit that was lost.
+fn dropped_job(run: &Run) {
+    let audit = run.with(
+        "CREATE TEMP TABLE gone AS SELECT max(id) AS id FROM jobs WHERE status = 'COMPLETED'
+             AND id NOT IN (SELECT depends_on FROM job_dependencies);
+         DELETE FROM jobs WHERE id IN (SELECT id FROM gone);
+         DELETE FROM job_inputs WHERE job_id IN (SELECT id FROM gone);
+         DELETE FROM job_input_files WHERE job_id IN (SELECT id FROM gone);
+         DELETE FROM job_events WHERE job_id IN (SELECT id FROM gone);
+         DELETE FROM job_results WHERE job_id IN (SELECT id FROM gone);
+         DELETE FROM remote_jobs WHERE job_id IN (SELECT id FROM gone);
+         DELETE FROM job_dependencies WHERE job_id IN (SELECT id FROM gone)",
+    );
+    // At least: the job, its deck, its result, and the events of creation, start, result and end.
+    assert!(audit.lost >= 7 && audit.doubled == 0, "{}", found(&audit));
+}
+
+fn journal_without_rows(run: &Run) {
+    let actor = run.plan.actor(1, 1);
+    let job = JobId::new(1_000_000);
+    let recorded =
+        Effect::ResultRecorded { job, attempt: 1, convergence: Convergence::Unknown, energy: None };
+    let mut effects = run.acknowledged.effects.clone();
+    effects.push((actor, recorded));
+    let audit = run.examine(&Acknowledged { effects, in_doubt: BTreeSet::new() });
+    // The row and its event.
+    assert_eq!((audit.lost, audit.doubled), (2, 0), "{}", found(&audit));
+    assert!(found(&audit).contains("result of attempt 1 of job 1000000"), "{}", found(&audit));
+}
+
+fn event_that_nobody_was_told_of(run: &Run) {
+    let without = |in_doubt| {
+        let is_archiving = |effect: &Effect| {
+            effect.trace().is_some_and(|(_, _, kind, _, _)| kind == EventKind::Archived)
+        };
+        let mut effects = run.acknowledged.effects.clone();
+        let index =
+            effects.iter().position(|(_, effect)| is_archiving(effect)).expect("an archiving");
+        let (actor, _) = effects.remove(index);
+        let in_doubt = if in_doubt { BTreeSet::from([actor]) } else { BTreeSet::new() };
+        run.examine(&Acknowledged { effects, in_doubt })
+    };
+    let told = without(false);
+    assert_eq!((told.unacknowledged, told.unknown), (1, 0), "{}", found(&told));
+    assert!(!told.ok());
+    let doubtful = without(true);
+    assert_eq!((doubtful.unacknowledged, doubtful.unknown), (0, 1), "{}", found(&doubtful));
+    assert!(doubtful.ok(), "{}", found(&doubtful));
+    // Also where it shows in a row: a priority that was raised further than the journals say.
+    let is_raise = |effect: &Effect| matches!(effect, Effect::Prioritised { .. });
+    let effects = &run.acknowledged.effects;
+    let raises_of_job = |raise: &Effect| {
+        run.acknowledged
+            .effects()
+            .filter(|effect| is_raise(effect) && effect.trace() == raise.trace())
+            .count()
+    };
+    let raises = effects.iter().filter(|(_, effect)| is_raise(effect));
+    let most = raises.max_by_key(|(_, raise)| raises_of_job(raise));
+    let (actor, raise) = most.expect("a raise").clone();
+    for (in_doubt, ok) in [(BTreeSet::new(), false), (BTreeSet::from([actor.clone()]), true)] {
+        let mut effects = effects.clone();
+        let index = effects.iter().position(|one| *one == (actor.clone(), raise.clone()));
+        effects.remove(index.expect("was just found"));
+        let audit = run.examine(&Acknowledged { effects, in_doubt });
+        assert_eq!(audit.ok(), ok, "{}", found(&audit));
+    }
+}

@@ -1,0 +1,68 @@
+//! The kinds of calls that a run makes.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! kinds {
+    ($( $(#[$doc:meta])* $variant:ident = $word:literal $writes:literal, )+) => {
+        /// What was asked of the store.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Kind {
+            $( $(#[$doc])* #[serde(rename = $word)] $variant, )+
+        }
+
+        impl Kind {
+            /// How reports call it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )+ }
+            }
+
+            /// Whether it is a write.
+            pub const fn writes(self) -> bool {
+                match self { $( Self::$variant => $writes, )+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The newest 50 jobs.
+    ListNewest = "list newest" false,
+    /// A page of one status.
+    ListByStatus = "list by status" false,
+    /// A page of one workflow.
+    ListByWorkflow = "list by workflow" false,
+    /// A job with its input, history and result, in one snapshot.
+    OpenJob = "open job" false,
+    /// How many jobs have each status.
+    Count = "count" false,
+    /// What the dependencies of a job say of it.
+    Readiness = "readiness" false,
+    /// A job by its idempotency key.
+    FindByKey = "find by key" false,
+    /// What is active on a cluster.
+    PollCluster = "poll cluster" false,
+    /// A cluster is created.
+    CreateCluster = "create cluster" true,
+    /// Jobs are created with decks, dependencies and keys.
+    Create = "create" true,
+    /// A creation is repeated with its key: the same job must come back.
+    CreateAgain = "create again" true,
+    /// PENDING to QUEUED, with its submission where the job is for a cluster.
+    Queue = "queue" true,
+    /// QUEUED to RUNNING, by the one worker that is first.
+    Claim = "claim" true,
+    /// The result and the terminal status, in one unit of work.
+    Finish = "finish" true,
+    /// RUNNING to QUEUED.
+    Requeue = "requeue" true,
+    /// A failed or cancelled job is tried again.
+    Retry = "retry" true,
+    /// A job is cancelled.
+    Cancel = "cancel" true,
+    /// A job is put away.
+    Archive = "archive" true,
+    /// A priority is read and raised by one, in one unit of work.
+    Prioritise = "prioritise" true,
+    /// A note is written.
+    Note = "note" true,
+}

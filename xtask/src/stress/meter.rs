@@ -1,0 +1,272 @@
+//! What one thread measures of its calls, and how threads and processes add up.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use super::kind::Kind;
+use super::outcome::{self, Tallies};
+
+/// Durations of calls in nanoseconds, to three digits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
+pub struct Durations(Histogram<u64>);
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(Histogram::new(3).expect("invariant: three digits are possible"))
+    }
+}
+
+impl Durations {
+    /// Adds a call.
+    pub fn record(&mut self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.0.record(nanos).expect("invariant: it grows as needed");
+    }
+
+    /// Adds all calls of another.
+    pub fn add(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("invariant: it grows as needed");
+    }
+
+    /// How many calls there were.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// In how many milliseconds this share of the calls was done, from 0 to 1.
+    pub fn quantile(&self, share: f64) -> f64 {
+        self.0.value_at_quantile(share) as f64 / 1e6
+    }
+
+    /// The longest call in milliseconds.
+    pub fn longest(&self) -> f64 {
+        self.0.max() as f64 / 1e6
+    }
+}
+
+impl From<Durations> for Vec<(u64, u64)> {
+    fn from(durations: Durations) -> Self {
+        let pairs = durations.0.iter_recorded();
+        pairs.map(|step| (step.value_iterated_to(), step.count_since_last_iteration())).collect()
+    }
+}
+
+impl TryFrom<Vec<(u64, u64)>> for Durations {
+    type Error = String;
+
+    fn try_from(pairs: Vec<(u64, u64)>) -> Result<Self, String> {
+        let mut durations = Self::default();
+        for (nanos, count) in pairs {
+            let added = durations.0.record_n(nanos, count);
+            added.map_err(|error| format!("{nanos} ns cannot be counted: {error}"))?;
+        }
+        Ok(durations)
+    }
+}
+
+/// One call, as the slowest of its sort.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Slowest {
+    /// What was asked.
+    pub kind: Kind,
+    /// How long it took, in milliseconds.
+    pub milliseconds: f64,
+    /// When it returned, in seconds from the start.
+    pub at_seconds: f64,
+    /// The process that asked.
+    pub process: u32,
+    /// The thread that asked.
+    pub thread: u32,
+}
+
+/// The work of one thread over time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Pace {
+    /// The process.
+    pub process: u32,
+    /// The thread in it.
+    pub thread: u32,
+    /// What it did.
+    pub roles: String,
+    /// Calls that returned in each second: reads, writes.
+    pub seconds: Vec<[u64; 2]>,
+    /// The longest time in which no call returned, in milliseconds.
+    pub longest_pause_ms: f64,
+    /// How long the thread worked, in seconds.
+    pub worked_seconds: f64,
+}
+
+impl Pace {
+    /// The full seconds in which no call returned.
+    pub fn idle_seconds(&self) -> u64 {
+        let full = self.worked_seconds.floor() as usize;
+        let busy = self.seconds.iter().take(full).filter(|calls| calls[0] + calls[1] > 0).count();
+        full.saturating_sub(busy) as u64
+    }
+}
+
+/// The sums of threads or processes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Durations of the calls that were answered, by what was asked.
+    pub durations: BTreeMap<Kind, Durations>,
+    /// The slowest write.
+    pub slowest_write: Option<Slowest>,
+    /// Calls for which another was first.
+    pub races_lost: u64,
+    /// Looks for work that found none.
+    pub found_nothing: u64,
+    /// Errors that say "locked" or "busy", by variant.
+    pub locked: Tallies,
+    /// Other errors, by variant.
+    pub errors: Tallies,
+    /// Answers that cannot be right, whatever the others do, by what is wrong with them.
+    pub contradictions: Tallies,
+}
+
+impl Totals {
+    /// Puts the totals of another thread or process to these.
+    pub fn add(&mut self, other: Self) {
+        for (kind, durations) in &other.durations {
+            self.durations.entry(*kind).or_default().add(durations);
+        }
+        let slower =
+            |one: &Slowest, other: &Slowest| one.milliseconds.total_cmp(&other.milliseconds);
+        self.slowest_write =
+            [self.slowest_write, other.slowest_write].into_iter().flatten().max_by(slower);
+        self.races_lost += other.races_lost;
+        self.found_nothing += other.found_nothing;
+        outcome::merge(&mut self.locked, other.locked);
+        outcome::merge(&mut self.errors, other.errors);
+        outcome::merge(&mut self.contradictions, other.contradictions);
+    }
+
+    /// The durations of all reads, or of all writes.
+    pub fn all(&self, writes: bool) -> Durations {
+        let mut all = Durations::default();
+        let of_sort = self.durations.iter().filter(|(kind, _)| kind.writes() == writes);
+        of_sort.for_each(|(_, durations)| all.add(durations));
+        all
+    }
+}
+
+/// What one process tells of itself at its end.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The sums of its threads.
+    pub totals: Totals,
+    /// The work of each thread over time.
+    pub paces: Vec<Pace>,
+    /// How long it took to open the store, in milliseconds.
+    pub open_ms: f64,
+}
+
+/// Measures the calls of one thread.
+#[derive(Debug)]
+pub struct Meter {
+    started: Instant,
+    last: Instant,
+    /// The work over time.
+    pub pace: Pace,
+    /// The sums.
+    pub totals: Totals,
+}
+
+impl Meter {
+    /// Begins to measure a thread of a run that began at `started`.
+    pub fn new(started: Instant, process: u32, thread: u32, roles: String) -> Self {
+        let pace = Pace { process, thread, roles, ..Pace::default() };
+        Self { started, last: Instant::now(), pace, totals: Totals::default() }
+    }
+
+    /// Counts a call that began at `begun` and has just returned.
+    pub fn returned(&mut self, kind: Kind, begun: Instant) {
+        let now = Instant::now();
+        let took = now.duration_since(begun);
+        self.totals.durations.entry(kind).or_default().record(took);
+        let since_start = now.duration_since(self.started);
+        let second = usize::try_from(since_start.as_secs()).unwrap_or(usize::MAX);
+        if self.pace.seconds.len() <= second {
+            self.pace.seconds.resize(second + 1, [0, 0]);
+        }
+        self.pace.seconds[second][usize::from(kind.writes())] += 1;
+        self.pause(now);
+        let milliseconds = took.as_secs_f64() * 1e3;
+        let slowest = self.totals.slowest_write.map_or(0.0, |slowest| slowest.milliseconds);
+        if kind.writes() && milliseconds > slowest {
+            self.totals.slowest_write = Some(Slowest {
+                kind,
+                milliseconds,
+                at_seconds: since_start.as_secs_f64(),
+                process: self.pace.process,
+                thread: self.pace.thread,
+            });
+        }
+    }
+
+    /// Ends the measuring.
+    pub fn finish(mut self) -> (Totals, Pace) {
+        let now = Instant::now();
+        self.pause(now);
+        self.pace.worked_seconds = now.duration_since(self.started).as_secs_f64();
+        (self.totals, self.pace)
+    }
+
+    fn pause(&mut self, now: Instant) {
+        let pause = now.duration_since(self.last).as_secs_f64() * 1e3;
+        self.pace.longest_pause_ms = self.pace.longest_pause_ms.max(pause);
+        self.last = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_survive_the_way_through_json() {
+        let mut durations = Durations::default();
+        for micros in 1..=10_000 {
+            durations.record(Duration::from_micros(micros));
+        }
+        let json = serde_json::to_string(&durations).expect("serialises");
+        let back: Durations = serde_json::from_str(&json).expect("reads");
+        assert_eq!(back.count(), 10_000);
+        for share in [0.0, 0.5, 0.99, 0.999, 1.0] {
+            let (one, other) = (durations.quantile(share), back.quantile(share));
+            assert!((one - other).abs() <= one * 0.002, "{share}: {one} and {other}");
+        }
+        assert!((back.quantile(0.5) - 5.0).abs() < 0.01, "{}", back.quantile(0.5));
+        assert!((back.longest() - 10.0).abs() < 0.02, "{}", back.longest());
+    }
+
+    #[test]
+    fn totals_add_up_and_keep_the_slowest_write() {
+        let mut all = Totals::default();
+        for thread in 1..=2 {
+            let mut meter = Meter::new(Instant::now(), 1, thread, String::new());
+            let begun = Instant::now() - Duration::from_millis(u64::from(10 * thread));
+            meter.returned(Kind::Claim, begun);
+            meter.returned(Kind::Count, begun);
+            outcome::tally(&mut meter.totals.locked, "Contended", || thread.to_string());
+            let (totals, pace) = meter.finish();
+            assert_eq!(pace.seconds, [[1, 1]]);
+            all.add(totals);
+        }
+        assert_eq!((all.all(true).count(), all.all(false).count()), (2, 2));
+        assert_eq!(all.slowest_write.map(|slowest| slowest.thread), Some(2));
+        assert_eq!(all.locked["Contended"].count, 2);
+        assert_eq!(all.locked["Contended"].example, "1");
+    }
+
+    #[test]
+    fn a_second_without_progress_is_counted() {
+        let pace =
+            Pace { seconds: vec![[1, 0], [0, 0], [0, 3]], worked_seconds: 4.5, ..Pace::default() };
+        assert_eq!(pace.idle_seconds(), 2);
+    }
+}

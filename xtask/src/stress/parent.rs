@@ -1,0 +1,348 @@
+//! The parent: it starts the processes, watches them and the log, and leaves none behind.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::meter::Outcome;
+use super::plan::{Limit, Plan};
+use super::process::{GO, READY};
+use crate::failure::{Context, Failure, Result};
+
+/// How often the size of the log is looked at.
+const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+/// A run in which no call returns for so long is given up; the store's own deadline is half of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A process that was told to stop and does not is killed after so long.
+const GRACE: Duration = Duration::from_secs(15);
+/// Stands for the status of a process that cannot be waited for: exited with 255.
+const NO_STATUS: i32 = 255 << 8;
+
+/// The size of the log at a moment.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Sample {
+    /// Seconds from the start.
+    pub at: f64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What the parent saw.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// What each process told at its end, as far as it came there.
+    pub outcomes: Vec<Outcome>,
+    /// What went wrong with processes.
+    pub failures: Vec<String>,
+    /// The processes whose journals may lack their last lines.
+    pub in_doubt: BTreeSet<u32>,
+    /// The size of the log over time.
+    pub wal: Vec<Sample>,
+    /// Its size when all processes had closed the store.
+    pub wal_end_bytes: u64,
+}
+
+/// Runs all processes to their end.
+pub fn run(plan: &Plan) -> Result<Watched> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The first signal ends the run with a report; a second one ends the parent.
+        let flag = || Arc::clone(&interrupted);
+        signal_hook::flag::register_conditional_shutdown(signal, 130, flag())
+            .and_then(|_| signal_hook::flag::register(signal, flag()))
+            .doing(|| "listen to signals".to_owned())?;
+    }
+    let plan_file = plan.write()?;
+    let (sender, receiver) = channel();
+    let mut processes = Processes(Vec::new());
+    for process in 1..=plan.processes {
+        processes.0.push(start(plan, &plan_file, process, sender.clone())?);
+    }
+    drop(sender);
+    let mut watch = Watch::new(plan, processes, interrupted);
+    watch.until_all_ended(&receiver);
+    watch.finish(plan)
+}
+
+struct Process {
+    number: u32,
+    child: Child,
+    /// Closing it tells the process to stop.
+    stdin: Option<ChildStdin>,
+    ready: bool,
+    operations: u64,
+    ended: Option<ExitStatus>,
+}
+
+/// Kills what is still running when the parent gives up.
+struct Processes(Vec<Process>);
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for process in self.0.iter_mut().filter(|process| process.ended.is_none()) {
+            // It may have ended just now, which is as good.
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+    }
+}
+
+fn start(
+    plan: &Plan,
+    plan_file: &Path,
+    number: u32,
+    sender: Sender<(u32, String)>,
+) -> Result<Process> {
+    let program = std::env::current_exe().doing(|| "find this program".to_owned())?;
+    let stderr = plan.stderr(number);
+    let stderr = File::create(&stderr).doing(|| format!("create {}", stderr.display()))?;
+    let mut child = Command::new(program)
+        .arg("stress-process")
+        .arg("--plan")
+        .arg(plan_file)
+        .arg("--process")
+        .arg(number.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        // Ctrl-C reaches the parent alone, which ends the others in good order.
+        .process_group(0)
+        .spawn()
+        .doing(|| format!("start process {number}"))?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    if let Some(stdout) = stdout {
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send((number, line)).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    Ok(Process { number, child, stdin, ready: false, operations: 0, ended: None })
+}
+
+struct Watch {
+    processes: Processes,
+    interrupted: Arc<AtomicBool>,
+    log: PathBuf,
+    bar: ProgressBar,
+    limit: Limit,
+    seen: Watched,
+    started: Option<Instant>,
+    progressed: Instant,
+    sampled: Option<Instant>,
+    stopping: Option<Instant>,
+}
+
+impl Watch {
+    fn new(plan: &Plan, processes: Processes, interrupted: Arc<AtomicBool>) -> Self {
+        Self {
+            processes,
+            interrupted,
+            log: wal(&plan.database),
+            bar: bar(plan.limit),
+            limit: plan.limit,
+            seen: Watched::default(),
+            started: None,
+            progressed: Instant::now(),
+            sampled: None,
+            stopping: None,
+        }
+    }
+
+    fn until_all_ended(&mut self, receiver: &Receiver<(u32, String)>) {
+        loop {
+            match receiver.recv_timeout(SAMPLE_EVERY / 2) {
+                Ok((number, word)) => self.heard(number, &word),
+                Err(RecvTimeoutError::Timeout) => {}
+                // All have closed their ends and are about to exit.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(SAMPLE_EVERY / 10),
+            }
+            self.sample();
+            self.look_after_processes();
+            if self.processes.0.iter().all(|process| process.ended.is_some()) {
+                break;
+            }
+            self.look_after_run();
+        }
+        self.bar.finish_and_clear();
+    }
+
+    fn heard(&mut self, number: u32, word: &str) {
+        let Some(process) = self.processes.0.iter_mut().find(|one| one.number == number) else {
+            return;
+        };
+        if word == READY {
+            process.ready = true;
+        } else if let Ok(operations) = word.parse() {
+            if process.operations != operations {
+                self.progressed = Instant::now();
+            }
+            process.operations = operations;
+        }
+        if self.started.is_none() && self.processes.0.iter().all(|process| process.ready) {
+            self.go();
+        }
+        self.show();
+    }
+
+    fn go(&mut self) {
+        self.started = Some(Instant::now());
+        self.progressed = Instant::now();
+        for process in &mut self.processes.0 {
+            if let Some(stdin) = &mut process.stdin {
+                // A process that is gone is told of by its exit status.
+                let _ = writeln!(stdin, "{GO}");
+            }
+        }
+    }
+
+    fn show(&self) {
+        let operations: u64 = self.processes.0.iter().map(|process| process.operations).sum();
+        let elapsed = self.started.map(|started| started.elapsed()).unwrap_or_default();
+        match self.limit {
+            Limit::Seconds(_) => {
+                self.bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+            }
+            Limit::Operations(_) => self.bar.set_position(operations),
+        }
+        self.bar.set_message(format!("{operations} operations"));
+    }
+
+    /// Looks at the size of the log, and never into it: a file of SQLite's that is opened and closed
+    /// in passing takes the locks of its own process with it.
+    fn sample(&mut self) {
+        let Some(started) = self.started else {
+            return;
+        };
+        if self.sampled.is_some_and(|last| last.elapsed() < SAMPLE_EVERY) {
+            return;
+        }
+        self.sampled = Some(Instant::now());
+        let (at, bytes) = (started.elapsed().as_secs_f64(), size(&self.log));
+        self.seen.wal.push(Sample { at, bytes });
+    }
+
+    fn look_after_processes(&mut self) {
+        let mut failed = false;
+        for process in self.processes.0.iter_mut().filter(|process| process.ended.is_none()) {
+            match process.child.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) => {
+                    process.ended = Some(status);
+                    failed |= !status.success();
+                }
+                Err(error) => {
+                    let text = format!("process {} cannot be waited for: {error}", process.number);
+                    self.seen.failures.push(text);
+                    process.ended = Some(ExitStatus::from_raw(NO_STATUS));
+                    failed = true;
+                }
+            }
+        }
+        if failed {
+            self.stop();
+        }
+    }
+
+    fn look_after_run(&mut self) {
+        if self.interrupted.load(Ordering::Relaxed) && self.stopping.is_none() {
+            self.seen.failures.push("the run was interrupted".to_owned());
+            self.stop();
+        }
+        if self.progressed.elapsed() > PATIENCE && self.stopping.is_none() {
+            let text = format!("no call of any process returned for {} s", PATIENCE.as_secs());
+            self.seen.failures.push(text);
+            self.stop();
+        }
+        if self.stopping.is_some_and(|since| since.elapsed() > GRACE) {
+            for process in self.processes.0.iter_mut().filter(|one| one.ended.is_none()) {
+                let text = format!(
+                    "process {} did not stop within {} s and was killed",
+                    process.number,
+                    GRACE.as_secs()
+                );
+                self.seen.failures.push(text);
+                // It may have ended just now, which is as good.
+                let _ = process.child.kill();
+            }
+            self.stopping = Some(Instant::now());
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopping.get_or_insert_with(Instant::now);
+        for process in &mut self.processes.0 {
+            process.stdin = None;
+        }
+    }
+
+    fn finish(mut self, plan: &Plan) -> Result<Watched> {
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.wal_end_bytes = size(&self.log);
+        let started = self.started.is_some();
+        for process in &self.processes.0 {
+            let number = process.number;
+            let status = process.ended.unwrap_or_default();
+            if !status.success() {
+                seen.failures.push(obituary(number, status, &plan.stderr(number)));
+                seen.in_doubt.insert(number);
+            } else if started {
+                seen.outcomes.push(outcome(&plan.outcome(number))?);
+            }
+        }
+        if !started && seen.failures.is_empty() {
+            return Err(Failure::new("the processes ended before they began to work"));
+        }
+        Ok(seen)
+    }
+}
+
+fn outcome(path: &Path) -> Result<Outcome> {
+    let reading = || format!("read what a process told in {}", path.display());
+    let text = std::fs::read_to_string(path).doing(reading)?;
+    serde_json::from_str(&text).doing(reading)
+}
+
+fn obituary(number: u32, status: ExitStatus, stderr: &Path) -> String {
+    let said = std::fs::read_to_string(stderr).unwrap_or_default();
+    let said: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).take(6).collect();
+    let said = if said.is_empty() { "it said nothing".to_owned() } else { said.join(" | ") };
+    format!("process {number} ended with {status}: {said}")
+}
+
+fn bar(limit: Limit) -> ProgressBar {
+    let (length, unit) = match limit {
+        Limit::Seconds(seconds) => ((seconds * 1e3) as u64, "{wide_bar:.cyan/blue} {msg}"),
+        Limit::Operations(operations) => (operations, "{wide_bar:.cyan/blue} {msg} of {len}"),
+    };
+    // It draws on a terminal alone.
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(unit) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// The write-ahead log of a database.
+fn wal(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}

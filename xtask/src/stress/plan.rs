@@ -1,0 +1,126 @@
+//! What one run does: written by the parent, read by its processes.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use store_core::{ClusterId, Job};
+
+use super::arguments::Durability;
+use crate::failure::{Context, Result};
+
+/// When a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// After so many seconds.
+    Seconds(f64),
+    /// After so many operations of all processes together.
+    Operations(u64),
+}
+
+/// What one run does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The name of the run. It begins every actor, key, workflow and handle of it, so that runs on
+    /// one store, and the jobs of people, are told apart.
+    pub run: String,
+    /// The database.
+    pub database: PathBuf,
+    /// Whether the database was there before.
+    pub existing: bool,
+    /// Where the journals and the outcomes of the processes go; beside the database.
+    pub folder: PathBuf,
+    /// Where the input decks are.
+    pub decks: PathBuf,
+    /// How many processes.
+    pub processes: u32,
+    /// How many threads each.
+    pub threads: u32,
+    /// When to stop.
+    pub limit: Limit,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// Where the random choices begin.
+    pub seed: u64,
+    /// The clusters of the run, once they are there.
+    pub clusters: Vec<ClusterId>,
+}
+
+impl Plan {
+    /// Reads one that the parent wrote.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).doing(|| format!("read the plan {}", path.display()))?;
+        serde_json::from_str(&text).doing(|| format!("understand the plan {}", path.display()))
+    }
+
+    /// Writes it for the processes, and returns where.
+    pub fn write(&self) -> Result<PathBuf> {
+        let path = self.folder.join("plan.json");
+        let text = serde_json::to_string_pretty(self).doing(|| "write the plan".to_owned())?;
+        std::fs::write(&path, text).doing(|| format!("write the plan {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// The journal of a process; 0 is the parent, which fills the store.
+    pub fn journal(&self, process: u32) -> PathBuf {
+        self.folder.join(format!("process-{process}.journal.jsonl"))
+    }
+
+    /// What a process tells of itself at its end.
+    pub fn outcome(&self, process: u32) -> PathBuf {
+        self.folder.join(format!("process-{process}.outcome.json"))
+    }
+
+    /// What a process says on standard error.
+    pub fn stderr(&self, process: u32) -> PathBuf {
+        self.folder.join(format!("process-{process}.stderr.txt"))
+    }
+
+    /// Who signs the changes of a thread.
+    pub fn actor(&self, process: u32, thread: u32) -> String {
+        format!("{} process {process} thread {thread}", self.run)
+    }
+
+    /// Whether this run created the job: it leaves all others alone.
+    pub fn owns(&self, job: &Job) -> bool {
+        job.idempotency_key
+            .as_deref()
+            .and_then(|key| key.strip_prefix(self.run.as_str()))
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The operations of one process, where they are limited.
+    pub fn budget(&self, process: u32) -> Option<u64> {
+        let Limit::Operations(all) = self.limit else {
+            return None;
+        };
+        let (each, left) = (all / u64::from(self.processes), all % u64::from(self.processes));
+        Some(each + u64::from(u64::from(process) <= left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processes_share_all_operations() {
+        let mut plan = Plan {
+            run: "r".to_owned(),
+            database: PathBuf::new(),
+            existing: false,
+            folder: PathBuf::new(),
+            decks: PathBuf::new(),
+            processes: 3,
+            threads: 1,
+            limit: Limit::Operations(11),
+            durability: Durability::Normal,
+            seed: 0,
+            clusters: Vec::new(),
+        };
+        assert_eq!([1, 2, 3].map(|p| plan.budget(p)), [Some(4), Some(4), Some(3)]);
+        plan.limit = Limit::Seconds(1.0);
+        assert_eq!(plan.budget(1), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! What is there before the processes begin: a directory, a store, clusters, a job of each deck.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Instant;
+
+use serde_json::json;
+use store_core::prelude::*;
+use store_core::{
+    Clock, ClusterId, ClusterKind, ConnectionSettings, DependencyKind, NewCluster, SystemClock,
+};
+
+use super::arguments::Arguments;
+use super::journal::{Effect, Journal};
+use super::kind::Kind;
+use super::plan::Plan;
+use super::session::{Session, Shared};
+use super::{decks, open, roles};
+use crate::failure::{Context, Failure, Result};
+use crate::workspace;
+
+/// Finds a name and a place for the run.
+pub fn plan(arguments: &Arguments) -> Result<Plan> {
+    let now = SystemClock.now().as_micros();
+    let run = format!("stress-{now:x}");
+    let database = match &arguments.db {
+        Some(given) => absolute(given)?,
+        None => new_directory()?.join("project.db"),
+    };
+    let folder = database.with_file_name(format!("{run}.journals"));
+    Ok(Plan {
+        run,
+        existing: database.exists(),
+        database,
+        folder,
+        decks: workspace::decks(),
+        processes: arguments.processes,
+        threads: arguments.threads,
+        limit: arguments.limit(),
+        durability: arguments.durability,
+        seed: arguments.seed.unwrap_or_else(|| now.unsigned_abs()),
+        clusters: Vec::new(),
+    })
+}
+
+/// Fills the store, closes it again, and writes the plan for the processes.
+pub fn fill(plan: &mut Plan) -> Result<()> {
+    let store = open::open(plan, 0).map_err(|failure| {
+        // Whoever named a file that is no store is told so as for any other argument.
+        if plan.existing { Failure::usage(failure.to_string()) } else { failure }
+    })?;
+    // Not before: nothing is left beside a file that is refused.
+    let folder = &plan.folder;
+    std::fs::create_dir(folder).doing(|| format!("make the directory {}", folder.display()))?;
+    let shared = shared(plan, 0)?;
+    let mut session = Session::new(&store, &shared, 0, String::new())?;
+    plan.clusters = clusters(&mut session, &plan.run)?;
+    first_jobs(&mut session);
+    let totals = &session.meter.totals;
+    let faults = totals.locked.iter().chain(&totals.errors).chain(&totals.contradictions);
+    if let Some((sort, tally)) = faults.into_iter().next() {
+        return Err(Failure::new(format!("could not fill the store: {sort}: {}", tally.example)));
+    }
+    drop(session);
+    shared.journal.finish()?;
+    store.close().doing(|| "close the store".to_owned())
+}
+
+/// What the threads of a process share, at its beginning.
+pub fn shared(plan: &Plan, process: u32) -> Result<Shared> {
+    Ok(Shared {
+        plan: plan.clone(),
+        process,
+        decks: decks::read(&plan.decks)?,
+        journal: Journal::create(&plan.journal(process))?,
+        stop: Arc::new(AtomicBool::new(false)),
+        operations: AtomicU64::new(0),
+        started: Instant::now(),
+    })
+}
+
+fn clusters<S: Store>(session: &mut Session<'_, S>, run: &str) -> Result<Vec<ClusterId>> {
+    let mut clusters = Vec::new();
+    for (name, kind) in [
+        ("dragon", ClusterKind::Slurm),
+        ("phoenix", ClusterKind::Slurm),
+        ("desk", ClusterKind::Ssh),
+    ] {
+        let hostname = format!("{name}.example.org");
+        let mut new = NewCluster::new(format!("{run} {name}"), kind, hostname);
+        let settings = json!({ "identity_file": "~/.ssh/id_ed25519", "proxy_jump": "login" });
+        let settings = settings.as_object().cloned().unwrap_or_default();
+        new.settings =
+            ConnectionSettings::new(settings).doing(|| "describe a cluster".to_owned())?;
+        new.setup_commands = vec!["module load intel".to_owned()];
+        let created = session.write(
+            Kind::CreateCluster,
+            |store| store.create_cluster(&new),
+            |created| {
+                let name = created.config.name.clone();
+                vec![Effect::ClusterCreated { cluster: created.id, name }]
+            },
+        );
+        clusters.extend(created.map(|created| created.id));
+    }
+    Ok(clusters)
+}
+
+/// A job of each deck; bands wait for the density that they are calculated from.
+fn first_jobs<S: Store>(session: &mut Session<'_, S>) {
+    let mut jobs = Vec::new();
+    // Backwards, because the density comes after the bands by name.
+    for index in (0..session.shared.decks.len()).rev() {
+        let Some(mut new) = roles::draft(session, index) else {
+            continue;
+        };
+        let density = new.name.strip_suffix("_bands").map(|system| format!("{system}_scf"));
+        let parent = jobs.iter().find(|(name, _)| Some(name) == density.as_ref());
+        if let Some((_, parent)) = parent {
+            new = new.after(*parent, DependencyKind::AfterOk);
+        }
+        let effects = |job: &_| roles::created(job, &new).into_iter().collect();
+        let created = session.write(Kind::Create, |store| store.create_job(&new), effects);
+        jobs.extend(created.map(|job| (job.name, job.id)));
+    }
+}
+
+fn new_directory() -> Result<PathBuf> {
+    let directory = tempfile::Builder::new()
+        .prefix("crystalstore-stress-")
+        .tempdir()
+        .doing(|| "make a directory for the database".to_owned())?;
+    absolute(&directory.keep())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).doing(|| format!("find {}", path.display()))
+}

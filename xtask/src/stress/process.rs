@@ -1,0 +1,99 @@
+//! One process: it opens the store, waits for the word, works, and tells how it went.
+
+use std::io::{BufRead, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use store_core::Store;
+
+use super::meter::{Outcome, Pace, Totals};
+use super::plan::Plan;
+use super::roles::{self, Lists, Role};
+use super::session::{Session, Shared};
+use super::{open, prepare};
+use crate::failure::{Context, Failure, Result};
+
+/// What a process says when its store is open.
+pub const READY: &str = "ready";
+/// What the parent says when all are.
+pub const GO: &str = "go";
+
+/// How often the parent is told how many calls have returned.
+const TELL_EVERY: Duration = Duration::from_millis(50);
+
+/// Runs a process whose parent is at the other end of standard input and output.
+pub fn run(plan: Plan, process: u32) -> Result<()> {
+    let begun = Instant::now();
+    let store = open::open(&plan, process)?;
+    let open_ms = begun.elapsed().as_secs_f64() * 1e3;
+    let mut shared = prepare::shared(&plan, process)?;
+    tell(READY);
+    let mut word = String::new();
+    std::io::stdin().lock().read_line(&mut word).doing(|| "hear the parent".to_owned())?;
+    if word.trim_end() != GO {
+        return Ok(());
+    }
+    stop_with_parent(Arc::clone(&shared.stop));
+    shared.started = Instant::now();
+    let worked = work(&store, &shared, |operations| tell(&operations.to_string()));
+    shared.journal.finish()?;
+    let (totals, paces) = worked?;
+    store.close().doing(|| "close the store".to_owned())?;
+    let outcome = Outcome { totals, paces, open_ms };
+    let path = plan.outcome(process);
+    let text = serde_json::to_string(&outcome).doing(|| "write the outcome".to_owned())?;
+    std::fs::write(&path, text).doing(|| format!("write {}", path.display()))
+}
+
+/// Runs the threads of a process to their end.
+pub fn work<S: Store>(
+    store: &S,
+    shared: &Shared,
+    progress: impl Fn(u64),
+) -> Result<(Totals, Vec<Pace>)> {
+    std::thread::scope(|scope| {
+        let spawn = |thread| scope.spawn(move || one_thread(store, shared, thread));
+        let threads: Vec<_> = (1..=shared.plan.threads).map(spawn).collect();
+        while !threads.iter().all(|thread| thread.is_finished()) {
+            std::thread::sleep(TELL_EVERY);
+            progress(shared.operations.load(Ordering::Relaxed));
+        }
+        let (mut totals, mut paces) = (Totals::default(), Vec::new());
+        for (index, thread) in threads.into_iter().enumerate() {
+            let panicked = |_| Failure::new(format!("thread {} panicked", index + 1));
+            let (of_thread, pace) = thread.join().map_err(panicked)??;
+            totals.add(of_thread);
+            paces.push(pace);
+        }
+        Ok((totals, paces))
+    })
+}
+
+fn one_thread<S: Store>(store: &S, shared: &Shared, thread: u32) -> Result<(Totals, Pace)> {
+    let roles = Role::of(thread, shared.plan.threads);
+    let mut names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    names.dedup();
+    let mut session = Session::new(store, shared, thread, names.join(", "))?;
+    let mut lists = Lists::default();
+    while shared.goes_on() {
+        roles::step(&mut session, &mut lists, roles);
+    }
+    Ok(session.meter.finish())
+}
+
+/// Ends the work when standard input does: the parent wants it so, or is gone.
+fn stop_with_parent(stop: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        // An error means the same as the end.
+        let _ = std::io::stdin().lock().read_to_end(&mut rest);
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+fn tell(word: &str) {
+    let mut out = std::io::stdout().lock();
+    // A parent that is gone is noticed at the other end.
+    let _ = writeln!(out, "{word}").and_then(|()| out.flush());
+}

@@ -1,0 +1,148 @@
+//! The report as a page that needs nothing from elsewhere.
+
+use super::figures::{Latency, Report};
+use super::text::{bytes, grouped};
+use super::{plots, several};
+use crate::failure::Result;
+
+const STYLE: &str = "\
+:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c62828; }
+@media (prefers-color-scheme: dark) { :root { --good: #4ac26b; --bad: #ff7b72; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  background: Canvas; color: CanvasText; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+td { overflow-wrap: anywhere; }
+.good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
+.reads { color: #2a8fd0; } .writes { color: #d96b27; }
+figure { margin: 1rem 0; } figcaption { font-weight: 600; }
+svg { width: 100%; height: auto; }
+svg text, svg text[fill] { fill: currentColor; }
+svg [stroke=\"#000000\"] { stroke: currentColor; }
+";
+
+const LATENCY: &str = "Latency by percentile: \
+    <span class=\"reads\">reads</span> and <span class=\"writes\">writes</span>";
+const THROUGHPUT: &str = "Throughput: \
+    <span class=\"reads\">reads</span> and <span class=\"writes\">writes</span>";
+const WAL: &str = "Size of the <span class=\"writes\">write-ahead log</span>";
+
+/// The page.
+pub fn page(report: &Report) -> Result<String> {
+    let (class, word) = if report.ok { ("good", "PASSED") } else { ("bad", "FAILED") };
+    let processes = several(report.processes, "process", "processes");
+    let threads = several(report.threads, "thread", "threads");
+    let mut body = format!("<h1>stress: <span class=\"{class}\">{word}</span></h1>\n");
+    body.push_str(&format!(
+        "<p>{processes} of {threads}, {:.1} s, durability {}, SQLite {}, seed {}.</p>\n",
+        report.seconds,
+        report.durability.as_str(),
+        escaped(&report.sqlite_version),
+        report.seed
+    ));
+    body.push_str(&failures(report));
+    body.push_str(&table(&["", ""], &summary(report)));
+    for (title, svg) in [
+        (LATENCY, plots::latency(&report.series)?),
+        (THROUGHPUT, plots::throughput(&report.series)?),
+        (WAL, plots::wal(&report.series)?),
+    ] {
+        let figure = format!("<figure><figcaption>{title}</figcaption>\n{svg}</figure>\n");
+        body.push_str(&figure);
+    }
+    body.push_str("<h2>Calls</h2>\n");
+    let head = ["", "calls", "p50 ms", "p99 ms", "p99.9 ms", "max ms"];
+    body.push_str(&table(&head, &calls(report)));
+    let acknowledged = grouped(report.acknowledged_writes);
+    body.push_str(&format!("<h2>Audit of {acknowledged} acknowledged changes</h2>\n"));
+    body.push_str(&table(&["what must hold", "looked at", "faults"], &audit(report)));
+    Ok(format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>crystalstore stress: {word}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         {body}</body>\n</html>\n"
+    ))
+}
+
+fn failures(report: &Report) -> String {
+    let tallies = [&report.locked, &report.errors, &report.contradicted];
+    let tallies = tallies.into_iter().flatten();
+    let told = tallies.map(|(sort, tally)| format!("{} × {sort}: {}", tally.count, tally.example));
+    let of_audit = report.audit.iter().flat_map(|check| check.examples.iter().cloned());
+    let items: Vec<String> = report.failures.iter().cloned().chain(told).chain(of_audit).collect();
+    if items.is_empty() {
+        return String::new();
+    }
+    let items: String =
+        items.iter().map(|item| format!("<li class=\"bad\">{}</li>\n", escaped(item))).collect();
+    format!("<ul>\n{items}</ul>\n")
+}
+
+fn summary(report: &Report) -> Vec<Vec<String>> {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let per_second = grouped(report.operations_per_second.round() as u64);
+    let slowest = report.slowest_write.map_or_else(String::new, |slowest| {
+        format!("{:.1} ms ({})", slowest.milliseconds, slowest.kind.as_str())
+    });
+    vec![
+        row("operations", grouped(report.operations)),
+        row("operations per second", per_second),
+        row("locked errors", grouped(report.locked_errors)),
+        row("lost writes", grouped(report.lost_writes)),
+        row("doubled writes", grouped(report.doubled_writes)),
+        row("unexpected errors", grouped(report.unexpected_errors)),
+        row("contradictions", grouped(report.contradictions)),
+        row("races lost", grouped(report.races_lost)),
+        row("slowest write", slowest),
+        row(
+            "longest time without progress",
+            format!("{:.1} ms", report.longest_pause.milliseconds),
+        ),
+        row("largest write-ahead log", bytes(report.wal_peak_bytes)),
+        row("database", report.database.display().to_string()),
+    ]
+}
+
+fn calls(report: &Report) -> Vec<Vec<String>> {
+    let row = |name: &str, count: u64, latency: &Latency| {
+        let Latency { p50, p99, p999, max } = latency;
+        let times = [p50, p99, p999, max].map(|time| format!("{time:.3}"));
+        [name.to_owned(), grouped(count)].into_iter().chain(times).collect()
+    };
+    let all = [
+        row("all reads", report.reads, &report.read_latency_ms),
+        row("all writes", report.writes, &report.write_latency_ms),
+    ];
+    let by_kind =
+        report.calls.iter().map(|(name, calls)| row(name, calls.count, &calls.latency_ms));
+    all.into_iter().chain(by_kind).collect()
+}
+
+fn audit(report: &Report) -> Vec<Vec<String>> {
+    let row = |check: &crate::stress::audit::Check| {
+        vec![check.holds.to_owned(), grouped(check.looked_at), grouped(check.faults)]
+    };
+    report.audit.iter().map(row).collect()
+}
+
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |cells: &[String], tag: &str| -> String {
+        cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect()
+    };
+    let mut table = "<table>\n".to_owned();
+    if head.iter().any(|title| !title.is_empty()) {
+        let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+        table.push_str(&format!("<thead><tr>{}</tr></thead>\n", cells(&head, "th")));
+    }
+    for row in rows {
+        table.push_str(&format!("<tr>{}</tr>\n", cells(row, "td")));
+    }
+    table.push_str("</table>\n");
+    table
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,161 @@
+//! The report as a table for people.
+
+use std::fmt::Write;
+
+use super::figures::{Latency, Report};
+use crate::stress::outcome::Tallies;
+
+/// The report as text.
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = calls(&mut out, report);
+    let _ = summary(&mut out, report);
+    let _ = audit(&mut out, report);
+    let _ = verdict(&mut out, report);
+    out
+}
+
+fn calls(out: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n{:<18} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "", "calls", "p50 ms", "p99 ms", "p99.9 ms", "max ms"
+    )?;
+    row(out, "reads", report.reads, &report.read_latency_ms)?;
+    row(out, "writes", report.writes, &report.write_latency_ms)?;
+    for writes in [false, true] {
+        writeln!(out, "{}", if writes { "of the writes" } else { "of the reads" })?;
+        for (name, calls) in report.calls.iter().filter(|(_, calls)| calls.writes == writes) {
+            row(out, &format!("  {name}"), calls.count, &calls.latency_ms)?;
+        }
+    }
+    Ok(())
+}
+
+fn row(out: &mut String, name: &str, count: u64, latency: &Latency) -> std::fmt::Result {
+    let Latency { p50, p99, p999, max } = latency;
+    let count = grouped(count);
+    writeln!(out, "{name:<18} {count:>10} {p50:>10.3} {p99:>10.3} {p999:>10.3} {max:>10.3}")
+}
+
+fn summary(out: &mut String, report: &Report) -> std::fmt::Result {
+    out.push('\n');
+    let mut line = |name: &str, value: String| writeln!(out, "{name:<30} {value}");
+    line("operations", grouped(report.operations))?;
+    let per_second = report.operations_per_second.round() as u64;
+    line("operations per second", format!("{} in {:.1} s", grouped(per_second), report.seconds))?;
+    if let Some(slowest) = report.slowest_write {
+        let (kind, at) = (slowest.kind.as_str(), slowest.at_seconds);
+        let whose = format!("process {}, thread {}", slowest.process, slowest.thread);
+        let took = slowest.milliseconds;
+        line("slowest write", format!("{took:.1} ms: {kind} by {whose}, after {at:.1} s"))?;
+    }
+    let pause = &report.longest_pause;
+    line(
+        "longest time without progress",
+        format!(
+            "{:.1} ms: process {}, thread {} ({})",
+            pause.milliseconds, pause.process, pause.thread, pause.roles
+        ),
+    )?;
+    let idle = match report.idle_thread_seconds {
+        0 => "none".to_owned(),
+        seconds => format!("{seconds} seconds of threads"),
+    };
+    line("seconds without progress", idle)?;
+    let wal = format!(
+        "{} at most, {} at the end",
+        bytes(report.wal_peak_bytes),
+        bytes(report.wal_end_bytes)
+    );
+    line("write-ahead log", wal)?;
+    line("slowest opening", format!("{:.1} ms", report.slowest_open_ms))?;
+    line(
+        "races lost",
+        format!("{} (another was first, as it should be)", grouped(report.races_lost)),
+    )?;
+    line("SQLite", report.sqlite_version.clone())?;
+    line("locked errors", grouped(report.locked_errors))?;
+    line("unexpected errors", grouped(report.unexpected_errors))?;
+    line("contradictions", grouped(report.contradictions))
+}
+
+fn audit(out: &mut String, report: &Report) -> std::fmt::Result {
+    let acknowledged = grouped(report.acknowledged_writes);
+    writeln!(out, "\naudit of {acknowledged} acknowledged changes")?;
+    for check in &report.audit {
+        let (mark, looked_at) =
+            (if check.ok() { "ok  " } else { "FAIL" }, grouped(check.looked_at));
+        writeln!(out, "  {mark} {:<72} {looked_at:>9}", check.holds)?;
+        for example in &check.examples {
+            writeln!(out, "         {example}")?;
+        }
+        let more = check.faults.saturating_sub(check.examples.len() as u64);
+        if more > 0 {
+            writeln!(out, "         and {} more", grouped(more))?;
+        }
+    }
+    writeln!(
+        out,
+        "  lost {}, doubled {}, unacknowledged {}, unknown {}",
+        grouped(report.lost_writes),
+        grouped(report.doubled_writes),
+        grouped(report.unacknowledged_writes),
+        grouped(report.unknown_writes)
+    )
+}
+
+fn verdict(out: &mut String, report: &Report) -> std::fmt::Result {
+    let mut tell = |title: &str, tallies: &Tallies| -> std::fmt::Result {
+        for (sort, tally) in tallies {
+            let count = grouped(tally.count);
+            writeln!(out, "{title}: {count} times {sort}, first: {}", tally.example)?;
+        }
+        Ok(())
+    };
+    tell("locked", &report.locked)?;
+    tell("error", &report.errors)?;
+    tell("contradiction", &report.contradicted)?;
+    for failure in &report.failures {
+        writeln!(out, "failure: {failure}")?;
+    }
+    if report.operations == 0 {
+        writeln!(out, "failure: no call returned")?;
+    }
+    writeln!(out, "\n{}", if report.ok { "PASSED" } else { "FAILED" })
+}
+
+/// A number with its thousands apart.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A size for people.
+pub fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        let numbers = [0, 12, 999, 1_000, 123_456, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "12", "999", "1,000", "123,456", "1,234,567"]);
+        assert_eq!([999, 1_500, 2_000_000].map(bytes), ["999 B", "1.5 kB", "2.0 MB"]);
+    }
+}
