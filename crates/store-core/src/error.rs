@@ -188,7 +188,7 @@ pub enum Error {
         readers: u32,
     },
 
-    /// The disk, the quota or the largest size of a file is used up.
+    /// The disk is full. Some systems tell of a used-up quota as [`Error::Storage`] instead.
     #[error("no room to write: free some space where the store is, then try again")]
     Full(#[source] Source),
 

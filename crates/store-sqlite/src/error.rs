@@ -9,7 +9,8 @@ use store_core::error::Source;
 use store_core::{Error, Holder, Result};
 use thiserror::Error as ThisError;
 
-/// Why a store could not be opened, by stage. Unless the text says otherwise, no file was changed.
+/// Why a store could not be opened, by stage. Unless the text says otherwise, the database file was
+/// not changed.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -110,6 +111,19 @@ pub enum OpenError {
         /// The schema that it has.
         found: i32,
         /// The newest that this program knows.
+        known: i32,
+    },
+
+    /// An older program made the store, and it was to be read only.
+    #[error(
+        "{path} has schema {found}, this program reads {known}: open it for writing once to upgrade it"
+    )]
+    Outdated {
+        /// Which.
+        path: PathBuf,
+        /// The schema that it has.
+        found: i32,
+        /// The one that this program reads.
         known: i32,
     },
 
@@ -333,8 +347,8 @@ mod tests {
     #[test]
     fn every_code_of_the_design_has_its_meaning() {
         let meanings: Vec<String> = [
-            5, 261, 773, 15, 13, 10, 266, 1290, 11, 267, 779, 523, 26, 1032, 8, 14, 23, 3, 1550, 7,
-            517, 6, 262, 1, 21, 25,
+            5, 261, 773, 15, 13, 10, 266, 778, 1290, 11, 267, 779, 523, 26, 1032, 8, 14, 23, 3,
+            1550, 7, 517, 6, 262, 1, 21, 25,
         ]
         .into_iter()
         .map(|code| format!("{code} {:?}", classify(code, &of_code(code))))

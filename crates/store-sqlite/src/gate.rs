@@ -69,7 +69,8 @@ impl Drop for Turn<'_> {
 struct Locks {
     gate: File,
     queue: File,
-    inode: u64,
+    /// Of the gate and of its queue.
+    inodes: [u64; 2],
 }
 
 impl Locks {
@@ -122,14 +123,11 @@ impl Gate {
                 .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
                 .open(&path);
             opened
-                .map(|file| (file, path.clone()))
+                .and_then(|file| Ok((file, FileIdentity::of(&path)?.inode())))
                 .map_err(|source| OpenError::Access { path, source })
         };
-        let (gate, path) = open("-gate")?;
-        let (queue, _) = open("-gate-queue")?;
-        let inode =
-            FileIdentity::of(&path).map_err(|source| OpenError::Access { path, source })?.inode();
-        let locks = Arc::new(Locks { gate, queue, inode });
+        let ((gate, gate_inode), (queue, queue_inode)) = (open("-gate")?, open("-gate-queue")?);
+        let locks = Arc::new(Locks { gate, queue, inodes: [gate_inode, queue_inode] });
         Ok(Self { locks, keeper: Arc::default() })
     }
 
@@ -143,7 +141,8 @@ impl Gate {
             Some(Ok(())) => Ok(Turn(&self.locks)),
             Some(Err(error)) => Err(GateError::Io(error)),
             None => {
-                let holder = holder_of(self.locks.inode);
+                // Who stands still in the queue holds everybody up as well.
+                let holder = self.locks.inodes.iter().find_map(|inode| holder_of(*inode));
                 Err(GateError::Waited { waited: begun.elapsed(), holder })
             }
         }
@@ -240,6 +239,10 @@ fn holder_of(inode: u64) -> Option<Holder> {
         let held = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&ending);
         held.then(|| words.get(4)?.parse().ok())?
     })?;
+    // A process of another namespace is listed as 0.
+    if pid == 0 {
+        return None;
+    }
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // "1234 (name) T …": the name may hold anything, also a parenthesis.
     let (program, state) = match (stat.find('('), stat.rfind(')')) {
@@ -290,6 +293,21 @@ mod tests {
             drop(turn);
             drop(one.enter(soon()).expect("free again"));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn one_who_stands_still_in_the_queue_is_named_too() -> io::Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let (still, waiting) = (gate(scratch.path()), gate(scratch.path()));
+        still.locks.queue.lock()?;
+        match waiting.enter(soon()) {
+            Err(GateError::Waited { holder, .. }) => {
+                assert_eq!(holder.expect("listed").pid, std::process::id());
+            }
+            other => panic!("{other:?}"),
+        }
+        still.locks.queue.unlock()?;
         Ok(())
     }
 

@@ -26,7 +26,7 @@ impl Location {
         let directory = fs::canonicalize(parent)
             .map_err(|source| OpenError::Access { path: parent.to_owned(), source })?;
         if !any_file_system {
-            refuse_unreliable(&directory)?;
+            refuse_unreliable(&directory, UNRELIABLE)?;
         }
         let database = directory.join(name);
         match fs::symlink_metadata(&database) {
@@ -80,10 +80,12 @@ impl FileIdentity {
     }
 }
 
+/// A file system, by its number and in words.
+type FileSystem = (u32, &'static str);
+
 /// File systems that share files between machines, or are made by programs: their magic numbers are
 /// those of statfs(2) and of their projects.
-#[cfg(target_os = "linux")]
-const UNRELIABLE: &[(u32, &str)] = &[
+const UNRELIABLE: &[FileSystem] = &[
     (0x0000_6969, "a network file system (NFS)"),
     (0x0000_517b, "a network file system (SMB)"),
     (0xff53_4d42, "a network file system (CIFS)"),
@@ -102,26 +104,22 @@ const UNRELIABLE: &[(u32, &str)] = &[
 ];
 
 #[cfg(target_os = "linux")]
-fn refuse_unreliable(directory: &Path) -> Result<(), OpenError> {
+fn refuse_unreliable(directory: &Path, unreliable: &[FileSystem]) -> Result<(), OpenError> {
     let found = rustix::fs::statfs(directory).map_err(|source| OpenError::Access {
         path: directory.to_owned(),
         source: source.into(),
     })?;
     // The kernel's numbers have 32 bits, whatever the width and sign of the field.
-    match unreliable(found.f_type as u32) {
-        Some(kind) => Err(OpenError::FileSystem { path: directory.to_owned(), kind }),
+    let magic = found.f_type as u32;
+    match unreliable.iter().find(|(known, _)| *known == magic) {
+        Some((_, kind)) => Err(OpenError::FileSystem { path: directory.to_owned(), kind }),
         None => Ok(()),
     }
 }
 
-#[cfg(target_os = "linux")]
-fn unreliable(magic: u32) -> Option<&'static str> {
-    UNRELIABLE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind)
-}
-
 /// Elsewhere there is no number to look at: the user has to know.
 #[cfg(not(target_os = "linux"))]
-fn refuse_unreliable(_directory: &Path) -> Result<(), OpenError> {
+fn refuse_unreliable(_directory: &Path, _unreliable: &[FileSystem]) -> Result<(), OpenError> {
     Ok(())
 }
 
@@ -131,20 +129,20 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn network_and_user_space_file_systems_are_known_by_their_numbers() {
-        for (magic, word) in [(0x6969, "NFS"), (0x6573_5546, "FUSE"), (0x0102_1997, "9p")] {
-            assert!(unreliable(magic).is_some_and(|kind| kind.contains(word)), "{word}");
+    fn a_file_system_of_the_table_is_refused_by_name_and_no_other() -> io::Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let here = rustix::fs::statfs(scratch.path())?.f_type as u32;
+        let planted = [(0x6969, "NFS"), (here, "planted")];
+        match refuse_unreliable(scratch.path(), &planted) {
+            Err(OpenError::FileSystem { kind: "planted", .. }) => {}
+            other => panic!("{other:?}"),
         }
-        assert_eq!(unreliable(0xef53), None, "ext4 is local");
-        assert_eq!(unreliable(0x0102_1994), None, "tmpfs is local");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_file_system_made_by_the_kernel_for_itself_is_looked_at_too() {
-        // The only mount that every Linux machine has and that is neither of the two lists' ext4 or tmpfs.
-        let found = rustix::fs::statfs("/proc").expect("procfs is mounted");
-        assert_eq!(found.f_type as u32, 0x9fa0);
+        refuse_unreliable(scratch.path(), UNRELIABLE).expect("tests run on a local disk");
+        for (magic, word) in [(0x6969, "NFS"), (0x6573_5546, "FUSE"), (0x0102_1997, "9p")] {
+            let kind = UNRELIABLE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| kind);
+            assert!(kind.is_some_and(|kind| kind.contains(word)), "{word}");
+        }
+        Ok(())
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Upgrades: all pending migrations in one transaction, behind a copy, with a fence around foreign keys.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -8,10 +10,11 @@ use schema::inspect::foreign_key_violations;
 use schema::ledger::{self, LedgerState};
 use schema::migrations::MigrationSet;
 
-use crate::create::{connect, create_private};
-use crate::error::{Meaning, OpenError};
+use crate::create::connect;
+use crate::error::{Meaning, OpenError, meaning_at_commit};
 use crate::identity::{self, Identity};
 use crate::location::Location;
+use crate::maintenance::backup;
 use crate::options::Options;
 use crate::patience;
 use crate::pool::Scope;
@@ -32,7 +35,11 @@ pub(crate) fn upgrade(
     let _entered = span.enter();
     let backup = if old > 0 { Some(copy_beside(location, old)?) } else { None };
     let outcome = migrate(connection, location, options, deadline);
-    if let (Err(_), Some(backup)) = (&outcome, backup) {
+    let unknown = matches!(
+        outcome,
+        Err(OpenError::Sqlite { source: store_core::Error::CommitUnknown(_), .. })
+    );
+    if let (Err(_), false, Some(backup)) = (&outcome, unknown, backup) {
         // The store is as it was, so the copy is worth nothing, and each try would leave another.
         let _removed = std::fs::remove_file(backup);
     }
@@ -108,7 +115,8 @@ fn migrate(
             violations.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("; ");
         return Err(OpenError::ForeignKeys { path: location.database().to_owned(), violations });
     }
-    scope.commit().meaning().map_err(failed("committing the upgrade"))
+    let committed = scope.commit().map_err(|error| meaning_at_commit(&Arc::new(error)));
+    committed.map_err(failed("committing the upgrade"))
 }
 
 fn refusal(error: SchemaError, location: &Location) -> OpenError {
@@ -123,29 +131,20 @@ fn refusal(error: SchemaError, location: &Location) -> OpenError {
 }
 
 /// Copies the store beside itself, as `project.db.v2.backup`, or with a number more where that is taken.
-fn copy_beside(location: &Location, old: i32) -> Result<std::path::PathBuf, OpenError> {
-    let access =
-        |path: &std::path::Path, source| OpenError::Access { path: path.to_owned(), source };
+fn copy_beside(location: &Location, old: i32) -> Result<PathBuf, OpenError> {
+    let source = connect(location.database()).meaning().map_err(OpenError::Backup)?;
     for number in 1.. {
         let ending = if number == 1 {
             format!(".v{old}.backup")
         } else {
             format!(".v{old}.{number}.backup")
         };
-        let copy = location.beside(&ending);
-        if !create_private(&copy).map_err(|source| access(&copy, source))? {
-            continue;
+        let to = location.beside(&ending);
+        // The caller holds the gate, so that no other upgrade takes the name meanwhile.
+        if std::fs::symlink_metadata(&to).is_err() {
+            backup::copy(&source, &to).map_err(OpenError::Backup)?;
+            return Ok(to);
         }
-        let copied = connect(location.database())
-            .meaning()
-            .and_then(|source| crate::maintenance::backup::copy_into(&source, &copy));
-        return match copied {
-            Ok(()) => Ok(copy),
-            Err(error) => {
-                let _removed = std::fs::remove_file(&copy);
-                Err(OpenError::Backup(error))
-            }
-        };
     }
     unreachable!("the numbers do not end")
 }

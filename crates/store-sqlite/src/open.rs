@@ -100,9 +100,7 @@ fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenErr
     match identity::of(&connection, path, known)? {
         Identity::Store { version } if version == known => {}
         Identity::Store { version } => {
-            let reason =
-                format!("it has schema {version}, which only opening for writing upgrades");
-            return Err(OpenError::Ledger { path: path.to_owned(), reason });
+            return Err(OpenError::Outdated { path: path.to_owned(), found: version, known });
         }
         Identity::Empty => return Err(OpenError::Missing { path: path.to_owned() }),
     }

@@ -81,15 +81,16 @@ impl Options {
         }
     }
 
-    /// Opens a store that is there, at a schema that this program knows exactly, for reading alone: no
-    /// file is created, nothing is upgraded. Default: false.
+    /// Opens a store that is there, at a schema that this program knows exactly, for reading alone: none
+    /// is created, nothing is upgraded, the database file is not changed. SQLite still keeps its `-wal`
+    /// and `-shm` files beside it. Default: false.
     #[must_use]
     pub const fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// What an acknowledged write survives. Default: [`Durability::Normal`], as in the seed system.
+    /// What an acknowledged write survives. Default: [`Durability::Normal`]: a power cut is rare, and every commit pays for it.
     #[must_use]
     pub const fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
@@ -115,7 +116,7 @@ impl Options {
     }
 
     /// How long SQLite itself waits for a lock, in whole milliseconds (`busy_timeout`). It matters only
-    /// beside programs that ignore the gate. Default: 5000 ms, as in the seed system.
+    /// beside programs that ignore the gate. Default: 5000 ms.
     #[must_use]
     pub const fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -139,8 +140,8 @@ impl Options {
     }
 
     /// After how many pages in the write-ahead log, at least 1, the store makes a pass over it, on a thread
-    /// of its own; no caller's commit does (`wal_autocheckpoint` is 0). Default: 1000, as in the seed
-    /// system and SQLite.
+    /// of its own; no caller's commit does (`wal_autocheckpoint` is 0). Default: 1000, as in
+    /// SQLite.
     #[must_use]
     pub const fn checkpoint_pages(mut self, pages: u32) -> Self {
         self.checkpoint_pages = pages;

@@ -1,4 +1,4 @@
--- Clusters, submissions to them, and the edges between jobs: the second phase of the seed system.
+-- Clusters, submissions to them, and the edges between jobs.
 
 CREATE TABLE clusters (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -25,30 +25,36 @@ impl SqliteStore {
     pub fn backup(&self, to: &Path) -> Result<()> {
         let _guard = self.guard()?;
         let opened = self.opened()?;
-        if fs::symlink_metadata(to).is_ok() {
-            let reason = format!("{} is there already: give the name of a new file", to.display());
-            return Err(Invalid::new("backup", reason).into());
-        }
-        let unfinished = Unfinished(beside(to));
-        let created =
-            create_private(&unfinished.0).map_err(|error| access(error, &unfinished.0))?;
-        if !created {
-            let reason = format!("another backup to {} is under way", to.display());
-            return Err(Invalid::new("backup", reason).into());
-        }
         // Its own connection: a copy of a large store would hold up a reader of the pool for long.
         let source = connect(opened.location.database()).meaning()?;
-        copy_into(&source, &unfinished.0)?;
-        // A hard link, unlike a rename, does not replace what has come to be there meanwhile.
-        fs::hard_link(&unfinished.0, to).map_err(|error| access(error, to))?;
-        drop(unfinished);
-        sync_directory(to)
+        copy(&source, to)
     }
+}
+
+/// Copies the database of `source` to `to`, where nothing may be yet; see [`SqliteStore::backup`].
+pub(crate) fn copy(source: &Connection, to: &Path) -> Result<()> {
+    if fs::symlink_metadata(to).is_ok() {
+        return Err(there_already(to));
+    }
+    let unfinished = Unfinished::create(to)?;
+    copy_into(source, &unfinished.0)?;
+    // A hard link, unlike a rename, does not replace what has come to be there meanwhile.
+    fs::hard_link(&unfinished.0, to).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => there_already(to),
+        _ => access(error, to),
+    })?;
+    drop(unfinished);
+    sync_directory(to)
+}
+
+fn there_already(to: &Path) -> Error {
+    let reason = format!("{} is there already: give the name of a new file", to.display());
+    Invalid::new("backup", reason).into()
 }
 
 /// Copies the database of `source` into the empty file at `to`, checks the copy, and brings it to the
 /// disk. `VACUUM INTO` takes one snapshot, so that writers can go on.
-pub(crate) fn copy_into(source: &Connection, to: &Path) -> Result<()> {
+fn copy_into(source: &Connection, to: &Path) -> Result<()> {
     let name = to.to_str().ok_or_else(|| {
         Invalid::new("backup", format!("{} is not UTF-8: give another name", to.display()))
     })?;
@@ -63,14 +69,23 @@ pub(crate) fn copy_into(source: &Connection, to: &Path) -> Result<()> {
     File::open(to).and_then(|file| file.sync_all()).map_err(|error| access(error, to))
 }
 
-fn beside(to: &Path) -> PathBuf {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".unfinished");
-    PathBuf::from(name)
-}
-
-/// A copy that does not have its name yet; removed when dropped.
+/// A copy that does not have its name yet; removed when dropped. One that a killed process left behind
+/// is in nobody's way, because each has a name of its own.
 struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn create(to: &Path) -> Result<Self> {
+        for number in 1.. {
+            let mut name = to.as_os_str().to_owned();
+            name.push(format!(".unfinished-{}-{number}", std::process::id()));
+            let path = PathBuf::from(name);
+            if create_private(&path).map_err(|error| access(error, &path))? {
+                return Ok(Self(path));
+            }
+        }
+        unreachable!("the numbers do not end")
+    }
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {

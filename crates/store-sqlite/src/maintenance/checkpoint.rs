@@ -39,7 +39,7 @@ impl SqliteStore {
     /// It waits for readers for 40 milliseconds at the most, because writers of every process wait with it.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`]; [`Error::Full`] and [`Error::Storage`].
+    /// [`Error::ReadOnly`]; [`Error::Contended`]; [`Error::Full`] and [`Error::Storage`].
     pub fn checkpoint(&self) -> Result<CheckpointReport> {
         let _guard = self.guard()?;
         let opened = self.opened()?;
@@ -56,9 +56,7 @@ impl SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.in_a_turn_of_the_gate(|connection| {
-            connection.execute_batch("PRAGMA optimize").meaning()
-        })
+        writer.in_a_turn_of_the_gate(|connection| connection.execute_batch("PRAGMA optimize"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Looking after a store: copies, checks, the log, numbers. What the seed system shows by hand-typed
-//! PRAGMAs is one call here.
+//! Looking after a store: copies, checks, the log, numbers. What people type PRAGMAs for is one call
+//! here.
 
 pub(crate) mod backup;
 pub(crate) mod check;

@@ -23,6 +23,7 @@ use self::queue::{Caller, Place, Queue, Request, Seat, Stage, Taken, Verdict, Wo
 use crate::gate::Gate;
 use crate::location::{FileIdentity, Location};
 use crate::options::Options;
+use crate::patience;
 use crate::pool::{Connections, Lent};
 use crate::sight::Sight;
 use crate::unit::{Unit, Writing};
@@ -177,11 +178,13 @@ impl Writer {
     /// As [`in_turn`](Self::in_turn), with the gate, for what writes on its own.
     pub(crate) fn in_a_turn_of_the_gate<T>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T>,
+        work: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let connection = self.core.connection()?;
-        let _turn = self.core.gate.enter(Instant::now() + self.core.deadline)?;
-        work(&connection)
+        let core = &*self.core;
+        let connection = core.connection()?;
+        let deadline = Instant::now() + core.deadline;
+        let _turn = core.gate.enter(deadline)?;
+        patience::until(deadline, &connection, core.busy_timeout, || work(&connection))
     }
 }
 
@@ -247,8 +250,10 @@ impl Core {
     }
 
     fn connection(&self) -> Result<Lent> {
-        // The leader and `in_turn` take it, for a moment each.
-        self.pool.get().map_err(|error| Error::Access(Box::new(error)))
+        // It is open, so that only another's turn can be in the way: a leader's, a checkpoint's.
+        let begun = Instant::now();
+        let contended = |_| Error::Contended { waited: begun.elapsed(), holder: None };
+        self.pool.get().map_err(contended)
     }
 
     /// A file that was moved or replaced takes writes that nobody will find.
