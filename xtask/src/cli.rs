@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Result;
-use crate::{ci, migrations, stress};
+use crate::{bench, ci, migrations, stress};
 
 /// The work of the crystalstore repository.
 #[derive(Debug, Parser)]
@@ -26,6 +26,15 @@ enum Command {
     /// One process of `stress`, started by it
     #[command(hide = true)]
     StressProcess(stress::ProcessArguments),
+    /// Measures the store beside what people would write instead, in turns
+    ///
+    /// Every number comes with its ratio to a reference that was measured in the same rounds, and with
+    /// the spread of that ratio. It exits with 1 if a workload fails or wrote other rows than it was
+    /// told, and with 0 also where a target is not reached: it measures.
+    Bench(bench::Arguments),
+    /// One process of `bench`, started by it
+    #[command(hide = true)]
+    BenchProcess,
     /// Looks after the schema's migrations
     #[command(subcommand)]
     Migrations(migrations::Command),
@@ -38,6 +47,8 @@ pub fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Stress(arguments) => stress::run(&arguments),
         Command::StressProcess(arguments) => stress::run_process(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::BenchProcess => bench::run_process(),
         Command::Migrations(command) => migrations::run(&command),
         Command::Ci(arguments) => ci::run(&arguments),
     }

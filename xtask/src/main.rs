@@ -1,10 +1,12 @@
 //! The work of this repository, as `cargo xtask COMMAND`.
 
+mod bench;
 mod ci;
 mod cli;
 mod failure;
 mod migrations;
 mod out;
+mod shared;
 mod stress;
 mod workspace;
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use clap::Args;
 
 use super::plan::Limit;
 use crate::failure::{Failure, Result};
+use crate::shared::choices::{Durability, Format, report_folder};
 
 /// What can be asked of a stress run.
 #[derive(Debug, Args)]
@@ -60,35 +60,6 @@ pub struct ProcessArguments {
     pub process: u32,
 }
 
-/// What an acknowledged write survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// Acknowledged writes survive a crash of the program.
-    Normal,
-    /// They survive a power cut too.
-    Full,
-}
-
-impl Durability {
-    /// The word on the command line and in reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Full => "full",
-        }
-    }
-}
-
-/// How the outcome is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// A table for people.
-    Text,
-    /// One JSON object.
-    Json,
-}
-
 impl Arguments {
     /// When to stop.
     pub fn limit(&self) -> Limit {
@@ -119,13 +90,7 @@ impl Arguments {
                 )));
             }
         }
-        if let Some(report) = &self.report {
-            std::fs::create_dir_all(report).map_err(|error| {
-                let shown = report.display();
-                Failure::usage(format!("--report {shown} cannot be made a directory: {error}"))
-            })?;
-        }
-        Ok(())
+        self.report.as_deref().map_or(Ok(()), report_folder)
     }
 }
 

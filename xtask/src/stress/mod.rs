@@ -22,7 +22,6 @@ mod parent;
 mod plan;
 mod prepare;
 mod process;
-mod random;
 mod report;
 mod roles;
 mod session;
@@ -33,13 +32,14 @@ pub use arguments::{Arguments, ProcessArguments};
 
 use crate::failure::Result;
 use crate::out;
+use crate::shared::choices::Format;
 
 /// Runs the mix and tells how it went.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.check()?;
     let mut plan = prepare::plan(arguments)?;
     prepare::fill(&mut plan)?;
-    if arguments.format == arguments::Format::Text {
+    if arguments.format == Format::Text {
         out::print(&report::heading(&plan))?;
     }
     let watched = parent::run(&plan)?;

@@ -13,12 +13,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::meter::Outcome;
 use super::plan::{Limit, Plan};
-use super::process::{GO, READY};
 use crate::failure::{Context, Failure, Result};
+use crate::shared::children::{GO, READY, interruption, obituary, size, wal};
 
 /// How often the size of the log is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
@@ -55,14 +54,7 @@ pub struct Watched {
 
 /// Runs all processes to their end.
 pub fn run(plan: &Plan) -> Result<Watched> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The first signal ends the run with a report; a second one ends the parent.
-        let flag = || Arc::clone(&interrupted);
-        signal_hook::flag::register_conditional_shutdown(signal, 130, flag())
-            .and_then(|_| signal_hook::flag::register(signal, flag()))
-            .doing(|| "listen to signals".to_owned())?;
-    }
+    let interrupted = interruption()?;
     let plan_file = plan.write()?;
     let (sender, receiver) = channel();
     let mut processes = Processes(Vec::new());
@@ -297,7 +289,11 @@ impl Watch {
             let number = process.number;
             let status = process.ended.unwrap_or_default();
             if !status.success() {
-                seen.failures.push(obituary(number, status, &plan.stderr(number)));
+                seen.failures.push(obituary(
+                    &format!("process {number}"),
+                    status,
+                    &plan.stderr(number),
+                ));
                 seen.in_doubt.insert(number);
             } else if started {
                 seen.outcomes.push(outcome(&plan.outcome(number))?);
@@ -316,13 +312,6 @@ fn outcome(path: &Path) -> Result<Outcome> {
     serde_json::from_str(&text).doing(reading)
 }
 
-fn obituary(number: u32, status: ExitStatus, stderr: &Path) -> String {
-    let said = std::fs::read_to_string(stderr).unwrap_or_default();
-    let said: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).take(6).collect();
-    let said = if said.is_empty() { "it said nothing".to_owned() } else { said.join(" | ") };
-    format!("process {number} ended with {status}: {said}")
-}
-
 fn bar(limit: Limit) -> ProgressBar {
     let (length, unit) = match limit {
         Limit::Seconds(seconds) => ((seconds * 1e3) as u64, "{wide_bar:.cyan/blue} {msg}"),
@@ -334,15 +323,4 @@ fn bar(limit: Limit) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-/// The write-ahead log of a database.
-fn wal(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
-}
-
-fn size(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use store_core::{ClusterId, Job};
 
-use super::arguments::Durability;
 use crate::failure::{Context, Result};
+use crate::shared::choices::Durability;
 
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

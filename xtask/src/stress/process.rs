@@ -1,8 +1,8 @@
 //! One process: it opens the store, waits for the word, works, and tells how it went.
 
-use std::io::{BufRead, Read, Write};
+use std::io::BufRead;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use store_core::Store;
@@ -13,11 +13,7 @@ use super::roles::{self, Lists, Role};
 use super::session::{Session, Shared};
 use super::{open, prepare};
 use crate::failure::{Context, Failure, Result};
-
-/// What a process says when its store is open.
-pub const READY: &str = "ready";
-/// What the parent says when all are.
-pub const GO: &str = "go";
+use crate::shared::children::{GO, READY, stop_with_parent, tell};
 
 /// How often the parent is told how many calls have returned.
 const TELL_EVERY: Duration = Duration::from_millis(50);
@@ -80,20 +76,4 @@ fn one_thread<S: Store>(store: &S, shared: &Shared, thread: u32) -> Result<(Tota
         roles::step(&mut session, &mut lists, roles);
     }
     Ok(session.meter.finish())
-}
-
-/// Ends the work when standard input does: the parent wants it so, or is gone.
-fn stop_with_parent(stop: Arc<AtomicBool>) {
-    std::thread::spawn(move || {
-        let mut rest = Vec::new();
-        // An error means the same as the end.
-        let _ = std::io::stdin().lock().read_to_end(&mut rest);
-        stop.store(true, Ordering::Relaxed);
-    });
-}
-
-fn tell(word: &str) {
-    let mut out = std::io::stdout().lock();
-    // A parent that is gone is noticed at the other end.
-    let _ = writeln!(out, "{word}").and_then(|()| out.flush());
 }

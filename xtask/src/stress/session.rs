@@ -12,8 +12,8 @@ use super::kind::Kind;
 use super::meter::Meter;
 use super::outcome::{Verdict, judge, tally, variant};
 use super::plan::{Limit, Plan};
-use super::random::Random;
 use crate::failure::{Context, chain};
+use crate::shared::random::Random;
 
 /// What the threads of a process share.
 #[derive(Debug)]

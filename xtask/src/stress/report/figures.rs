@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Series;
-use crate::stress::arguments::Durability;
+use crate::shared::choices::Durability;
+use crate::shared::durations::Durations;
 use crate::stress::audit::{Audit, Check};
-use crate::stress::meter::{Durations, Outcome, Slowest, Totals};
+use crate::stress::meter::{Outcome, Slowest, Totals};
 use crate::stress::outcome::Tallies;
 use crate::stress::parent::Watched;
 use crate::stress::plan::Plan;

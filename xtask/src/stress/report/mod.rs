@@ -9,10 +9,11 @@ mod text;
 pub use figures::Report;
 use series::Series;
 
-use super::arguments::{Arguments, Format};
+use super::arguments::Arguments;
 use super::plan::{Limit, Plan};
 use crate::failure::{Context, Result};
 use crate::out;
+use crate::shared::choices::Format;
 
 /// What is said before the run.
 pub fn heading(plan: &Plan) -> String {

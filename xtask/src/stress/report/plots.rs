@@ -1,29 +1,15 @@
-//! The plots, as SVG that stands in a page. Texts and axes take the page's colour by CSS.
+//! The plots of a run.
 
-use std::ops::Range;
-
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::Series;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
+use crate::shared::numbers::number;
+use crate::shared::plot::{Axis, Line, plot};
 
-const SIZE: (u32, u32) = (720, 320);
 /// The colours of the lines, readable on white and on near black; the page's style has them too.
 const READS: RGBColor = RGBColor(0x2a, 0x8f, 0xd0);
 const WRITES: RGBColor = RGBColor(0xd9, 0x6b, 0x27);
-
-/// One line of a plot.
-struct Line<'a> {
-    color: RGBColor,
-    points: &'a [(f64, f64)],
-}
-
-/// What stands at an axis.
-struct Axis {
-    title: &'static str,
-    label: fn(&f64) -> String,
-}
 
 /// Latency by percentile.
 pub fn latency(series: &Series) -> Result<String> {
@@ -61,54 +47,6 @@ pub fn wal(series: &Series) -> Result<String> {
 
 const SECONDS: Axis = Axis { title: "seconds", label: number };
 
-fn plot<Y>(lines: &[Line<'_>], bottom: (Range<f64>, Axis), side: (Y, Axis)) -> Result<String>
-where
-    Y: AsRangedCoord<Value = f64>,
-    Y::CoordDescType: ValueFormatter<f64>,
-{
-    let (mut svg, title) = (String::new(), side.1.title);
-    let drawn = draw(&mut svg, lines, bottom, side);
-    drawn.map_err(|error| Failure::new(format!("could not draw the plot of {title}: {error}")))?;
-    Ok(svg)
-}
-
-fn draw<Y>(
-    svg: &mut String,
-    lines: &[Line<'_>],
-    (across, bottom): (Range<f64>, Axis),
-    (up, side): (Y, Axis),
-) -> Result<(), Box<dyn std::error::Error>>
-where
-    Y: AsRangedCoord<Value = f64>,
-    Y::CoordDescType: ValueFormatter<f64>,
-{
-    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-    let mut chart = ChartBuilder::on(&area)
-        .margin(12)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(across, up)?;
-    chart
-        .configure_mesh()
-        .bold_line_style(BLACK.mix(0.15))
-        .light_line_style(TRANSPARENT)
-        .x_desc(bottom.title)
-        .y_desc(side.title)
-        .x_label_formatter(&bottom.label)
-        .y_label_formatter(&side.label)
-        .label_style(("sans-serif", 13))
-        .draw()?;
-    for line in lines {
-        chart.draw_series(LineSeries::new(
-            line.points.iter().copied(),
-            line.color.stroke_width(2),
-        ))?;
-    }
-    area.present()?;
-    drop(chart);
-    Ok(())
-}
-
 /// The largest values along both axes.
 fn extent(lines: &[Line<'_>]) -> (f64, f64) {
     let points = || lines.iter().flat_map(|line| line.points);
@@ -123,15 +61,6 @@ fn percentile(nines: &f64) -> String {
     format!("{percent:.decimals$}%")
 }
 
-/// With as many decimals as it needs, and its thousands apart.
-fn number(value: &f64) -> String {
-    if *value >= 1000.0 {
-        return super::text::grouped(value.round() as u64);
-    }
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,12 +71,6 @@ mod tests {
             [0.0, 1.0, 2.0, 3.0, 4.0].map(|nines| percentile(&nines)),
             ["0%", "90%", "99%", "99.9%", "99.99%"]
         );
-    }
-
-    #[test]
-    fn labels_are_as_short_as_they_can_be() {
-        let labels = [0.0, 0.01, 0.5, 10.0, 250.0, 12_000.0].map(|value| number(&value));
-        assert_eq!(labels, ["0", "0.01", "0.5", "10", "250", "12,000"]);
     }
 
     #[test]

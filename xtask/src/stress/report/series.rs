@@ -1,6 +1,6 @@
 //! What changes along an axis: latency by percentile, throughput and log size by time.
 
-use crate::stress::meter::Durations;
+use crate::shared::durations::Durations;
 use crate::stress::parent::Watched;
 
 /// The points of the plots.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::figures::{Latency, Report};
+use crate::shared::numbers::{bytes, grouped};
 use crate::stress::outcome::Tallies;
 
 /// The report as text.
@@ -124,38 +125,4 @@ fn verdict(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "failure: no call returned")?;
     }
     writeln!(out, "\n{}", if report.ok { "PASSED" } else { "FAILED" })
-}
-
-/// A number with its thousands apart.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// A size for people.
-pub fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_easy_to_read() {
-        let numbers = [0, 12, 999, 1_000, 123_456, 1_234_567].map(grouped);
-        assert_eq!(numbers, ["0", "12", "999", "1,000", "123,456", "1,234,567"]);
-        assert_eq!([999, 1_500, 2_000_000].map(bytes), ["999 B", "1.5 kB", "2.0 MB"]);
-    }
 }

@@ -8,9 +8,9 @@ use store_core::{
 };
 
 use super::Lists;
+use crate::shared::random::Random;
 use crate::stress::journal::Effect;
 use crate::stress::kind::Kind;
-use crate::stress::random::Random;
 use crate::stress::session::Session;
 
 /// Takes one job to its end, if there is one.

@@ -1,0 +1,83 @@
+//! Whether everything is there that a measurement wrote.
+
+use super::stocks::Rows;
+use super::task::Tally;
+use super::work::Stock;
+use crate::failure::{Failure, Result};
+
+/// Compares the rows that are there with the stock and what the writers were told.
+pub fn audit(found: Rows, stock: Stock, written: Tally) -> Result<()> {
+    let jobs = u64::from(stock.jobs()) + written.jobs;
+    let wanted = [
+        ("jobs", found.jobs, jobs),
+        ("jobs in the counts by status", found.counted, jobs),
+        ("inputs", found.inputs, written.jobs),
+        ("files of inputs", found.files, written.jobs),
+        ("events", found.events, written.events),
+        ("results", found.results, written.results),
+    ];
+    let wrong: Vec<String> = wanted
+        .into_iter()
+        .filter(|(_, found, wanted)| found != wanted)
+        .map(|(what, found, wanted)| format!("{found} {what} where {wanted} were acknowledged"))
+        .collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("the audit found {}", wrong.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::client::Client;
+    use crate::bench::drafts::Drafts;
+    use crate::bench::ours::{self, Ours};
+    use crate::bench::references::connection;
+    use crate::bench::stocks::{Stocks, rows};
+    use crate::failure::Context;
+    use crate::shared::choices::Durability;
+
+    #[test]
+    fn a_row_that_is_gone_from_a_database_is_found() -> Result<()> {
+        let folder = tempfile::tempdir().doing(|| "make a folder".to_owned())?;
+        let (database, stock) = (folder.path().join("project.db"), Stock::Running(20));
+        Stocks::new(folder.path()).copy(stock, &database)?;
+        let store = ours::open(&database, Durability::Normal)?;
+        let mut drafts = Drafts::new(1, 1)?;
+        for _ in 0..3 {
+            let created = Ours::new(&store).create(&drafts.next()?);
+            assert!(created.is_ok(), "{created:?}");
+        }
+        store.close().doing(|| "close the store".to_owned())?;
+        let written = Tally { jobs: 3, events: 3, results: 0 };
+        audit(rows(&database)?, stock, written)?;
+        let theirs = connection::open(&database).doing(|| "open".to_owned())?;
+        let damage = "DELETE FROM job_events WHERE sequence = 2";
+        theirs.execute_batch(damage).doing(|| "damage it".to_owned())?;
+        drop(theirs);
+        let refused = audit(rows(&database)?, stock, written).expect_err("an event is gone");
+        let said = "2 events where 3 were acknowledged";
+        assert!(refused.to_string().contains(said), "{refused}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_row_too_few_or_too_many_is_found() {
+        let written = Tally { jobs: 3, events: 5, results: 1 };
+        let right = Rows { jobs: 13, counted: 13, inputs: 3, files: 3, events: 5, results: 1 };
+        let stock = Stock::Pending(10);
+        assert!(audit(right, stock, written).is_ok());
+        for wrong in [
+            Rows { jobs: 12, ..right },
+            Rows { counted: 14, ..right },
+            Rows { inputs: 2, ..right },
+            Rows { files: 2, ..right },
+            Rows { events: 6, ..right },
+            Rows { results: 0, ..right },
+        ] {
+            let refused = audit(wrong, stock, written).expect_err("it is wrong").to_string();
+            assert!(refused.contains("acknowledged"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What is measured: every contest, who takes part, and which numbers come of it.
+
+use super::contest::{Contest, Contestant, Figure, Metric};
+use super::target::Target;
+use super::work::{Beside, Shape, Side, Stock, Until, Work};
+use crate::shared::choices::Durability::{self, Full, Normal};
+
+/// How much is done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sizes {
+    seconds: f64,
+    long_seconds: f64,
+    lists: [u32; 3],
+    stock: u32,
+    results: u32,
+    log_jobs: u64,
+    threads: &'static [u32],
+    many_threads: &'static [u32],
+}
+
+impl Sizes {
+    /// Those that say something.
+    pub const FULL: Self = Self {
+        seconds: 0.3,
+        long_seconds: 4.0,
+        lists: [10_000, 100_000, 1_000_000],
+        stock: 5_000,
+        results: 25_000,
+        log_jobs: 10_000,
+        threads: &[1, 4, 8, 64],
+        many_threads: &[1, 4, 16],
+    };
+    /// Those that show that everything works.
+    pub const QUICK: Self = Self {
+        seconds: 0.02,
+        long_seconds: 0.05,
+        lists: [500, 1_000, 2_000],
+        stock: 500,
+        results: 2_000,
+        log_jobs: 100,
+        threads: &[1, 8],
+        many_threads: &[2],
+    };
+}
+
+/// Everything that can be measured, in the order of the report.
+pub fn all(sizes: Sizes) -> Vec<Contest> {
+    let mut contests = Vec::new();
+    let works = [
+        ("create", Work::Create, Stock::Empty, true),
+        ("change-status", Work::ChangeStatus, Stock::Pending(sizes.stock), false),
+        ("write-result", Work::WriteResult, Stock::Running(sizes.results), false),
+        ("mix", Work::Mix, Stock::Mixed(sizes.stock), false),
+    ];
+    for durability in [Normal, Full] {
+        for (name, work, stock, with_mutex) in works {
+            for &threads in sizes.threads {
+                let shape = Shape { processes: 1, threads, durability };
+                let mutex = with_mutex.then_some(Side::Mutex);
+                let others = [Side::Limit, Side::Pool].into_iter().chain(mutex);
+                contests.push(throughput(name, work, stock, shape, others, sizes));
+            }
+            for &threads in sizes.many_threads {
+                let shape = Shape { processes: 4, threads, durability };
+                let others = [Side::Limit, Side::Pool].into_iter();
+                contests.push(throughput(name, work, stock, shape, others, sizes));
+            }
+        }
+        contests.extend(in_bulk(durability, sizes));
+    }
+    contests.extend(waits(sizes));
+    contests.extend(reads(sizes));
+    contests.push(lists(sizes));
+    contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
+    contests.push(memory(sizes));
+    contests.extend([10, 100].map(|milliseconds| log(milliseconds, sizes)));
+    contests
+}
+
+const ROUNDS: u32 = u32::MAX;
+
+fn named(name: &str, shape: Shape) -> String {
+    let Shape { processes, threads, durability } = shape;
+    format!("{name} {processes}x{threads} {}", durability.as_str())
+}
+
+/// `others` beside ours; the limit is one thread of one process, whatever the shape.
+fn contest(
+    name: &str,
+    ours: Contestant,
+    others: impl IntoIterator<Item = (Side, Work)>,
+    metric: Metric,
+    target: impl Fn(Side) -> Option<Target>,
+) -> Contest {
+    let mut contestants = vec![ours];
+    let mut figures = Vec::new();
+    for (side, work) in others {
+        let shape = match side {
+            Side::Limit => Shape::alone(ours.shape.durability),
+            _ => ours.shape,
+        };
+        figures.push(Figure {
+            name: name.to_owned(),
+            metric,
+            of: 0,
+            against: contestants.len(),
+            reference: side.as_str(),
+            target: target(side),
+        });
+        contestants.push(Contestant { side, work, shape, ..ours });
+    }
+    let name = named(name, ours.shape);
+    Contest { name, contestants, figures, rounds_at_most: ROUNDS }
+}
+
+fn throughput(
+    name: &str,
+    work: Work,
+    stock: Stock,
+    shape: Shape,
+    others: impl Iterator<Item = Side>,
+    sizes: Sizes,
+) -> Contest {
+    let until = Until::Seconds(sizes.seconds);
+    let ours = Contestant { side: Side::Ours, work, shape, stock, until, beside: None };
+    // The mix is half reads, which no commit is shared by.
+    let judged = shape.processes == 1 && work != Work::Mix;
+    let target = |side| {
+        let least = match (shape.threads, shape.durability) {
+            (1, _) => 0.85,
+            (8, Normal) => 1.4,
+            (8, Full) => 3.0,
+            (64, Normal) => 1.8,
+            (64, Full) => 8.0,
+            _ => return None,
+        };
+        (judged && side == Side::Limit).then_some(Target::RatioAtLeast(least))
+    };
+    contest(name, ours, others.map(|side| (side, work)), Metric::Rate, target)
+}
+
+fn in_bulk(durability: Durability, sizes: Sizes) -> [Contest; 2] {
+    const BATCH: u32 = 500;
+    [
+        ("create-bulk-500", Work::CreateMany(BATCH), 0.8),
+        ("create-in-flight-1000", Work::CreateInFlight(1000), 0.5),
+    ]
+    .map(|(name, work, least)| {
+        let ours = Contestant {
+            side: Side::Ours,
+            work,
+            shape: Shape::alone(durability),
+            stock: Stock::Empty,
+            until: Until::Seconds(sizes.seconds),
+            beside: None,
+        };
+        let target = |_| Some(Target::RatioAtLeast(least));
+        let batches = [(Side::Limit, Work::CreateMany(BATCH))];
+        let mut made = contest(name, ours, batches, Metric::Rate, target);
+        for figure in &mut made.figures {
+            figure.reference = "limit, batches of 500";
+        }
+        made
+    })
+}
+
+/// How long the unlucky wait, and whether all processes get their share.
+fn waits(sizes: Sizes) -> Vec<Contest> {
+    let shapes = [(1, 8, Full), (4, 2, Normal), (4, 2, Full), (4, 4, Full)];
+    let made = shapes.map(|(processes, threads, durability)| {
+        let shape = Shape { processes, threads, durability };
+        let (side, until) = (Side::Ours, Until::Seconds(sizes.long_seconds));
+        let (work, stock) = (Work::Create, Stock::Empty);
+        let ours = Contestant { side, work, shape, stock, until, beside: None };
+        let pool = [(Side::Pool, work)];
+        let fair = (processes, threads) == (4, 4);
+        let target = |_| (!fair).then_some(Target::RatioAtMost(0.1));
+        let mut contest = contest("slowest-write", ours, pool, Metric::Slowest, target);
+        let first = contest.figures[0].clone();
+        let mut further = |name: &str, metric, target| {
+            let name = name.to_owned();
+            contest.figures.push(Figure { name, metric, target, ..first.clone() });
+        };
+        further("p99.9-write", Metric::P999, fair.then_some(Target::Below(50.0)));
+        if processes > 1 {
+            let target = fair.then_some(Target::AtLeast(0.5));
+            further("smallest-share", Metric::SmallestShare, target);
+        }
+        contest.rounds_at_most = 3;
+        contest
+    });
+    made.into()
+}
+
+fn reads(sizes: Sizes) -> Vec<Contest> {
+    let stock = Stock::Mixed(sizes.lists[1]);
+    let reader = |work, threads| Contestant {
+        side: Side::Ours,
+        work,
+        shape: Shape { processes: 1, threads, durability: Normal },
+        stock,
+        until: Until::Seconds(sizes.seconds),
+        beside: None,
+    };
+    let mut made: Vec<Contest> = sizes
+        .threads
+        .iter()
+        .map(|&threads| {
+            let target =
+                |side| (threads == 1 && side == Side::Limit).then_some(Target::RatioAtLeast(0.8));
+            let others = [Side::Limit, Side::Pool].map(|side| (side, Work::GetById));
+            contest("get-by-id", reader(Work::GetById, threads), others, Metric::Rate, target)
+        })
+        .collect();
+    let statuses = Work::Statuses(1000.min(sizes.lists[1]));
+    let others = [(Side::Limit, statuses)];
+    made.push(contest("statuses-1000", reader(statuses, 1), others, Metric::Rate, |_| None));
+    made
+}
+
+/// One contest, so that the long list is compared with the short one in the same run.
+fn lists(sizes: Sizes) -> Contest {
+    let mut contestants = Vec::new();
+    let mut figures = Vec::new();
+    let (metric, work) = (Metric::Time, Work::Newest(50));
+    for jobs in sizes.lists {
+        let of = contestants.len();
+        for side in [Side::Ours, Side::Limit] {
+            let (shape, stock) = (Shape::alone(Normal), Stock::Mixed(jobs));
+            let until = Until::Seconds(sizes.seconds);
+            contestants.push(Contestant { side, work, shape, stock, until, beside: None });
+        }
+        figures.push(Figure {
+            name: format!("newest-50-of-{jobs}"),
+            metric,
+            of,
+            against: of + 1,
+            reference: Side::Limit.as_str(),
+            target: None,
+        });
+    }
+    figures.push(Figure {
+        name: format!("newest-50-of-{}", sizes.lists[2]),
+        metric,
+        of: 4,
+        against: 0,
+        reference: "ours, of the shortest list",
+        target: Some(Target::RatioAtMost(2.0)),
+    });
+    let name = named("newest-50", Shape::alone(Normal));
+    Contest { name, contestants, figures, rounds_at_most: ROUNDS }
+}
+
+fn reads_beside_writers(durability: Durability, sizes: Sizes) -> Contest {
+    let shape = Shape::alone(durability);
+    let alone = Contestant {
+        side: Side::Ours,
+        work: Work::GetById,
+        shape,
+        stock: Stock::Mixed(sizes.lists[0]),
+        until: Until::Seconds(sizes.seconds),
+        beside: None,
+    };
+    let beside = Some(Beside { work: Work::Create, threads: 4 });
+    let pool = Contestant { side: Side::Pool, ..alone };
+    let contestants = vec![Contestant { beside, ..alone }, alone, Contestant { beside, ..pool }];
+    let figure = |against, reference, target| Figure {
+        name: "read-beside-4-writers".to_owned(),
+        metric: Metric::Rate,
+        of: 0,
+        against,
+        reference,
+        target,
+    };
+    let target = Some(Target::RatioAtLeast(0.8));
+    let figures =
+        vec![figure(1, "the same reader alone", target), figure(2, "pool of writers", None)];
+    let name = named("read-beside-4-writers", shape);
+    Contest { name, contestants, figures, rounds_at_most: ROUNDS }
+}
+
+fn memory(sizes: Sizes) -> Contest {
+    let ours = Contestant {
+        side: Side::Ours,
+        work: Work::ListAll,
+        shape: Shape::alone(Normal),
+        stock: Stock::Mixed(sizes.lists[2]),
+        until: Until::Operations(1),
+        beside: None,
+    };
+    let limit = [(Side::Limit, Work::ListAll)];
+    let target = |_| Some(Target::Below(64.0));
+    let mut made = contest("list-memory", ours, limit, Metric::Memory, target);
+    let own = Figure {
+        name: "list-own-memory".to_owned(),
+        metric: Metric::OwnMemory,
+        target: None,
+        ..made.figures[0].clone()
+    };
+    made.figures.push(own);
+    made.rounds_at_most = 1;
+    made
+}
+
+/// How large the log becomes while snapshots overlap that are held for so long.
+fn log(milliseconds: u32, sizes: Sizes) -> Contest {
+    let ours = Contestant {
+        side: Side::Ours,
+        work: Work::Create,
+        shape: Shape { processes: 4, threads: 1, durability: Normal },
+        stock: Stock::Empty,
+        until: Until::Operations(sizes.log_jobs),
+        beside: Some(Beside { work: Work::HoldSnapshots(milliseconds), threads: 2 }),
+    };
+    let pool = [(Side::Pool, Work::Create)];
+    let target = |_| Some(Target::Below(64.0));
+    let name = format!("log-size-{milliseconds}ms-reader");
+    let mut made = contest(&name, ours, pool, Metric::Log, target);
+    // What it comes to hardly differs from run to run, and gigabytes take their time.
+    made.rounds_at_most = 1;
+    made
+}

@@ -1,0 +1,68 @@
+//! What a thread of a benchmark asks of a store, whatever the store is.
+
+use store_core::{JobStatus, NewJob, NewResult};
+
+use crate::failure::Failure;
+
+/// Why a call did not do its work.
+#[derive(Debug)]
+pub enum Trouble {
+    /// "database is locked": it is counted and tried again, as a user would.
+    Locked,
+    /// Anything else ends the measurement.
+    Failed(Failure),
+}
+
+/// The answer of a call.
+pub type Answer<T> = Result<T, Trouble>;
+
+impl Trouble {
+    /// What cannot be.
+    pub fn wrong(text: impl Into<String>) -> Self {
+        Self::Failed(Failure::new(text))
+    }
+}
+
+/// One thread's way to the database. Ids are plain numbers, as the references have them.
+pub trait Client {
+    /// Creates a job with its input and event, in a transaction of its own.
+    fn create(&mut self, new: &NewJob) -> Answer<i64>;
+
+    /// Creates jobs in one transaction.
+    fn create_many(&mut self, new: &[NewJob]) -> Answer<()>;
+
+    /// Creates a job and need not wait for it while fewer than `most` are under way. Says how many
+    /// came to their end.
+    fn create_in_flight(&mut self, new: &NewJob, _most: usize) -> Answer<u64> {
+        self.create(new).map(|_| 1)
+    }
+
+    /// Waits for all that are under way, and says how many those were.
+    fn land(&mut self) -> Answer<u64> {
+        Ok(0)
+    }
+
+    /// Changes a status, with its event.
+    fn change_status(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Answer<()>;
+
+    /// Writes a result, with its event.
+    fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()>;
+
+    /// Writes a result and ends the job, in one transaction, with an event each.
+    fn finish(&mut self, job: i64, result: &NewResult) -> Answer<()>;
+
+    /// Reads a job; its name.
+    fn get(&mut self, job: i64) -> Answer<String>;
+
+    /// Reads the newest jobs; their ids.
+    fn newest(&mut self, jobs: u32) -> Answer<Vec<i64>>;
+
+    /// Reads the statuses of jobs; how many there are.
+    fn statuses(&mut self, jobs: &[i64]) -> Answer<usize>;
+
+    /// Reads every job page by page, and calls back after each page; how many there are.
+    fn list_all(&mut self, page: u32, after_page: &mut dyn FnMut()) -> Answer<u64>;
+
+    /// Reads in one snapshot, twice, with `between` in the middle.
+    fn hold_snapshot(&mut self, between: &mut dyn FnMut()) -> Answer<()>;
+}

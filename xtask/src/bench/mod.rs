@@ -1,0 +1,67 @@
+//! `cargo xtask bench`: the store beside what people would write instead, measured in turns.
+//!
+//! | question | module |
+//! |---|---|
+//! | What can be asked for? | [`arguments`] |
+//! | What is measured, and what is to be reached? | [`catalogue`], [`contest`], [`work`], [`target`] |
+//! | What would people write instead? | [`references`] |
+//! | What is written and read? | [`drafts`], [`stocks`], [`client`], [`ours`] |
+//! | What does one process do, and one thread? | [`child`], [`thread`], [`task`] |
+//! | Who starts the processes, and is everything there that they wrote? | [`measure`], [`audit`] |
+//! | Who comes when, and what do the rounds add up to? | [`rounds`], [`statistics`] |
+//! | Is it the optimised program, and on what machine? | [`optimised`], [`machine`] |
+//! | How is it told? | [`report`] |
+
+mod arguments;
+mod audit;
+mod catalogue;
+mod child;
+mod client;
+mod contest;
+mod drafts;
+mod machine;
+mod measure;
+mod memory;
+mod optimised;
+mod ours;
+mod references;
+mod report;
+mod rounds;
+mod statistics;
+mod stocks;
+mod target;
+mod task;
+mod thread;
+mod work;
+
+use std::process::ExitCode;
+
+pub use arguments::Arguments;
+
+use crate::failure::Result;
+use crate::out;
+
+/// Measures what was asked for and tells it.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    arguments.check()?;
+    let contests = arguments.contests()?;
+    if arguments.list {
+        let names: String = contests.iter().map(|contest| format!("{}\n", contest.name)).collect();
+        out::print(&names)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !arguments.quick && !optimised::is_optimised() {
+        return optimised::run_optimised();
+    }
+    let folder = measure::folder(arguments.directory.as_deref())?;
+    let machine = machine::Machine::look(folder.path());
+    let results = rounds::run(&contests, arguments.rounds(), folder.path())?;
+    report::show(arguments, &machine, &results)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs one process of a measurement.
+pub fn run_process() -> Result<ExitCode> {
+    child::run()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,137 @@
+//! The store, as a benchmark uses it.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use store_core::prelude::*;
+use store_core::{
+    Actor, Error, Job, JobFilter, JobId, JobStatus, NewJob, NewResult, Page, StatusChange, Ticket,
+};
+use store_sqlite::{Options, SqliteStore};
+
+use super::client::{Answer, Client, Trouble};
+use super::drafts::ACTOR;
+use crate::failure::{Context, Failure, Result, chain};
+use crate::shared::choices::Durability;
+
+/// Opens the store. All options but the durability are the defaults.
+pub fn open(database: &Path, durability: Durability) -> Result<SqliteStore> {
+    let actor = Actor::new(ACTOR).doing(|| "name the benchmark".to_owned())?;
+    Options::new(database)
+        .durability(durability.of_store())
+        .actor(actor)
+        .open()
+        .doing(|| "open the store of a benchmark".to_owned())
+}
+
+/// One thread's use of a store.
+pub struct Ours {
+    store: SqliteStore,
+    under_way: VecDeque<Ticket<Job>>,
+}
+
+impl Ours {
+    /// Uses this one.
+    pub fn new(store: &SqliteStore) -> Self {
+        Self { store: store.clone(), under_way: VecDeque::new() }
+    }
+}
+
+/// The store promises never to be locked: whatever it answers ends the measurement.
+fn trouble(error: Error) -> Trouble {
+    Trouble::Failed(Failure::new(chain(&error)))
+}
+
+fn page(jobs: u32) -> Answer<Page> {
+    Page::first(jobs).map_err(|invalid| Trouble::wrong(invalid.to_string()))
+}
+
+impl Client for Ours {
+    fn create(&mut self, new: &NewJob) -> Answer<i64> {
+        self.store.create_job(new).map(|job| job.id.get()).map_err(trouble)
+    }
+
+    fn create_many(&mut self, new: &[NewJob]) -> Answer<()> {
+        self.store.create_jobs(new).map(drop).map_err(trouble)
+    }
+
+    fn create_in_flight(&mut self, new: &NewJob, most: usize) -> Answer<u64> {
+        let new = new.clone();
+        self.under_way.push_back(self.store.submit(move |w| w.create_job(&new)).map_err(trouble)?);
+        let mut landed = 0;
+        while self.under_way.len() >= most
+            && let Some(ticket) = self.under_way.pop_front()
+        {
+            ticket.wait().map_err(trouble)?;
+            landed += 1;
+        }
+        Ok(landed)
+    }
+
+    fn land(&mut self) -> Answer<u64> {
+        let mut landed = 0;
+        for ticket in self.under_way.drain(..) {
+            ticket.wait().map_err(trouble)?;
+            landed += 1;
+        }
+        Ok(landed)
+    }
+
+    fn change_status(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Answer<()> {
+        let change = StatusChange::to(to).expecting(from);
+        self.store.change_status(JobId::new(job), &change).map(drop).map_err(trouble)
+    }
+
+    fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()> {
+        self.store.record_result(JobId::new(job), result).map(drop).map_err(trouble)
+    }
+
+    fn finish(&mut self, job: i64, result: &NewResult) -> Answer<()> {
+        let (job, result) = (JobId::new(job), result.clone());
+        let finished = self.store.write(move |w| {
+            w.record_result(job, &result)?;
+            let end = StatusChange::to(JobStatus::Completed).expecting(JobStatus::Running);
+            w.change_status(job, &end).map(drop)
+        });
+        finished.map_err(trouble)
+    }
+
+    fn get(&mut self, job: i64) -> Answer<String> {
+        self.store.job(JobId::new(job)).map(|job| job.name).map_err(trouble)
+    }
+
+    fn newest(&mut self, jobs: u32) -> Answer<Vec<i64>> {
+        let found = self.store.jobs(&JobFilter::all(), page(jobs)?).map_err(trouble)?;
+        Ok(found.jobs.iter().map(|job| job.id.get()).collect())
+    }
+
+    fn statuses(&mut self, jobs: &[i64]) -> Answer<usize> {
+        let ids: Vec<JobId> = jobs.iter().map(|id| JobId::new(*id)).collect();
+        self.store.statuses(&ids).map(|found| found.len()).map_err(trouble)
+    }
+
+    fn list_all(&mut self, size: u32, after_page: &mut dyn FnMut()) -> Answer<u64> {
+        let first = page(size)?;
+        let (mut next, mut seen) = (Some(first), 0);
+        while let Some(page) = next {
+            let found = self.store.jobs(&JobFilter::all(), page).map_err(trouble)?;
+            seen += found.jobs.len() as u64;
+            next = found.next.map(|cursor| first.after(cursor));
+            after_page();
+        }
+        Ok(seen)
+    }
+
+    fn hold_snapshot(&mut self, between: &mut dyn FnMut()) -> Answer<()> {
+        let page = page(50)?;
+        let held = self.store.read(|r| {
+            let before = r.jobs(&JobFilter::all(), page)?;
+            between();
+            Ok(before == r.jobs(&JobFilter::all(), page)?)
+        });
+        match held.map_err(trouble)? {
+            true => Ok(()),
+            false => Err(Trouble::wrong("a snapshot changed while it was held")),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! One thread of a process: it does its work over and over, and keeps count.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use store_core::{JobStatus, NewResult};
+
+use super::client::{Answer, Client, Trouble};
+use super::drafts::{self, Drafts};
+use super::memory;
+use super::task::{Tally, Task};
+use super::work::{Until, Work};
+use crate::failure::{Failure, Result};
+use crate::shared::durations::Durations;
+use crate::shared::random::Random;
+
+/// How long readers read before they are measured, so that nothing is cold.
+const WARM_UP: Duration = Duration::from_millis(50);
+/// The jobs of a page when all are listed.
+const PAGE: u32 = 1000;
+
+/// What the threads of a process share.
+#[derive(Debug)]
+pub struct Shared {
+    stop: Arc<AtomicBool>,
+    /// Jobs of the stock that were taken for results.
+    taken: AtomicU64,
+}
+
+impl Shared {
+    /// They stop when this is set.
+    pub fn new(stop: Arc<AtomicBool>) -> Self {
+        Self { stop, taken: AtomicU64::new(0) }
+    }
+}
+
+/// What a thread did.
+#[derive(Debug, Default)]
+pub struct Worked {
+    /// Operations that were done.
+    pub operations: u64,
+    /// Those of them that were done in time.
+    pub in_time: u64,
+    /// Seconds from the start.
+    pub seconds: f64,
+    /// How long each call took.
+    pub durations: Durations,
+    /// How often a call was refused because of a lock.
+    pub locked: u64,
+    /// What was written.
+    pub tally: Tally,
+    /// The largest memory of its own that was seen.
+    pub own_memory: u64,
+}
+
+/// One thread.
+pub struct Worker<'t> {
+    task: &'t Task,
+    thread: u32,
+    client: Box<dyn Client + Send>,
+    drafts: Drafts,
+    result: NewResult,
+    random: Random,
+    worked: Worked,
+    turns: u64,
+    /// The job that the mix is at, and what it listed last.
+    current: i64,
+    listed: Vec<i64>,
+}
+
+impl<'t> Worker<'t> {
+    /// The thread of this number, from 0.
+    pub fn new(task: &'t Task, thread: u32, client: Box<dyn Client + Send>) -> Result<Self> {
+        Ok(Self {
+            task,
+            thread,
+            client,
+            drafts: Drafts::new(task.process, thread)?,
+            result: drafts::result()?,
+            random: Random::new(7, task.process, thread),
+            worked: Worked::default(),
+            turns: 0,
+            current: 0,
+            listed: Vec::new(),
+        })
+    }
+
+    /// Warms up, waits for the start, and works from there; not at all if there is none.
+    pub fn warm_up(
+        mut self,
+        shared: &Shared,
+        start: impl FnOnce() -> Option<Instant>,
+    ) -> Result<Worked> {
+        let begun = Instant::now();
+        let mut warm = Ok(true);
+        let short = matches!(self.task.work, Work::GetById | Work::Newest(_) | Work::Statuses(_));
+        while short && matches!(warm, Ok(true)) && begun.elapsed() < WARM_UP {
+            warm = self.step(shared);
+        }
+        self.worked = Worked::default();
+        // Everybody comes here, also who cannot go on: the others wait.
+        let started = start();
+        warm?;
+        let Some(started) = started else { return Ok(self.worked) };
+        let done = self.work(shared, started);
+        if done.is_err() {
+            shared.stop.store(true, Ordering::Relaxed);
+        }
+        done.map(|()| self.worked)
+    }
+
+    fn work(&mut self, shared: &Shared, started: Instant) -> Result<()> {
+        let in_time = |now: Instant| match self.task.until {
+            Until::Seconds(seconds) => now - started < Duration::from_secs_f64(seconds),
+            Until::Operations(_) | Until::Told => true,
+        };
+        if let Work::HoldSnapshots(milliseconds) = self.task.work {
+            // The next one begins while this one is held.
+            let share = self.thread * milliseconds / self.task.threads;
+            std::thread::sleep(Duration::from_millis(u64::from(share)));
+        }
+        loop {
+            let enough = match self.task.until {
+                Until::Operations(most) => self.worked.operations >= most,
+                Until::Seconds(_) | Until::Told => false,
+            };
+            let begun = Instant::now();
+            if enough || shared.stop.load(Ordering::Relaxed) || !in_time(begun) {
+                break;
+            }
+            let before = self.worked.operations;
+            if !self.step(shared)? {
+                break;
+            }
+            let now = Instant::now();
+            self.worked.durations.record(now - begun);
+            if in_time(now) {
+                self.worked.in_time += self.worked.operations - before;
+            }
+        }
+        let landed = match self.client.land() {
+            Ok(landed) => landed,
+            Err(trouble) => return Err(failure(trouble)),
+        };
+        self.created(landed);
+        self.worked.operations += landed;
+        self.worked.seconds = started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Does it once; says whether there was anything left to do.
+    fn step(&mut self, shared: &Shared) -> Result<bool> {
+        match self.task.work {
+            Work::Create => {
+                let new = self.drafts.next()?;
+                self.call(|client| client.create(&new))?;
+                self.created(1);
+            }
+            Work::CreateMany(number) => {
+                let new = self.drafts.take(number)?;
+                self.call(|client| client.create_many(&new))?;
+                self.created(u64::from(number));
+                // The jobs count, not the batches.
+                self.worked.operations += u64::from(number);
+                return Ok(true);
+            }
+            Work::CreateInFlight(most) => {
+                let new = self.drafts.next()?;
+                let landed = self.call(|client| client.create_in_flight(&new, most as usize))?;
+                self.created(landed);
+                self.worked.operations += landed;
+                return Ok(true);
+            }
+            Work::ChangeStatus => self.change_status()?,
+            Work::WriteResult => {
+                let task = self.task;
+                let taken = shared.taken.fetch_add(1, Ordering::Relaxed);
+                let job = taken * u64::from(task.processes) + u64::from(task.process);
+                if job > u64::from(task.stock.jobs()) {
+                    return Ok(false);
+                }
+                let (job, result) = (id(job), self.result.clone());
+                self.call(|client| client.write_result(job, &result))?;
+                self.worked.tally.add(Tally { jobs: 0, events: 1, results: 1 });
+            }
+            Work::Mix => self.mix()?,
+            Work::GetById => {
+                let job = id(1 + self.random.below(u64::from(self.task.stock.jobs())));
+                let name = self.call(|client| client.get(job))?;
+                expect(name == format!("job_{job}"), || format!("job {job} is called {name}"))?;
+            }
+            Work::Newest(number) => {
+                let newest = self.call(|client| client.newest(number))?;
+                let stock = self.task.stock.jobs();
+                let right = newest.len() == number.min(stock) as usize
+                    && newest.first() == Some(&i64::from(stock));
+                expect(right, || format!("{} newest jobs of {stock} were listed", newest.len()))?;
+            }
+            Work::Statuses(number) => {
+                let stock = u64::from(self.task.stock.jobs());
+                let first = self.random.below(stock);
+                let apart = (stock / u64::from(number)).max(1);
+                let ids: Vec<i64> = (0..u64::from(number))
+                    .map(|index| id(1 + (first + index * apart) % stock))
+                    .collect();
+                let found = self.call(|client| client.statuses(&ids))?;
+                expect(found == ids.len(), || format!("{found} of {number} statuses came"))?;
+            }
+            Work::ListAll => {
+                let mut largest = 0;
+                let seen = self.call(|client| {
+                    client.list_all(PAGE, &mut || largest = largest.max(memory::own()))
+                })?;
+                self.worked.own_memory = largest;
+                let stock = u64::from(self.task.stock.jobs());
+                expect(seen == stock, || format!("{seen} of {stock} jobs were listed"))?;
+            }
+            Work::HoldSnapshots(milliseconds) => {
+                let hold = Duration::from_millis(u64::from(milliseconds));
+                self.call(|client| client.hold_snapshot(&mut || std::thread::sleep(hold)))?;
+            }
+        }
+        self.worked.operations += 1;
+        Ok(true)
+    }
+
+    /// Each thread has jobs of its own, which go to and fro.
+    fn change_status(&mut self) -> Result<()> {
+        let task = self.task;
+        let all = u64::from(task.threads * task.processes);
+        let place = u64::from((task.process - 1) * task.threads + self.thread);
+        let own = (u64::from(task.stock.jobs()).saturating_sub(place)).div_ceil(all);
+        expect(own > 0, || "there are more threads than jobs".to_owned())?;
+        let (round, index) = (self.turns / own, self.turns % own);
+        self.turns += 1;
+        let job = id(1 + place + index * all);
+        let (from, to) = match round.is_multiple_of(2) {
+            true => (JobStatus::Pending, JobStatus::Queued),
+            false => (JobStatus::Queued, JobStatus::Pending),
+        };
+        self.moved(job, from, to)
+    }
+
+    /// A UI lists and looks, a scheduler creates and queues, a worker runs and finishes.
+    fn mix(&mut self) -> Result<()> {
+        let (turn, job) = (self.turns % 8, self.current);
+        self.turns += 1;
+        match turn {
+            0 => {
+                self.listed = self.call(|client| client.newest(50))?;
+                expect(self.listed.len() == 50, || "fewer than 50 jobs were listed".to_owned())
+            }
+            1 => {
+                let new = self.drafts.next()?;
+                self.current = self.call(|client| client.create(&new))?;
+                self.created(1);
+                Ok(())
+            }
+            2 | 6 => self.call(|client| client.get(job)).map(drop),
+            3 => self.moved(job, JobStatus::Pending, JobStatus::Queued),
+            4 => {
+                let listed = std::mem::take(&mut self.listed);
+                let found = self.call(|client| client.statuses(&listed))?;
+                expect(found == listed.len(), || format!("{found} statuses of 50 came"))
+            }
+            5 => self.moved(job, JobStatus::Queued, JobStatus::Running),
+            _ => {
+                let result = self.result.clone();
+                self.call(|client| client.finish(job, &result))?;
+                self.worked.tally.add(Tally { jobs: 0, events: 2, results: 1 });
+                Ok(())
+            }
+        }
+    }
+
+    fn moved(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Result<()> {
+        self.call(|client| client.change_status(job, from, to))?;
+        self.worked.tally.add(Tally { jobs: 0, events: 1, results: 0 });
+        Ok(())
+    }
+
+    fn created(&mut self, jobs: u64) {
+        self.worked.tally.add(Tally { jobs, events: jobs, results: 0 });
+    }
+
+    /// Makes a call, again while a lock refuses it.
+    fn call<T>(&mut self, mut call: impl FnMut(&mut dyn Client) -> Answer<T>) -> Result<T> {
+        loop {
+            match call(&mut *self.client) {
+                Ok(value) => return Ok(value),
+                Err(Trouble::Locked) => self.worked.locked += 1,
+                Err(trouble) => return Err(failure(trouble)),
+            }
+        }
+    }
+}
+
+fn failure(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::Locked => Failure::new("the database is locked"),
+        Trouble::Failed(failure) => failure,
+    }
+}
+
+fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(Failure::new(otherwise())) }
+}
+
+fn id(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,160 @@
+//! The benchmark as its users meet it: arguments, output, exit status, and that it measures at all.
+
+use std::error::Error;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+type TestResult<T = ()> = Result<T, Box<dyn Error>>;
+
+fn bench(arguments: &[&str]) -> TestResult<Output> {
+    Ok(Command::new(env!("CARGO_BIN_EXE_xtask")).arg("bench").args(arguments).output()?)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A quick run of what has this in its name. The audit of rows and events is in the exit status.
+fn quick(only: &str) -> TestResult<Vec<Value>> {
+    let output = bench(&["--quick", "--format", "json", "--only", only])?;
+    assert_eq!(text(&output.stderr), "", "{only}");
+    assert_eq!(output.status.code(), Some(0), "{only}");
+    let results: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    assert!(!results.is_empty(), "{only}");
+    for result in &results {
+        for number in ["ours", "reference_value", "ratio", "ratio_least", "ratio_most"] {
+            let value = result[number].as_f64().unwrap_or(f64::NAN);
+            assert!(value.is_finite() && value >= 0.0, "{number}: {result}");
+        }
+        for word in ["name", "reference", "unit", "durability", "better"] {
+            assert!(result[word].is_string(), "{word}: {result}");
+        }
+        assert_eq!(result["rounds"], 1, "{result}");
+    }
+    Ok(results)
+}
+
+fn names(results: &[Value]) -> Vec<&str> {
+    let mut names: Vec<&str> = results.iter().filter_map(|one| one["name"].as_str()).collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn an_argument_that_cannot_be_used_is_explained() -> TestResult {
+    for (arguments, said) in [
+        (["--rounds", "0"], "1..=1000"),
+        (["--only", "nothing-like-it"], "--list tells the names"),
+        (["--format", "xml"], "text, json"),
+        (["--directory", "/nowhere/at/all"], "make it first"),
+        (["--quick", "--peers"], "unexpected argument"),
+    ] {
+        let output = bench(&arguments)?;
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_list_names_what_the_numbers_are_asked_of() -> TestResult {
+    let output = bench(&["--list"])?;
+    let told = text(&output.stdout);
+    for name in [
+        "create 1x1 full",
+        "create 1x64 normal",
+        "create 4x16 full",
+        "change-status 1x8 full",
+        "write-result 1x64 full",
+        "mix 1x4 normal",
+        "create-bulk-500",
+        "create-in-flight-1000",
+        "slowest-write 1x8 full",
+        "slowest-write 4x2",
+        "slowest-write 4x4 full",
+        "get-by-id 1x1",
+        "statuses-1000",
+        "newest-50",
+        "read-beside-4-writers",
+        "list-memory",
+        "log-size-10ms-reader",
+        "log-size-100ms-reader",
+    ] {
+        assert!(told.lines().any(|line| line.contains(name)), "{name}: {told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn writes_of_threads_and_processes_are_measured() -> TestResult {
+    let results = quick("create 1x8 normal")?;
+    let references: Vec<&str> =
+        results.iter().filter_map(|one| one["reference"].as_str()).collect();
+    assert_eq!(references, ["limit", "pool of writers", "mutex"]);
+    assert_eq!((&results[0]["threads"], &results[0]["processes"]), (&8.into(), &1.into()));
+    assert_eq!(results[0]["target"], "at least 1.4x");
+    assert!(results[0]["writes_per_commit"].as_f64() >= Some(1.0));
+    quick("create 4x2 full")?;
+    Ok(())
+}
+
+#[test]
+fn every_sort_of_write_is_measured() -> TestResult {
+    for only in ["change-status 1x8 normal", "write-result 4x2 normal", "mix 1x8 normal"] {
+        quick(only)?;
+    }
+    for only in ["create-bulk", "create-in-flight"] {
+        assert_eq!(quick(only)?[0]["reference"], "limit, batches of 500");
+    }
+    Ok(())
+}
+
+#[test]
+fn waits_and_shares_are_measured() -> TestResult {
+    let results = quick("slowest-write 4x4")?;
+    assert_eq!(names(&results), ["slowest-write", "p99.9-write", "smallest-share"]);
+    Ok(())
+}
+
+#[test]
+fn reads_are_measured() -> TestResult {
+    for only in ["get-by-id", "statuses-1000", "read-beside-4-writers 1x1 normal"] {
+        quick(only)?;
+    }
+    let lists = quick("newest-50")?;
+    assert_eq!(lists.len(), 4);
+    assert_eq!(lists[3]["reference"], "ours, of the shortest list");
+    Ok(())
+}
+
+#[test]
+fn memory_and_the_log_are_measured() -> TestResult {
+    let memory = quick("list-memory")?;
+    assert_eq!(names(&memory), ["list-memory", "list-own-memory"]);
+    assert!(memory.iter().all(|one| one["ours"].as_f64() > Some(0.5)), "{memory:?}");
+    let log = quick("log-size")?;
+    assert!(log[0]["ours"].as_f64() > Some(0.01), "{log:?}");
+    Ok(())
+}
+
+#[test]
+fn a_report_is_a_page_and_its_numbers() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("report");
+    let shown = report.display().to_string();
+    let only = ["--only", "create 1x1 normal", "--only", "create 1x8 normal"];
+    let output = bench(&[&["--quick", "--rounds", "2", "--report", &shown][..], &only].concat())?;
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}{}", text(&output.stderr));
+    for said in ["file system", "SQLite", "targets reached", "pool of writers"] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    let page = std::fs::read_to_string(report.join("bench.html"))?;
+    assert_eq!(page.matches("<svg").count(), 1);
+    let numbers: Vec<Value> = serde_json::from_slice(&std::fs::read(report.join("bench.json"))?)?;
+    assert_eq!(numbers.len(), 6);
+    assert_eq!(numbers[0]["rounds"], 2);
+    Ok(())
+}
