@@ -9,10 +9,12 @@
 //! | Which jobs, and which chances, do tests take where it does not matter? | [`jobs`], [`random`] |
 //! | How are two stores driven and compared? | [`model`] |
 //! | What must no source file say, and who may depend on whom? | [`tidy`], [`arrows`] |
+//! | What must the manifests, the lock and `deny.toml` agree on? | [`manifests`] |
 
 pub mod arrows;
 pub mod child;
 pub mod jobs;
+pub mod manifests;
 pub mod model;
 pub mod population;
 pub mod random;

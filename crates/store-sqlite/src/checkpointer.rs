@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::error::OpenError;
+use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
 use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
 use crate::options::Options;
@@ -66,7 +66,7 @@ struct Notice {
 impl Notices {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
-            every: options.checkpoint_pages.max(1),
+            every: options.checkpoint_pages,
             passed: AtomicU32::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -130,7 +130,12 @@ impl Checkpointer {
         options: &Options,
         sight: Arc<Sight>,
     ) -> Result<Self, OpenError> {
+        let page: i64 = connection
+            .query_one("PRAGMA page_size", [], |row| row.get(0))
+            .meaning()
+            .map_err(|source| OpenError::at(&options.path, "reading its page size", source))?;
         let work = Work {
+            logged_page: page.unsigned_abs() + 24,
             connection,
             gate,
             sight: Arc::clone(&sight),
@@ -160,6 +165,9 @@ struct Work {
     connection: Connection,
     gate: Gate,
     sight: Arc<Sight>,
+    /// Bytes of a page in the log: the page and what the log says of it
+    /// (<https://sqlite.org/fileformat2.html#wal_file_format>).
+    logged_page: u64,
     limit_bytes: u64,
     slow_snapshot: Duration,
     resting_until: Option<Instant>,
@@ -180,11 +188,15 @@ impl Work {
 
     fn pass(&mut self) {
         let Some(report) = self.checkpoint(Mode::Passive) else { return };
+        if !report.complete && report.log_pages == 0 {
+            // Another process makes a pass at this moment.
+            return;
+        }
         self.sight.counters.checkpointed(report.log_pages);
         self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
         let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
-        let bytes = report.log_bytes();
-        if bytes > self.limit_bytes || bytes > self.limit_bytes / 2 && !rests {
+        let bytes = u64::from(report.log_pages) * self.logged_page;
+        if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
             self.drain();
         }
     }

@@ -10,7 +10,7 @@ use crate::checkpointer::Checkpointer;
 use crate::create::{connect, connect_read_only, create_private};
 use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
-use crate::identity::{self, Identity};
+use crate::identity;
 use crate::location::{FileIdentity, Location};
 use crate::options::Options;
 use crate::patience;
@@ -72,7 +72,7 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     let readers = pool::connections(path, options, Role::Reader)?;
     let key = StoreKey::new();
     let sight = Arc::new(Sight::new(options));
-    // The connection that migrated goes on as the checkpointer's, and so is never the last to close.
+    // The connection that migrated goes on as the checkpointer's.
     let checkpointer =
         Checkpointer::start(connection, Gate::open(&location)?, options, Arc::clone(&sight))?;
     drop(turn);
@@ -96,13 +96,12 @@ fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenErr
     identity::read_untouched(&location, options.migrations.newest())?;
     let failed = |stage| move |source| OpenError::at(path, stage, source);
     let connection = connect_read_only(path).meaning().map_err(failed("connecting"))?;
-    let known = options.migrations.newest();
-    match identity::of(&connection, path, known)? {
-        Identity::Store { version } if version == known => {}
-        Identity::Store { version } => {
-            return Err(OpenError::Outdated { path: path.to_owned(), found: version, known });
+    if let Some(found) = crate::migrate::pending(&connection, &location, &options.migrations)? {
+        if found == 0 {
+            return Err(OpenError::Missing { path: path.to_owned() });
         }
-        Identity::Empty => return Err(OpenError::Missing { path: path.to_owned() }),
+        let known = options.migrations.newest();
+        return Err(OpenError::Outdated { path: path.to_owned(), found, known });
     }
     let readers = pool::connections(path, options, Role::Reader)?;
     drop(connection);

@@ -33,6 +33,9 @@ pub enum WhenFull {
     Refuse,
 }
 
+/// The longest deadline, a year: far below what clocks can add.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -232,10 +235,18 @@ impl Options {
     }
 
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        let at_least_one =
-            [("readers", self.readers), ("batch", self.batch), ("queue", self.queue)];
+        let at_least_one = [
+            ("readers", self.readers),
+            ("batch", self.batch),
+            ("queue", self.queue),
+            ("checkpoint_pages", self.checkpoint_pages),
+        ];
         if let Some((option, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(Invalid::new(option, "is 0: give at least 1".to_owned()));
+        }
+        if self.deadline > LONGEST_DEADLINE {
+            let reason = format!("is {:?}: give at most {LONGEST_DEADLINE:?}", self.deadline);
+            return Err(Invalid::new("deadline", reason));
         }
         let in_range = [
             ("checkpoint_pages", u64::from(self.checkpoint_pages)),

@@ -27,6 +27,9 @@ static OPENER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
     Arc::new(pool)
 });
 
+/// How long a pool may take to open its connections. Callers who wait for one have their own deadline.
+const LONGEST_OPENING: Duration = Duration::from_secs(30);
+
 /// Makes a pool; all its connections are open when this returns. Opened later, in the background, they
 /// would hold a lock for a moment at any time, and be in the way of a checkpoint.
 pub(crate) fn connections(
@@ -34,7 +37,7 @@ pub(crate) fn connections(
     options: &Options,
     role: Role,
 ) -> Result<Connections, OpenError> {
-    let manager = SqliteConnectionManager::file(path).with_flags(flags(true));
+    let manager = SqliteConnectionManager::file(path).with_flags(flags(!options.read_only));
     let failed = |error: r2d2::Error| OpenError::Sqlite {
         path: path.to_owned(),
         stage: "opening its connections",
@@ -50,7 +53,7 @@ pub(crate) fn connections(
         .max_lifetime(None)
         .idle_timeout(None)
         .test_on_check_out(false)
-        .connection_timeout(options.deadline.max(Duration::from_millis(1)))
+        .connection_timeout(LONGEST_OPENING)
         .thread_pool(Arc::clone(&OPENER))
         .error_handler(Box::new(NopErrorHandler))
         .connection_customizer(Box::new(Customizer {

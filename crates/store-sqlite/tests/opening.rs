@@ -213,6 +213,27 @@ fn reading_alone_creates_nothing_and_writes_nothing() -> Outcome {
 }
 
 #[test]
+fn reading_alone_leaves_what_a_crashed_writer_left() -> Outcome {
+    let (directory, path) = scratch();
+    let writer = open(&path);
+    let created = writer.create_job(&job("MgO"))?;
+    // As the files are when a program is killed.
+    let copied = directory.path().join("copied.db");
+    for ending in ["", "-wal"] {
+        let from = format!("{}{ending}", path.display());
+        fs::copy(from, format!("{}{ending}", copied.display()))?;
+    }
+    let before = (fs::read(&copied)?, fs::read(copied.with_extension("db-wal"))?);
+    let reader = Options::new(&copied).read_only(true).open()?;
+    assert_eq!(reader.job(created.id)?, created);
+    drop(reader);
+    let after = (fs::read(&copied)?, fs::read(copied.with_extension("db-wal"))?);
+    assert!(after == before, "the database or its log changed");
+    assert_eq!(open(&copied).job(created.id)?, created);
+    Ok(())
+}
+
+#[test]
 fn reading_alone_does_not_upgrade() -> Outcome {
     let (_directory, path) = scratch();
     let old = schema::migrations::embedded().up_to(2);
@@ -228,6 +249,9 @@ fn options_that_cannot_be_are_refused_by_name() {
     for (options, name) in [
         (Options::new(&path).readers(0), "readers"),
         (Options::new(&path).batch(0), "batch"),
+        (Options::new(&path).queue(0), "queue"),
+        (Options::new(&path).checkpoint_pages(0), "checkpoint_pages"),
+        (Options::new(&path).deadline(Duration::MAX), "deadline"),
         (Options::new(&path).checkpoint_pages(u32::MAX), "checkpoint_pages"),
         (Options::new(&path).busy_timeout(Duration::MAX), "busy_timeout"),
         (Options::new(&path).mmap_bytes(u64::MAX), "mmap_bytes"),

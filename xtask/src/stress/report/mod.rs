@@ -27,6 +27,9 @@ pub fn heading(plan: &Plan) -> String {
         plan.durability.as_str(),
         plan.seed
     );
+    if plan.jobs > 0 {
+        text.push_str(&format!("filled with {} further jobs\n", text::grouped(plan.jobs)));
+    }
     let kept = if plan.existing {
         "was there before; the audit covers what this run writes, and the integrity of the whole"
     } else {
