@@ -51,6 +51,16 @@ pub enum OpenError {
         path: PathBuf,
     },
 
+    /// The file has several names, under each of which a program would keep another log: what is written
+    /// under one would be lost to the others.
+    #[error("{path} has {links} names (hard links): remove the others, or copy the file")]
+    HardLinks {
+        /// One of them.
+        path: PathBuf,
+        /// How many.
+        links: u64,
+    },
+
     /// The path names something that is not a file.
     #[error("{path} is not a regular file: give the path of a file")]
     NotAFile {
@@ -313,6 +323,7 @@ fn classify(extended: i32, error: &rusqlite::Error) -> Class {
         Sqlite::FromSqlConversionFailure(..)
             | Sqlite::IntegralValueOutOfRange(..)
             | Sqlite::InvalidColumnType(..)
+            | Sqlite::Utf8Error(..)
     ) {
         // STRICT tables and checks keep such values out, unless someone has gone around them.
         return Class::Corrupt;

@@ -40,6 +40,9 @@ impl Location {
         match fs::symlink_metadata(&database) {
             Ok(found) if found.is_symlink() => Err(OpenError::SymbolicLink { path: database }),
             Ok(found) if !found.is_file() => Err(OpenError::NotAFile { path: database }),
+            Ok(found) if found.nlink() > 1 => {
+                Err(OpenError::HardLinks { path: database, links: found.nlink() })
+            }
             Ok(_) => Ok(Self { database }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { database }),
             Err(source) => Err(OpenError::Access { path: database, source }),
@@ -85,6 +88,23 @@ impl FileIdentity {
 
     pub(crate) const fn inode(self) -> u64 {
         self.inode
+    }
+}
+
+/// The identities of the files that every connection of a store must share: the database, and the
+/// shared index of its log, which is there as long as any connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identities {
+    database: FileIdentity,
+    shared_index: Option<FileIdentity>,
+}
+
+impl Identities {
+    pub(crate) fn of(location: &Location) -> io::Result<Self> {
+        Ok(Self {
+            database: FileIdentity::of(location.database())?,
+            shared_index: FileIdentity::of(&location.beside("-shm")).ok(),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::create::{connect, connect_read_only, create_private};
 use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
 use crate::identity;
-use crate::location::{FileIdentity, Location};
+use crate::location::{Identities, Location};
 use crate::options::Options;
 use crate::patience;
 use crate::pool;
@@ -62,12 +62,23 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     }
     let failed = |stage| move |source| OpenError::at(path, stage, source);
     let connection = connect(path).meaning().map_err(failed("connecting"))?;
+    connection.busy_timeout(options.busy_timeout).meaning().map_err(failed("connecting"))?;
+    if connection.is_readonly("main").meaning().map_err(failed("connecting"))? {
+        // SQLite opens what it may not write for reading, and would refuse each write only.
+        let source = std::io::ErrorKind::PermissionDenied.into();
+        return Err(OpenError::Access { path: path.to_owned(), source });
+    }
+    // Now with its log, and after what a killed process left was rolled back.
+    identity::of(&connection, path, options.migrations.newest())?;
     let settings = pragmas::settings(options, Role::Writer);
     pragmas::apply(&connection, &settings)?;
     switch_to_wal(&connection, &location, options, deadline)?;
     crate::migrate::upgrade(&connection, &location, options, deadline)?;
 
-    let identity = FileIdentity::of(path).map_err(access)?;
+    let identities = Identities::of(&location).map_err(access)?;
+    // The migrated connection keeps the log; opening more of them can take long where there are few
+    // descriptors left, and need hold nobody up.
+    drop(turn);
     let writer_pool = pool::connections(path, options, Role::Writer)?;
     let readers = pool::connections(path, options, Role::Reader)?;
     let key = StoreKey::new();
@@ -75,9 +86,9 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     // The connection that migrated goes on as the checkpointer's.
     let checkpointer =
         Checkpointer::start(connection, Gate::open(&location)?, options, Arc::clone(&sight))?;
-    drop(turn);
     let sighted = Arc::clone(&sight);
-    let writer = Writer::new(writer_pool, gate, location.clone(), identity, options, sighted, key);
+    let writer =
+        Writer::new(writer_pool, gate, location.clone(), identities, options, sighted, key);
     Ok(Opened {
         key,
         location,

@@ -36,6 +36,9 @@ pub enum WhenFull {
 /// The longest deadline, a year: far below what clocks can add.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// The most that SQLite maps (`SQLITE_MAX_MMAP_SIZE`).
+const LARGEST_MAPPING: u64 = 0x7fff_0000;
+
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -258,11 +261,12 @@ impl Options {
                 return Err(Invalid::new(option, format!("is {value}: give at most {}", i32::MAX)));
             }
         }
-        for (option, value) in
-            [("mmap_bytes", self.mmap_bytes), ("wal_limit_bytes", self.wal_limit_bytes)]
-        {
-            if i64::try_from(value).is_err() {
-                return Err(Invalid::new(option, format!("is {value}: give at most {}", i64::MAX)));
+        for (option, value, most) in [
+            ("mmap_bytes", self.mmap_bytes, LARGEST_MAPPING),
+            ("wal_limit_bytes", self.wal_limit_bytes, i64::MAX.unsigned_abs()),
+        ] {
+            if value > most {
+                return Err(Invalid::new(option, format!("is {value}: give at most {most}")));
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ use store_core::{Actor, Clock, Error, Result};
 
 use self::queue::{Caller, Place, Queue, Request, Seat, Stage, Taken, Verdict, Work};
 use crate::gate::Gate;
-use crate::location::{FileIdentity, Location};
+use crate::location::{Identities, Location};
 use crate::options::Options;
 use crate::patience;
 use crate::pool::{Connections, Lent};
@@ -40,7 +40,7 @@ pub(super) struct Core {
     pool: Connections,
     gate: Gate,
     location: Location,
-    identity: FileIdentity,
+    identities: Identities,
     deadline: Duration,
     busy_timeout: Duration,
     largest_batch: usize,
@@ -54,7 +54,7 @@ impl Writer {
         pool: Connections,
         gate: Gate,
         location: Location,
-        identity: FileIdentity,
+        identities: Identities,
         options: &Options,
         sight: Arc<Sight>,
         key: StoreKey,
@@ -63,7 +63,7 @@ impl Writer {
             pool,
             gate,
             location,
-            identity,
+            identities,
             deadline: options.deadline,
             busy_timeout: options.busy_timeout,
             largest_batch: options.batch as usize,
@@ -254,10 +254,11 @@ impl Core {
         self.pool.get_timeout(left).map_err(contended)
     }
 
-    /// A file that was moved or replaced takes writes that nobody will find.
+    /// A file that was moved or replaced takes writes that nobody will find, and without the shared
+    /// index of its log, writers do not see each other.
     fn check_not_moved(&self) -> Result<()> {
-        match FileIdentity::of(self.location.database()) {
-            Ok(found) if found == self.identity => Ok(()),
+        match Identities::of(&self.location) {
+            Ok(found) if found == self.identities => Ok(()),
             Ok(_) => Err(Error::Moved(None)),
             Err(error) => Err(Error::Moved(Some(error.into()))),
         }
