@@ -234,7 +234,14 @@ impl Core {
         while let Some(lead) = self.queue.called() {
             let Some(Request { work, caller, deadline }) = self.queue.next() else { continue };
             let first = Taken::new(caller);
-            let committed = self.commit(lead, deadline, work);
+            let committed = self.commit(lead, deadline, work).map_err(|error| match error {
+                // It has waited since it was handed in, not only since it was first.
+                Error::Contended { holder, .. } => {
+                    let since = deadline.checked_sub(self.deadline).unwrap_or(deadline);
+                    Error::Contended { waited: since.elapsed(), holder }
+                }
+                other => other,
+            });
             first.tell(committed.inspect_err(|error| self.count(error)));
         }
     }
