@@ -142,6 +142,20 @@ impl Child {
         Self::run(Command::new(std::env::current_exe()?), part, arguments)
     }
 
+    /// As [`begin`](Self::begin), with more variables in its environment.
+    ///
+    /// # Errors
+    /// Those of starting a process.
+    pub fn begin_with(
+        part: &str,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+    ) -> TestResult<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Self::run(command, part, arguments)
+    }
+
     /// As [`begin`](Self::begin), and as a user whom permissions bind: they mean nothing to root, as
     /// whom tests run in many a container.
     ///
