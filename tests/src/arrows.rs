@@ -90,6 +90,12 @@ impl Lock {
         found.iter().map(|locked| locked.version.as_str()).collect()
     }
 
+    /// The packages of which there are several versions.
+    pub fn several(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        let names = self.0.iter().filter(|(_, found)| found.len() > 1).map(|(name, _)| name);
+        names.map(|name| (name.as_str(), self.versions(name)))
+    }
+
     /// Everything of SQLite that `name` can reach, however far down.
     pub fn sqlite_below(&self, name: &str) -> Vec<String> {
         let mut reached = BTreeSet::new();

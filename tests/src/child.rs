@@ -18,7 +18,10 @@
 //! In an ordinary run the entrance returns at once; in a child it plays the part that its environment
 //! names, and ends the process.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -41,6 +44,9 @@ const MARK: &str = "@child ";
 
 /// How long a silent child is listened to before the test is given up as hung.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The user and the group that own nothing, on every Linux.
+pub const NOBODY: u32 = 65_534;
 
 /// A part that a child can play.
 pub type Part = (&'static str, fn(&Stage) -> TestResult);
@@ -109,6 +115,16 @@ pub fn enter(parts: &[Part]) -> TestResult {
     std::process::exit(0);
 }
 
+/// A temporary folder that every user may look into.
+///
+/// # Errors
+/// Those of making it.
+pub fn open_to_all() -> TestResult<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    Ok(folder)
+}
+
 /// The parent's side: a process, killed when dropped.
 #[derive(Debug)]
 pub struct Child {
@@ -123,7 +139,48 @@ impl Child {
     /// # Errors
     /// Those of starting a process.
     pub fn begin(part: &str, arguments: &[&str]) -> TestResult<Self> {
+        Self::run(Command::new(std::env::current_exe()?), part, arguments)
+    }
+
+    /// As [`begin`](Self::begin), with more variables in its environment.
+    ///
+    /// # Errors
+    /// Those of starting a process.
+    pub fn begin_with(
+        part: &str,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+    ) -> TestResult<Self> {
         let mut command = Command::new(std::env::current_exe()?);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Self::run(command, part, arguments)
+    }
+
+    /// As [`begin`](Self::begin), and as a user whom permissions bind: they mean nothing to root, as
+    /// whom tests run in many a container.
+    ///
+    /// # Errors
+    /// Those of copying the program, and of starting it.
+    pub fn begin_without_privileges(part: &str, arguments: &[&str]) -> TestResult<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Self::begin(part, arguments);
+        }
+        // The folder of the program may be closed to others. It is copied by a process of its own: a
+        // descriptor of ours that a child of another thread inherits would keep the copy from being
+        // run (ETXTBSY). Once it runs, it may go.
+        let folder = open_to_all()?;
+        let program = folder.path().join("program");
+        let copied = Command::new("cp").arg(std::env::current_exe()?).arg(&program).status()?;
+        if !copied.success() {
+            return Err(format!("the test program could not be copied: {copied}").into());
+        }
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+        let mut command = Command::new(program);
+        command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        Self::run(command, part, arguments)
+    }
+
+    fn run(mut command: Command, part: &str, arguments: &[&str]) -> TestResult<Self> {
         command
             .args([ENTRANCE, "--exact", "--nocapture", "--test-threads=1"])
             .env(PART, part)

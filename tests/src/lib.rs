@@ -6,13 +6,18 @@
 //! | What does a migration look like that rebuilds a table? | [`rebuild`] |
 //! | What was in databases of earlier releases? | [`population`] |
 //! | How does a test run a part of itself in another process? | [`child`] |
+//! | How does a disk fail, and what is on it after a power cut? | [`faults`], [`disk`] |
 //! | Which jobs, and which chances, do tests take where it does not matter? | [`jobs`], [`random`] |
 //! | How are two stores driven and compared? | [`model`] |
 //! | What must no source file say, and who may depend on whom? | [`tidy`], [`arrows`] |
+//! | What must the manifests, the lock and `deny.toml` agree on? | [`manifests`] |
 
 pub mod arrows;
 pub mod child;
+pub mod disk;
+pub mod faults;
 pub mod jobs;
+pub mod manifests;
 pub mod model;
 pub mod population;
 pub mod random;

@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tests::TestResult;
 use tests::arrows::{Lock, wrong_arrows};
+use tests::manifests::{self, SEVERAL, Several};
 use tests::tidy::{self, OPENING_ROOMS, RULES, Source};
 
 fn metadata() -> TestResult<Value> {
@@ -168,12 +169,25 @@ fn a_planted_fault_breaks_its_rule_and_no_other() {
 
 #[test]
 fn every_opening_room_is_still_one() -> TestResult {
-    let files = tidy::files("rs")?;
-    let call = concat!("Connection", "::open");
-    let opens = |room: &&str| files.iter().any(|(path, text)| path == *room && text.contains(call));
-    let abandoned: Vec<_> = OPENING_ROOMS.iter().filter(|room| !opens(room)).collect();
-    assert!(abandoned.is_empty(), "these open nothing any more: {abandoned:?}");
+    assert_eq!(tidy::abandoned(OPENING_ROOMS, &tidy::files("rs")?), [""; 0]);
     Ok(())
+}
+
+#[test]
+fn a_room_can_be_a_folder_and_an_abandoned_one_is_seen() {
+    let call = concat!("Connection", "::open");
+    let files = |path: &str| vec![(path.to_owned(), call.to_owned())];
+    let rooms = ["a/room.rs", "a/hall/"];
+    for inside in ["a/room.rs", "a/hall/one.rs", "a/hall/deep/two.rs"] {
+        assert!(tidy::is_in(&rooms, inside), "{inside}");
+        assert_eq!(tidy::abandoned(&rooms, &files(inside)).len(), 1, "{inside}");
+    }
+    for outside in ["a/room.rs.rs", "a/hall.rs", "b/a/hall/one.rs", "a/room.rs/one.rs"] {
+        assert!(!tidy::is_in(&rooms, outside), "{outside}");
+        assert_eq!(tidy::abandoned(&rooms, &files(outside)), rooms, "{outside}");
+    }
+    let silent = vec![("a/room.rs".to_owned(), "opens nothing".to_owned())];
+    assert_eq!(tidy::abandoned(&rooms, &silent), rooms);
 }
 
 #[test]
@@ -186,4 +200,89 @@ fn no_migration_has_a_pragma() -> TestResult {
     }
     assert!(tidy::has_a_pragma("create table t (a);\npragma foreign_keys = off;"));
     Ok(())
+}
+
+fn text(path: &str) -> TestResult<String> {
+    Ok(std::fs::read_to_string(tidy::root().join(path))?)
+}
+
+#[test]
+fn every_crate_takes_the_lints_of_the_workspace() -> TestResult {
+    let metadata = metadata()?;
+    let packages = metadata["packages"].as_array().ok_or("cargo lists the packages")?;
+    assert!(packages.len() >= 5, "only {} are members", packages.len());
+    for package in packages {
+        let path = package["manifest_path"].as_str().ok_or("a member has a manifest")?;
+        assert!(manifests::takes_the_lints(&std::fs::read_to_string(path)?), "{path}");
+    }
+    assert_eq!(manifests::loose_lints(&text("Cargo.toml")?), [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn a_crate_without_lints_and_a_loose_lint_are_seen() -> TestResult {
+    let good =
+        "[package]\nname = \"a\"\n\n[lints]\n# All of them.\nworkspace = true\n\n[features]\n";
+    assert!(manifests::takes_the_lints(good));
+    for (from, to) in [
+        ("workspace = true", "workspace = false"),
+        ("workspace = true", "# workspace = true"),
+        ("[lints]", "[lints.rust]"),
+        ("[lints]\n", ""),
+        ("true", "true\nrust.missing_docs = \"allow\""),
+    ] {
+        assert!(!manifests::takes_the_lints(&good.replacen(from, to, 1)), "{to}");
+    }
+    let workspace = text("Cargo.toml")?;
+    for (lint, level) in manifests::LINTS {
+        let line = format!("{lint} = \"{level}\"");
+        let planted = [format!("{lint} = \"warn\""), format!("# {line}"), String::new()];
+        for looser in planted {
+            let manifest = workspace.replacen(&line, &looser, 1);
+            assert_eq!(manifests::loose_lints(&manifest), [*lint], "{looser}");
+        }
+    }
+    // The same words elsewhere are not the lints of the workspace.
+    let elsewhere = workspace.replacen("[workspace.lints.rust]", "[workspace.lints.rustdoc]", 1);
+    assert_eq!(manifests::loose_lints(&elsewhere).len(), manifests::LINTS.len());
+    Ok(())
+}
+
+#[test]
+fn a_crate_is_there_once_or_with_a_reason() -> TestResult {
+    assert_eq!(manifests::wrong_several(&lock()?, SEVERAL), [""; 0]);
+    assert_eq!(manifests::wrong_skips(&text("deny.toml")?, SEVERAL), [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn a_second_version_without_a_reason_and_a_reason_without_one_are_seen() {
+    let locked = |packages: &[(&str, &str)]| {
+        let block = |(name, version): &(&str, &str)| {
+            format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\n")
+        };
+        Lock::read(&packages.iter().map(block).collect::<String>())
+    };
+    let entry = |name, versions, meet| Several { name, versions, meet, reason: "planted" };
+    let allowed = [entry("a", &["0.16", "0.17"], false), entry("b", &["2", "3"], true)];
+    let good = [("a", "0.16.1"), ("a", "0.17.0"), ("b", "3.0.10"), ("b", "2.0.1"), ("c", "1.0.0")];
+    let with = |more: &[(&str, &str)]| {
+        manifests::wrong_several(&locked(&[&good, more].concat()), &allowed)
+    };
+    assert_eq!(with(&[]), [""; 0]);
+    assert_eq!(with(&[("c", "2.0.0")]), ["c 1 and 2"]);
+    assert_eq!(with(&[("a", "0.18.0")]), ["a 0.16 and 0.17 and 0.18"]);
+    assert_eq!(manifests::wrong_several(&locked(&good[1..]), &allowed), ["a is there once"]);
+    let silent = [allowed[0], Several { reason: "", ..allowed[1] }];
+    assert_eq!(manifests::wrong_several(&locked(&good), &silent), ["b has no reason"]);
+
+    let skips = |lines: &str| {
+        let deny = format!("[bans]\nwildcards = \"deny\"\nskip = [\n{lines}]\n\n[sources]\n");
+        manifests::wrong_skips(&deny, &allowed)
+    };
+    let line = |name: &str| format!("    {{ crate = \"{name}\", reason = \"planted\" }},\n");
+    assert_eq!(skips(&line("b@2")), [""; 0]);
+    assert_eq!(skips(""), ["b@2 is not skipped"]);
+    assert_eq!(skips(&(line("b@2") + &line("a@0.16"))), ["a@0.16 is skipped"]);
+    assert_eq!(skips(&line("b")), ["b is skipped", "b@2 is not skipped"]);
 }

@@ -33,7 +33,7 @@ const TEST: &str = "test";
 const STEPS: &[Step] = &[
     Step { name: "fmt", about: "the code is formatted", run: fmt },
     Step { name: "core-alone", about: "store-core builds without SQLite", run: core_alone },
-    Step { name: "clippy", about: "no warning in any target", run: clippy },
+    Step { name: "clippy", about: "no warning in any target, with all features", run: clippy },
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
     Step { name: "migrations", about: "the migrations hold together", run: migrations },
     Step { name: "stress", about: "two processes share a store without a fault", run: stress },
@@ -101,7 +101,7 @@ fn core_alone(shell: &Shell) -> Result<()> {
 }
 
 fn clippy(shell: &Shell) -> Result<()> {
-    done(cmd!(shell, "cargo clippy --workspace --all-targets -- --deny warnings"))
+    done(cmd!(shell, "cargo clippy --workspace --all-targets --all-features -- --deny warnings"))
 }
 
 fn doc(shell: &Shell) -> Result<()> {

@@ -1,7 +1,8 @@
 //! The stress program as its users meet it: arguments, output, exit status, and what it leaves behind.
 
 use std::error::Error;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ fn an_argument_that_cannot_be_used_is_explained() -> TestResult {
         (vec!["--seconds", "0"], "0.1 to 86400"),
         (vec!["--seconds", "1", "--operations", "5"], "cannot be used with"),
         (vec!["--durability", "none"], "normal, full"),
+        (vec!["--jobs", "many"], "invalid digit"),
+        (vec!["--open-rounds", "-1"], "unexpected argument"),
         (vec!["--quick"], "unexpected argument"),
         (vec!["--db", &here], "is a directory: name a file in it"),
         (vec!["--db", &lost], "does not exist: create"),
@@ -97,6 +100,8 @@ fn two_processes_on_one_store_report_as_json_and_as_a_page_and_go_on_later() -> 
                 .map(|name| told[latency][name].as_f64().unwrap_or(f64::NAN));
             assert!(0.0 < p50 && p50 <= p99 && p99 <= p999 && p999 <= max, "{latency}");
         }
+        assert!(told["open_rounds"].is_null(), "{}", told["open_rounds"]);
+        assert_eq!(told["filled_jobs"], 0);
         let page = std::fs::read_to_string(report.join("report.html"))?;
         assert_eq!(page.matches("<svg").count(), 3);
         assert!(page.contains("PASSED"));
@@ -119,10 +124,111 @@ fn one_process_of_one_thread_plays_every_role() -> TestResult {
         .output()?;
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{told}");
-    for said in ["claim", "finish", "open job", "create", "lost 0, doubled 0", "\nPASSED\n"] {
+    for said in [
+        "claim",
+        "finish",
+        "open job",
+        "create",
+        "at rest, ",
+        "open, fresh",
+        "lost 0, doubled 0",
+        "\nPASSED\n",
+    ] {
         assert!(told.contains(said), "{said}: {told}");
     }
     Ok(())
+}
+
+#[test]
+fn a_filled_store_is_measured_at_rest_and_a_new_one_is_opened_by_all_at_once() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let report = folder.path().join("report");
+    let output = xtask()
+        .args(["--jobs", "1200", "--open-rounds", "2", "--processes", "3", "--threads", "1"])
+        .args(["--operations", "300", "--format", "json", "--db"])
+        .arg(folder.path().join("project.db"))
+        .arg("--report")
+        .arg(&report)
+        .output()?;
+    assert_eq!(text(&output.stderr), "");
+    let told = json(&output)?;
+    assert_eq!(output.status.code(), Some(0), "{told:#}");
+    // The parent's creations are audited like those of the others.
+    assert!(told["acknowledged_writes"].as_u64() > Some(1200), "{told:#}");
+    assert_eq!(told["filled_jobs"], 1200);
+    let at_rest = &told["at_rest"];
+    assert!(at_rest["jobs"].as_u64() > Some(1200), "{at_rest}");
+    for figure in [
+        "open_ms",
+        "open_fresh_ms",
+        "list_newest_50_ms",
+        "list_deep_50_ms",
+        "get_by_id_ms",
+        "counts_by_status_ms",
+    ] {
+        let [p50, max] =
+            ["p50", "max"].map(|name| at_rest[figure][name].as_f64().unwrap_or(f64::NAN));
+        assert!(0.0 < p50 && p50 <= max, "{figure}: {at_rest}");
+    }
+    let rounds = &told["open_rounds"];
+    let number = |field: &str| rounds[field].as_u64();
+    let numbers = ["rounds", "processes", "opened"].map(number);
+    assert_eq!(numbers, [Some(2), Some(3), Some(6)], "{rounds}");
+    let slowest = &rounds["slowest"];
+    assert!((1..=2).contains(&slowest["round"].as_u64().unwrap_or(0)), "{rounds}");
+    assert!((1..=3).contains(&slowest["process"].as_u64().unwrap_or(0)), "{rounds}");
+    assert!(slowest["milliseconds"].as_f64() > Some(0.0), "{rounds}");
+    let page = std::fs::read_to_string(report.join("report.html"))?;
+    for said in ["At rest, ", "list newest 50", "Opened at once", "6 of 6 in 2 rounds"] {
+        assert!(page.contains(said), "{said}");
+    }
+    // What is made for the measuring is removed again.
+    let journals = told["journals"].as_str().ok_or("a path")?;
+    for entry in std::fs::read_dir(journals)? {
+        let entry = entry?;
+        assert!(entry.file_type()?.is_file(), "{} is left", entry.path().display());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_round_in_which_a_process_cannot_open_the_file_fails_the_run() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let mut parent = xtask()
+        .args(["--open-rounds", "1000", "--processes", "2", "--threads", "1"])
+        .args(["--operations", "50", "--format", "json", "--db"])
+        .arg(folder.path().join("project.db"))
+        .stdout(Stdio::piped())
+        .spawn()?;
+    // In the time in which the processes of a round start, a file is put where they would make one.
+    while parent.try_wait()?.is_none() {
+        for round in rounds_in(folder.path()) {
+            if let Ok(mut file) = std::fs::File::create_new(round.join("project.db")) {
+                file.write_all("no database, but long enough for one. ".repeat(200).as_bytes())?;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let output = parent.wait_with_output()?;
+    let told = json(&output)?;
+    assert_eq!(output.status.code(), Some(1), "{told:#}");
+    let failures = told["failures"].to_string();
+    assert!(failures.contains("opening at once, round"), "{failures}");
+    let [opened, rounds] = ["opened", "rounds"].map(|name| told["open_rounds"][name].as_u64());
+    assert!(opened < rounds.map(|rounds| 2 * rounds), "{failures}");
+    assert_eq!(rounds_in(folder.path()).len(), 1, "what went wrong is kept: {failures}");
+    Ok(())
+}
+
+/// The directories of the rounds of opening that are there now.
+fn rounds_in(folder: &Path) -> Vec<PathBuf> {
+    let list = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let mut found: Vec<PathBuf> = list(folder).iter().flat_map(|path| list(path)).collect();
+    found.retain(|path| path.to_string_lossy().contains("/open-round-"));
+    found
 }
 
 /// A run that would last long, and its processes once they work.
@@ -197,6 +303,7 @@ fn ctrl_c_ends_a_run_with_a_report() -> TestResult {
     assert_eq!(output.status.code(), Some(1), "{told:#}");
     assert_eq!(told["failures"], serde_json::json!(["the run was interrupted"]));
     assert_eq!(told["unknown_writes"], 0, "{told:#}");
+    assert!(told["at_rest"].is_null(), "who ends a run waits for nothing more: {told:#}");
     assert!(told["audit"].as_array().is_some_and(|checks| {
         !checks.is_empty() && checks.iter().all(|check| check["faults"] == 0)
     }));

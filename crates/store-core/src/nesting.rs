@@ -47,6 +47,24 @@ impl UnitGuard {
     }
 }
 
+/// Whether this thread is inside a unit of work of the store.
+pub fn is_inside(key: StoreKey) -> bool {
+    OPEN.with_borrow(|open| open.contains(&key.0))
+}
+
+/// Runs `work` as inside a unit of this store and of no other: for a closure that another thread
+/// brought, and that knows nothing of the units that this one is inside.
+pub fn inside_only<T>(key: StoreKey, work: impl FnOnce() -> T) -> T {
+    struct Restore(Vec<u64>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            OPEN.set(std::mem::take(&mut self.0));
+        }
+    }
+    let _restored = Restore(OPEN.replace(vec![key.0]));
+    work()
+}
+
 impl Drop for UnitGuard {
     fn drop(&mut self) {
         OPEN.with_borrow_mut(|open| open.retain(|key| *key != self.key.0));
@@ -63,7 +81,11 @@ mod tests {
         let outer = UnitGuard::enter(one)?;
         assert!(matches!(UnitGuard::enter(one), Err(Error::Nested)));
         let _unrelated = UnitGuard::enter(other)?;
+        // What another thread brought knows nothing of the units that are open here.
+        inside_only(other, || assert!(is_inside(other) && !is_inside(one)));
+        assert!(is_inside(one));
         drop(outer);
+        assert!(!is_inside(one));
         UnitGuard::enter(one).map(drop)
     }
 }

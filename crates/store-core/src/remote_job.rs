@@ -8,7 +8,7 @@ use crate::ids::{ClusterId, JobId, RemoteJobId};
 use crate::job::Job;
 use crate::patch::{Edit, Patch};
 use crate::time::Timestamp;
-use crate::words::{check_depth, check_name, check_optional_name};
+use crate::words::{check_depth, check_name, check_optional_name, check_text};
 
 /// A submission to be recorded. [`NewRemoteJob::new`] has what every submission needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,16 @@ impl NewRemoteJob {
         check_name("handle", &self.handle)?;
         check_depth("metadata", self.metadata.values())?;
         check_optional_name("queue", self.queue.as_deref())?;
-        check_optional_name("scheduler_state", self.scheduler_state.as_deref())
+        check_optional_name("scheduler_state", self.scheduler_state.as_deref())?;
+        let texts = [
+            ("node_list", &self.node_list),
+            ("work_dir", &self.work_dir),
+            ("stdout_path", &self.stdout_path),
+            ("stderr_path", &self.stderr_path),
+        ];
+        texts.into_iter().try_for_each(|(field, text)| {
+            text.as_deref().map_or(Ok(()), |text| check_text(field, text))
+        })
     }
 
     /// The row of the submission and its event, once the backend knows its id and its job.

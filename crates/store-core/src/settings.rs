@@ -55,6 +55,9 @@ impl ConnectionSettings {
     }
 }
 
+/// Words that name a secret only when they stand alone.
+const SECRET_WORDS: &[&str] = &["pass", "key", "pin"];
+
 fn refuse_secrets(name: &str, value: &Value) -> Result<(), Invalid> {
     let refuse = |what: &str| {
         let reason = format!(
@@ -63,20 +66,25 @@ fn refuse_secrets(name: &str, value: &Value) -> Result<(), Invalid> {
         );
         Err(Invalid::new("connection settings", reason))
     };
-    let plain: String =
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let names_secret = SECRET_NAMES.iter().any(|secret| plain.contains(secret));
-    let refers = REFERENCES.iter().any(|end| plain.ends_with(end));
     match value {
         Value::String(text) if text.contains("PRIVATE KEY-----") => refuse("private key"),
+        Value::Null | Value::Bool(_) => Ok(()),
+        // Whatever is under the name of a secret is one, at any depth.
+        _ if names_secret(name) => refuse("secret"),
         Value::Object(members) => {
             members.iter().try_for_each(|(name, value)| refuse_secrets(name, value))
         }
         Value::Array(items) => items.iter().try_for_each(|item| refuse_secrets(name, item)),
-        Value::Null | Value::Bool(_) => Ok(()),
-        Value::String(_) | Value::Number(_) if names_secret && !refers => refuse("secret"),
         Value::String(_) | Value::Number(_) => Ok(()),
     }
+}
+
+fn names_secret(name: &str) -> bool {
+    let plain: String =
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let secret = SECRET_NAMES.iter().any(|secret| plain.contains(secret))
+        || SECRET_WORDS.contains(&plain.as_str());
+    secret && !REFERENCES.iter().any(|end| plain.ends_with(end))
 }
 
 impl std::fmt::Debug for ConnectionSettings {
@@ -116,6 +124,9 @@ mod tests {
             json!({"auth": {"api_key": "x"}}),
             json!({"hops": [{"passphrase": "x"}]}),
             json!({"pin_otp": 1234}),
+            json!({"password": {"value": "x"}}),
+            json!({"credentials_of": {"user": "a", "pass": "b"}}),
+            json!({"login": {"user": "a", "pass": "b"}}),
             json!({"key": "-----BEGIN OPENSSH PRIVATE KEY-----\nabc"}),
         ] {
             let refused = settings(secret.clone()).expect_err("a secret");

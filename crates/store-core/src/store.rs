@@ -105,13 +105,18 @@ pub trait Store: Clone + Send + Sync + 'static {
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T>;
 
-    /// Hands `work` in, as [`write`](Self::write) would run it, and does not wait: so one thread keeps
-    /// many writes in flight, which share commits. They are run in the order in which they were handed
-    /// in, by whichever thread leads; and they are run also if the ticket or the store is dropped.
+    /// Hands `work` in, as [`write`](Self::write) would run it, and does not wait for it: so one thread
+    /// keeps many writes in flight, which share commits. They are run in the order in which they were
+    /// handed in, by whichever thread leads; also if the ticket is dropped. The program must live until
+    /// then: closing the store, and dropping its last clone, wait for them.
+    ///
+    /// It may wait for room among the writes that wait already, until the deadline, where the backend's
+    /// options say so; never inside a unit of work of the same store.
     ///
     /// # Errors
-    /// [`Error::Closed`](crate::Error::Closed), [`Error::ReadOnly`](crate::Error::ReadOnly) and
-    /// [`Error::QueueFull`](crate::Error::QueueFull) at once; the others from the ticket.
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::ReadOnly`](crate::Error::ReadOnly),
+    /// [`Error::QueueFull`](crate::Error::QueueFull) or [`Error::Contended`](crate::Error::Contended)
+    /// where there is no room; the others from the ticket.
     fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::nesting::{self, StoreKey};
 
 /// What a closure came to: its answer, or the panic that is to be resumed in its caller.
 pub type Outcome<T> = std::thread::Result<Result<T>>;
@@ -31,6 +32,7 @@ pub struct Promise<T> {
 
 #[derive(Debug)]
 struct Shared<T> {
+    key: StoreKey,
     state: Mutex<State<T>>,
     done: Condvar,
 }
@@ -48,16 +50,16 @@ impl<T> Shared<T> {
     }
 }
 
-/// Makes a promise and its ticket.
-pub fn ticket<T>() -> (Promise<T>, Ticket<T>) {
+/// Makes a promise and its ticket, of a write to the store of this key.
+pub fn ticket<T>(key: StoreKey) -> (Promise<T>, Ticket<T>) {
     let state = Mutex::new(State::Pending(None));
-    let shared = Arc::new(Shared { state, done: Condvar::new() });
+    let shared = Arc::new(Shared { key, state, done: Condvar::new() });
     (Promise { shared: Arc::clone(&shared) }, Ticket { shared })
 }
 
 /// Runs a write at once and gives a ticket that has its outcome: for backends that do not queue.
-pub fn at_once<T>(write: impl FnOnce() -> Result<T>) -> Ticket<T> {
-    let (promise, ticket) = ticket();
+pub fn at_once<T>(key: StoreKey, write: impl FnOnce() -> Result<T>) -> Ticket<T> {
+    let (promise, ticket) = ticket(key);
     promise.keep(catch_unwind(AssertUnwindSafe(write)));
     ticket
 }
@@ -95,8 +97,12 @@ impl<T> Ticket<T> {
     /// Waits for the outcome. A panic of the closure is resumed here.
     ///
     /// # Errors
-    /// As [`Store::write`](crate::Store::write).
+    /// As [`Store::write`](crate::Store::write); [`Error::Nested`] inside a unit of work of the same
+    /// store, after which the write would come.
     pub fn wait(self) -> Result<T> {
+        if !self.is_done() && nesting::is_inside(self.shared.key) {
+            return Err(Error::Nested);
+        }
         let mut state = self.shared.lock();
         while matches!(*state, State::Pending(_)) {
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +115,10 @@ impl<T> Ticket<T> {
     /// # Errors
     /// The ticket.
     pub fn wait_for(self, timeout: Duration) -> std::result::Result<Result<T>, Self> {
-        let deadline = Instant::now() + timeout;
+        let inside = nesting::is_inside(self.shared.key);
+        let Some(deadline) = Instant::now().checked_add(timeout).filter(|_| !inside) else {
+            return Ok(self.wait());
+        };
         let mut state = self.shared.lock();
         while matches!(*state, State::Pending(_)) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -163,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_ticket_is_waited_for_with_and_without_a_timeout() {
-        let (promise, ticket) = ticket();
+        let (promise, ticket) = ticket(StoreKey::new());
         assert!(!ticket.is_done());
         let ticket = ticket.wait_for(Duration::from_millis(1)).expect_err("not yet");
         let teller = thread::spawn(move || promise.keep(Ok(Ok(7))));
@@ -173,14 +182,27 @@ mod tests {
 
     #[test]
     fn a_promise_that_is_dropped_tells_so() {
-        let (promise, ticket) = ticket::<()>();
+        let (promise, ticket) = ticket::<()>(StoreKey::new());
         drop(promise);
         assert!(matches!(ticket.wait(), Err(Error::Bug { .. })));
     }
 
     #[test]
+    fn nobody_waits_inside_a_unit_for_what_comes_after_it() -> Result<()> {
+        let key = StoreKey::new();
+        let (promise, waited_for) = ticket::<()>(key);
+        let inside = nesting::UnitGuard::enter(key)?;
+        assert!(matches!(waited_for.wait(), Err(Error::Nested)));
+        drop(inside);
+        promise.keep(Ok(Ok(())));
+        let told = at_once(key, || Ok(7)).wait_for(Duration::MAX).expect("told");
+        assert_eq!(told?, 7);
+        Ok(())
+    }
+
+    #[test]
     fn a_panic_is_resumed_where_the_ticket_is_waited_for() {
-        let (promise, ticket) = ticket::<()>();
+        let (promise, ticket) = ticket::<()>(StoreKey::new());
         promise.keep(Err(Box::new("planted")));
         let waiting = std::panic::AssertUnwindSafe(|| ticket.wait());
         let panic = std::panic::catch_unwind(waiting).expect_err("resumed");
@@ -198,7 +220,7 @@ mod tests {
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let waker = Waker::from(Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
-        let (promise, ticket) = ticket();
+        let (promise, ticket) = ticket(StoreKey::new());
         let mut ticket = pin!(ticket);
         assert!(ticket.as_mut().poll(&mut context).is_pending());
         promise.keep(Ok(Ok(7)));

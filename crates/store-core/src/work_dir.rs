@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Invalid;
+use crate::error::{Invalid, Result};
 use crate::ids::JobId;
 use crate::words::check_text;
 
@@ -49,16 +49,18 @@ impl WorkDir {
     }
 
     /// The directory that a store gives the job `id` called `name` below this one:
-    /// `base/0042_mgo_bulk`. The number alone makes it unique; the name is for people, and is cut to
-    /// 80 letters, digits, `-`, `.` and `_`.
+    /// `base/0042_mgo_bulk`. The number makes it unique among the given ones; the name is for people,
+    /// and is cut to 80 letters, digits, `-`, `.` and `_`. Where somebody has chosen that very directory
+    /// for another job, the next `choice` has its number behind: `base/0042_mgo_bulk.2`.
     #[must_use]
-    pub fn for_job(&self, id: JobId, name: &str) -> Self {
+    pub fn for_job(&self, id: JobId, name: &str, choice: u32) -> Self {
         let tame = |c: char| {
             let plain = c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
             if plain { c.to_ascii_lowercase() } else { '_' }
         };
         let readable: String = name.trim().chars().take(80).map(tame).collect();
-        Self(format!("{}/{:04}_{readable}", self.0, id.get()))
+        let again = if choice > 1 { format!(".{choice}") } else { String::new() };
+        Self(format!("{}/{:04}_{readable}{again}", self.0, id.get()))
     }
 }
 
@@ -98,6 +100,33 @@ pub enum Placement {
     Under(WorkDir),
 }
 
+impl Placement {
+    /// The directory of the job `id` called `name`, given which directories other jobs have. One that
+    /// was asked for by name is answered whether it is free or not.
+    ///
+    /// # Errors
+    /// Those of `is_taken`.
+    pub fn directory(
+        &self,
+        id: JobId,
+        name: &str,
+        is_taken: impl Fn(&WorkDir) -> Result<bool>,
+    ) -> Result<WorkDir> {
+        let base = match self {
+            Self::At(dir) => return Ok(dir.clone()),
+            Self::Under(base) => base,
+        };
+        let mut choice = 1;
+        loop {
+            let dir = base.for_job(id, name, choice);
+            if !is_taken(&dir)? {
+                return Ok(dir);
+            }
+            choice += 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,9 +145,13 @@ mod tests {
     #[test]
     fn a_given_directory_is_readable_and_stays_below_its_base() -> Result<(), Invalid> {
         let base = WorkDir::new("/scratch")?;
-        let dir = base.for_job(JobId::new(42), "MgO bulk/../..");
+        let dir = base.for_job(JobId::new(42), "MgO bulk/../..", 1);
         assert_eq!(dir.as_str(), "/scratch/0042_mgo_bulk_.._..");
         assert_eq!(WorkDir::new(dir.as_str())?, dir);
+        let taken = [dir.clone(), base.for_job(JobId::new(42), "MgO bulk/../..", 2)];
+        let given = Placement::Under(base);
+        let free = given.directory(JobId::new(42), "MgO bulk/../..", |dir| Ok(taken.contains(dir)));
+        assert_eq!(free.expect("no error").as_str(), "/scratch/0042_mgo_bulk_.._...3");
         Ok(())
     }
 }

@@ -3,10 +3,10 @@
 //!
 //! Every so many pages it makes a pass that disturbs nobody (`wal_checkpoint(PASSIVE)`). A pass does not
 //! make the log shorter: SQLite begins it anew when a commit finds everything in the database and no
-//! reader in the log, which may never happen while readers overlap and writers go on. So when the log
-//! has grown to half of its limit, the checkpointer takes a turn at the gate, finishes the pass while
-//! nobody writes (readers who come now need the log no more), and waits for a moment until those who
-//! still do are gone (`TRUNCATE`).
+//! reader in the log, which never happens while a writer goes on. So the checkpointer then takes a turn at
+//! the gate, and brings the little that was written meanwhile into the database while nobody writes. If
+//! the log has still grown to half of its limit, because readers overlap, it waits in such a turn for a
+//! moment until those who need the log are gone (`TRUNCATE`); who comes later does not need it.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::error::OpenError;
+use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
 use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
 use crate::options::Options;
@@ -66,7 +66,7 @@ struct Notice {
 impl Notices {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
-            every: options.checkpoint_pages.max(1),
+            every: options.checkpoint_pages,
             passed: AtomicU32::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -130,7 +130,12 @@ impl Checkpointer {
         options: &Options,
         sight: Arc<Sight>,
     ) -> Result<Self, OpenError> {
+        let page: i64 = connection
+            .query_one("PRAGMA page_size", [], |row| row.get(0))
+            .meaning()
+            .map_err(|source| OpenError::at(&options.path, "reading its page size", source))?;
         let work = Work {
+            logged_page: page.unsigned_abs() + 24,
             connection,
             gate,
             sight: Arc::clone(&sight),
@@ -160,6 +165,9 @@ struct Work {
     connection: Connection,
     gate: Gate,
     sight: Arc<Sight>,
+    /// Bytes of a page in the log: the page and what the log says of it
+    /// (<https://sqlite.org/fileformat2.html#wal_file_format>).
+    logged_page: u64,
     limit_bytes: u64,
     slow_snapshot: Duration,
     resting_until: Option<Instant>,
@@ -180,12 +188,30 @@ impl Work {
 
     fn pass(&mut self) {
         let Some(report) = self.checkpoint(Mode::Passive) else { return };
+        if !report.complete && report.log_pages == 0 {
+            // Another process makes a pass at this moment.
+            return;
+        }
         self.sight.counters.checkpointed(report.log_pages);
         self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
         let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
-        let bytes = report.log_bytes();
-        if bytes > self.limit_bytes || bytes > self.limit_bytes / 2 && !rests {
+        let bytes = u64::from(report.log_pages) * self.logged_page;
+        if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
             self.drain();
+        } else {
+            self.finish();
+        }
+    }
+
+    /// Brings the little that was written during the pass into the database while nobody writes, so that
+    /// the next commit begins the log anew: in a log that grows, each sync has to make the file longer.
+    fn finish(&self) {
+        // A writer that has the turn for longer will make another pass due.
+        let Ok(turn) = self.gate.enter(Instant::now() + LONGEST_DRAIN) else { return };
+        let finished = self.checkpoint(Mode::Passive);
+        drop(turn);
+        if let Some(report) = finished.filter(|report| report.log_pages > 0) {
+            self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::ffi;
 use store_core::error::Source;
-use store_core::{Error, Holder, Result};
+use store_core::{Error, Holder, Invalid, Result};
 use thiserror::Error as ThisError;
 
 /// Why a store could not be opened, by stage. Unless the text says otherwise, the database file was
@@ -49,6 +49,16 @@ pub enum OpenError {
     SymbolicLink {
         /// Which.
         path: PathBuf,
+    },
+
+    /// The file has several names, under each of which a program would keep another log: what is written
+    /// under one would be lost to the others.
+    #[error("{path} has {links} names (hard links): remove the others, or copy the file")]
+    HardLinks {
+        /// One of them.
+        path: PathBuf,
+        /// How many.
+        links: u64,
     },
 
     /// The path names something that is not a file.
@@ -271,6 +281,7 @@ enum Class {
     Moved,
     Access,
     NoMemory,
+    TooBig,
     Bug,
 }
 
@@ -287,6 +298,10 @@ impl Class {
             Self::Moved => Error::Moved(Some(source)),
             Self::Access => Error::Access(source),
             Self::NoMemory => Error::NoMemory(source),
+            Self::TooBig => {
+                let reason = format!("is larger than SQLite takes ({text}): make it smaller");
+                Invalid::new("a value", reason).into()
+            }
             Self::Bug => Error::Bug { what: text, source: Some(source) },
         }
     }
@@ -308,6 +323,7 @@ fn classify(extended: i32, error: &rusqlite::Error) -> Class {
         Sqlite::FromSqlConversionFailure(..)
             | Sqlite::IntegralValueOutOfRange(..)
             | Sqlite::InvalidColumnType(..)
+            | Sqlite::Utf8Error(..)
     ) {
         // STRICT tables and checks keep such values out, unless someone has gone around them.
         return Class::Corrupt;
@@ -332,6 +348,7 @@ fn classify(extended: i32, error: &rusqlite::Error) -> Class {
             Class::Access
         }
         ffi::SQLITE_NOMEM => Class::NoMemory,
+        ffi::SQLITE_TOOBIG => Class::TooBig,
         _ => Class::Bug,
     }
 }
@@ -348,7 +365,7 @@ mod tests {
     fn every_code_of_the_design_has_its_meaning() {
         let meanings: Vec<String> = [
             5, 261, 773, 15, 13, 10, 266, 778, 1290, 11, 267, 779, 523, 26, 1032, 8, 14, 23, 3,
-            1550, 7, 517, 6, 262, 1, 21, 25,
+            1550, 7, 18, 517, 6, 262, 1, 21, 25,
         ]
         .into_iter()
         .map(|code| format!("{code} {:?}", classify(code, &of_code(code))))

@@ -1,6 +1,7 @@
 //! Whose database a file is, read without changing it.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -23,15 +24,50 @@ pub(crate) enum Identity {
 /// Reads whose database the file is, and refuses every other program's, every newer one, and what is no
 /// database. No file is changed, also none beside it.
 ///
-/// What is only in the write-ahead log is not seen by this first look; then the file seems empty or
-/// older, and the look that is taken inside the upgrade's transaction decides.
-pub(crate) fn read_untouched(location: &Location, known: i32) -> Result<Identity, OpenError> {
+/// This first look ignores locks and logs. So it refuses a file as damaged, or as no database, only if
+/// the file is at rest: while one is created or a log is brought into it, pages of zeros are right. What
+/// is in motion, and what is only in the log, is decided by the look that is taken at the gate.
+pub(crate) fn read_untouched(location: &Location, known: i32) -> Result<(), OpenError> {
     let path = location.database();
-    let connection = connect_untouched(path)?;
-    match of(&connection, path, known) {
-        // With a log beside it, a file may be torn for one who ignores the log.
-        Err(OpenError::Damaged { .. }) if location.wal_bytes() > 0 => Ok(Identity::Empty),
-        other => other,
+    let before = Rest::of(location);
+    match connect_untouched(path).and_then(|connection| of(&connection, path, known)) {
+        Err(OpenError::Damaged { .. } | OpenError::NotADatabase { .. })
+            if !before.is_at_rest() || Rest::of(location) != before =>
+        {
+            Ok(())
+        }
+        // SQLite takes the first bytes of anything for an empty database.
+        Ok(Identity::Empty) if before.is_at_rest() && (1..SMALLEST).contains(&before.bytes) => {
+            Err(OpenError::NotADatabase { path: path.to_owned() })
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Bytes of the smallest database that is not empty: one page of the smallest size.
+const SMALLEST: u64 = 512;
+
+/// Whether anybody is at work on a file.
+#[derive(Debug, PartialEq, Eq)]
+struct Rest {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    logs: bool,
+}
+
+impl Rest {
+    fn of(location: &Location) -> Self {
+        let logs = ["-journal", "-wal"].iter().any(|log| location.beside(log).exists());
+        let found = std::fs::metadata(location.database()).ok();
+        Self {
+            bytes: found.as_ref().map_or(0, std::fs::Metadata::len),
+            modified: found.and_then(|found| found.modified().ok()),
+            logs,
+        }
+    }
+
+    const fn is_at_rest(&self) -> bool {
+        !self.logs
     }
 }
 

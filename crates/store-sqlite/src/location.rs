@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use store_core::Invalid;
 
 use crate::error::OpenError;
 
@@ -29,9 +32,17 @@ impl Location {
             refuse_unreliable(&directory, UNRELIABLE)?;
         }
         let database = directory.join(name);
+        if database.to_str().is_none() {
+            // SQLite takes paths as UTF-8 in more places than one.
+            let reason = format!("{} is not UTF-8: rename what is not", database.display());
+            return Err(Invalid::new("path", reason).into());
+        }
         match fs::symlink_metadata(&database) {
             Ok(found) if found.is_symlink() => Err(OpenError::SymbolicLink { path: database }),
             Ok(found) if !found.is_file() => Err(OpenError::NotAFile { path: database }),
+            Ok(found) if found.nlink() > 1 => {
+                Err(OpenError::HardLinks { path: database, links: found.nlink() })
+            }
             Ok(_) => Ok(Self { database }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { database }),
             Err(source) => Err(OpenError::Access { path: database, source }),
@@ -68,15 +79,32 @@ pub(crate) struct FileIdentity {
 }
 
 impl FileIdentity {
-    /// Of the file at `path`. Its contents are not opened: closing any descriptor of a database drops
-    /// this process's locks on it (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+    /// Of the file at `path`. It is not opened: closing any descriptor of a database drops this
+    /// process's locks on it (<https://sqlite.org/howtocorrupt.html>, section 2.2).
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let found = rustix::fs::stat(path)?;
-        Ok(Self { device: found.st_dev, inode: found.st_ino })
+        let found = fs::metadata(path)?;
+        Ok(Self { device: found.dev(), inode: found.ino() })
     }
 
     pub(crate) const fn inode(self) -> u64 {
         self.inode
+    }
+}
+
+/// The identities of the files that every connection of a store must share: the database, and the
+/// shared index of its log, which is there as long as any connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identities {
+    database: FileIdentity,
+    shared_index: Option<FileIdentity>,
+}
+
+impl Identities {
+    pub(crate) fn of(location: &Location) -> io::Result<Self> {
+        Ok(Self {
+            database: FileIdentity::of(location.database())?,
+            shared_index: FileIdentity::of(&location.beside("-shm")).ok(),
+        })
     }
 }
 
@@ -142,6 +170,16 @@ mod tests {
             let kind = UNRELIABLE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| kind);
             assert!(kind.is_some_and(|kind| kind.contains(word)), "{word}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_refused() -> io::Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let scratch = tempfile::tempdir()?;
+        let path = scratch.path().join(std::ffi::OsStr::from_bytes(b"project-\xff.db"));
+        let refused = Location::resolve(&path, false);
+        assert!(matches!(refused, Err(OpenError::Option(_))), "{refused:?}");
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use schema::inspect::foreign_key_violations;
 use schema::ledger::{self, LedgerState};
 use schema::migrations::MigrationSet;
 
-use crate::create::connect;
+use crate::create::connect_read_only;
 use crate::error::{Meaning, OpenError, meaning_at_commit};
 use crate::identity::{self, Identity};
 use crate::location::Location;
@@ -47,7 +47,7 @@ pub(crate) fn upgrade(
 }
 
 /// The version from which an upgrade is due, or nothing where the schema is the newest.
-fn pending(
+pub(crate) fn pending(
     connection: &Connection,
     location: &Location,
     set: &MigrationSet,
@@ -132,7 +132,7 @@ fn refusal(error: SchemaError, location: &Location) -> OpenError {
 
 /// Copies the store beside itself, as `project.db.v2.backup`, or with a number more where that is taken.
 fn copy_beside(location: &Location, old: i32) -> Result<PathBuf, OpenError> {
-    let source = connect(location.database()).meaning().map_err(OpenError::Backup)?;
+    let source = connect_read_only(location.database()).meaning().map_err(OpenError::Backup)?;
     for number in 1.. {
         let ending = if number == 1 {
             format!(".v{old}.backup")

@@ -10,8 +10,8 @@ use crate::checkpointer::Checkpointer;
 use crate::create::{connect, connect_read_only, create_private};
 use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
-use crate::identity::{self, Identity};
-use crate::location::{FileIdentity, Location};
+use crate::identity;
+use crate::location::{Identities, Location};
 use crate::options::Options;
 use crate::patience;
 use crate::pool;
@@ -62,22 +62,33 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     }
     let failed = |stage| move |source| OpenError::at(path, stage, source);
     let connection = connect(path).meaning().map_err(failed("connecting"))?;
+    connection.busy_timeout(options.busy_timeout).meaning().map_err(failed("connecting"))?;
+    if connection.is_readonly("main").meaning().map_err(failed("connecting"))? {
+        // SQLite opens what it may not write for reading, and would refuse each write only.
+        let source = std::io::ErrorKind::PermissionDenied.into();
+        return Err(OpenError::Access { path: path.to_owned(), source });
+    }
+    // Now with its log, and after what a killed process left was rolled back.
+    identity::of(&connection, path, options.migrations.newest())?;
     let settings = pragmas::settings(options, Role::Writer);
     pragmas::apply(&connection, &settings)?;
     switch_to_wal(&connection, &location, options, deadline)?;
     crate::migrate::upgrade(&connection, &location, options, deadline)?;
 
-    let identity = FileIdentity::of(path).map_err(access)?;
+    let identities = Identities::of(&location).map_err(access)?;
+    // The migrated connection keeps the log; opening more of them can take long where there are few
+    // descriptors left, and need hold nobody up.
+    drop(turn);
     let writer_pool = pool::connections(path, options, Role::Writer)?;
     let readers = pool::connections(path, options, Role::Reader)?;
     let key = StoreKey::new();
     let sight = Arc::new(Sight::new(options));
-    // The connection that migrated goes on as the checkpointer's, and so is never the last to close.
+    // The connection that migrated goes on as the checkpointer's.
     let checkpointer =
         Checkpointer::start(connection, Gate::open(&location)?, options, Arc::clone(&sight))?;
-    drop(turn);
     let sighted = Arc::clone(&sight);
-    let writer = Writer::new(writer_pool, gate, location.clone(), identity, options, sighted, key);
+    let writer =
+        Writer::new(writer_pool, gate, location.clone(), identities, options, sighted, key);
     Ok(Opened {
         key,
         location,
@@ -96,13 +107,12 @@ fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenErr
     identity::read_untouched(&location, options.migrations.newest())?;
     let failed = |stage| move |source| OpenError::at(path, stage, source);
     let connection = connect_read_only(path).meaning().map_err(failed("connecting"))?;
-    let known = options.migrations.newest();
-    match identity::of(&connection, path, known)? {
-        Identity::Store { version } if version == known => {}
-        Identity::Store { version } => {
-            return Err(OpenError::Outdated { path: path.to_owned(), found: version, known });
+    if let Some(found) = crate::migrate::pending(&connection, &location, &options.migrations)? {
+        if found == 0 {
+            return Err(OpenError::Missing { path: path.to_owned() });
         }
-        Identity::Empty => return Err(OpenError::Missing { path: path.to_owned() }),
+        let known = options.migrations.newest();
+        return Err(OpenError::Outdated { path: path.to_owned(), found, known });
     }
     let readers = pool::connections(path, options, Role::Reader)?;
     drop(connection);

@@ -22,28 +22,27 @@ pub(crate) fn until<T>(
     work: impl Fn() -> rusqlite::Result<T>,
 ) -> Result<T> {
     let begun = Instant::now();
-    let shortened = busy_timeout > deadline.saturating_duration_since(begun);
-    let outcome = (|| {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if shortened {
-                connection.busy_timeout(left.min(busy_timeout)).meaning()?;
-            }
-            match work() {
-                Err(error) if is_busy(&error) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(Error::Contended { waited: begun.elapsed(), holder: None });
-                    }
-                    tracing::debug!(?pause, "a writer that ignores the gate is in the way");
-                    thread::sleep(jittered(pause).min(left));
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                other => return other.meaning(),
-            }
+    let mut shortened = false;
+    let mut pause = Duration::from_millis(1);
+    let outcome = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < busy_timeout {
+            connection.busy_timeout(left).meaning()?;
+            shortened = true;
         }
-    })();
+        match work() {
+            Err(error) if is_busy(&error) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break Err(Error::Contended { waited: begun.elapsed(), holder: None });
+                }
+                tracing::debug!(?pause, "a writer that ignores the gate is in the way");
+                thread::sleep(jittered(pause).min(left));
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            other => break other.meaning(),
+        }
+    };
     if shortened {
         connection.busy_timeout(busy_timeout).meaning()?;
     }
@@ -60,6 +59,30 @@ fn jittered(pause: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_try_lets_sqlite_wait_beyond_the_deadline() -> Result<()> {
+        let connection = crate::create::fresh_in_memory().meaning()?;
+        let usual = Duration::from_millis(40);
+        connection.busy_timeout(usual).meaning()?;
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let timeout = || -> rusqlite::Result<i64> {
+            connection.query_one("PRAGMA busy_timeout", [], |row| row.get(0))
+        };
+        let seen = std::cell::RefCell::new(Vec::new());
+        let refused = until(deadline, &connection, usual, || -> rusqlite::Result<()> {
+            let left = deadline.saturating_duration_since(Instant::now());
+            seen.borrow_mut().push((timeout()?, left.as_millis()));
+            Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), None))
+        });
+        assert!(matches!(refused, Err(Error::Contended { .. })), "{refused:?}");
+        let seen = seen.into_inner();
+        // The first tries have their usual time, the last ones what was left a moment before.
+        assert_eq!(seen[0].0, 40);
+        assert!(seen.iter().any(|(timeout, _)| *timeout < 40), "{seen:?}");
+        assert_eq!(timeout().meaning()?, 40, "it was put back");
+        Ok(())
+    }
 
     #[test]
     fn a_pause_is_between_its_half_and_its_whole() {

@@ -1,13 +1,15 @@
 //! The two pools: one connection that writes, some that read.
 
+use std::panic::catch_unwind;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use r2d2::{CustomizeConnection, NopErrorHandler, Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
+use store_core::error::Source;
 
 use crate::checkpointer::note_log_pages;
 use crate::error::{Meaning, OpenError};
@@ -19,13 +21,25 @@ pub(crate) type Connections = Pool<SqliteConnectionManager>;
 pub(crate) type Lent = PooledConnection<SqliteConnectionManager>;
 
 /// One thread opens connections for all pools of the process; r2d2 would start three a pool.
-static OPENER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
-    let pool = ScheduledThreadPool::builder()
-        .num_threads(1)
-        .thread_name_pattern("crystalstore-opener")
-        .build();
-    Arc::new(pool)
-});
+fn opener() -> Result<Arc<ScheduledThreadPool>, Source> {
+    static OPENER: Mutex<Option<Arc<ScheduledThreadPool>>> = Mutex::new(None);
+    let mut opener = OPENER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = &*opener {
+        return Ok(Arc::clone(running));
+    }
+    // It panics where the system gives no thread; a later open tries again.
+    let build = || {
+        ScheduledThreadPool::builder()
+            .num_threads(1)
+            .thread_name_pattern("crystalstore-opener")
+            .build()
+    };
+    let started = catch_unwind(build).map_err(|_| "the system gives no more threads")?;
+    Ok(Arc::clone(opener.insert(Arc::new(started))))
+}
+
+/// How long a pool may take to open its connections. Callers who wait for one have their own deadline.
+const LONGEST_OPENING: Duration = Duration::from_secs(30);
 
 /// Makes a pool; all its connections are open when this returns. Opened later, in the background, they
 /// would hold a lock for a moment at any time, and be in the way of a checkpoint.
@@ -34,12 +48,13 @@ pub(crate) fn connections(
     options: &Options,
     role: Role,
 ) -> Result<Connections, OpenError> {
-    let manager = SqliteConnectionManager::file(path).with_flags(flags(true));
-    let failed = |error: r2d2::Error| OpenError::Sqlite {
+    let manager = SqliteConnectionManager::file(path).with_flags(flags(!options.read_only));
+    let failed = |error: Source| OpenError::Sqlite {
         path: path.to_owned(),
         stage: "opening its connections",
-        source: store_core::Error::Access(Box::new(error)),
+        source: store_core::Error::Access(error),
     };
+    let opener = opener().map_err(failed)?;
     let size = match role {
         Role::Writer => 1,
         Role::Reader => options.readers,
@@ -50,15 +65,15 @@ pub(crate) fn connections(
         .max_lifetime(None)
         .idle_timeout(None)
         .test_on_check_out(false)
-        .connection_timeout(options.deadline.max(Duration::from_millis(1)))
-        .thread_pool(Arc::clone(&OPENER))
+        .connection_timeout(LONGEST_OPENING)
+        .thread_pool(opener)
         .error_handler(Box::new(NopErrorHandler))
         .connection_customizer(Box::new(Customizer {
             role,
             settings: pragmas::settings(options, role),
         }))
         .build(manager)
-        .map_err(failed)
+        .map_err(|error| failed(error.into()))
 }
 
 /// Gives every new connection of a pool the settings of its role.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use store_core::nesting::{StoreKey, UnitGuard};
+use store_core::nesting::{self, StoreKey, UnitGuard};
 use store_core::{Actor, Error, Result, Store, Ticket};
 
 use crate::checkpointer::Checkpointer;
@@ -46,11 +46,22 @@ pub(crate) struct Opened {
     pub(crate) _checkpointer: Option<Checkpointer>,
 }
 
-impl Drop for Opened {
+impl Opened {
+    /// Waits for the writes that were begun, and brings the log into the database.
+    fn finish(&self) -> Result<()> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        writer.close();
+        writer.in_turn(checkpoint::truncate).map(drop)
+    }
+}
+
+impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.as_ref().filter(|writer| !writer.is_closed()) {
-            // There is nobody to tell; what stays in the log is found by the next open.
-            let _tidied = writer.in_turn(checkpoint::truncate);
+        let opened = self.opened.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Dropped by a closure inside a unit, it would wait for itself; the writes that were handed in
+        // keep what is open, and the next open finds what stays in the log.
+        if let Some(opened) = opened.filter(|_| !nesting::is_inside(self.key)) {
+            let _nobody_to_tell = opened.finish();
         }
     }
 }
@@ -73,18 +84,13 @@ impl SqliteStore {
     /// Dropping the last clone does the same, but has nobody to tell of an error.
     ///
     /// # Errors
-    /// Those of the checkpoint; the store is closed all the same, and nothing is lost: the next open
-    /// finds what is in the log.
+    /// [`Error::Closed`]; [`Error::Nested`] inside a unit of work, which it would wait for; those of the
+    /// checkpoint, after which and nothing is lost: the next open finds
+    /// what is in the log.
     pub fn close(&self) -> Result<()> {
+        let _guard = self.guard()?;
         let taken = self.shared.opened.write().unwrap_or_else(PoisonError::into_inner).take();
-        let opened = taken.ok_or(Error::Closed)?;
-        match &opened.writer {
-            Some(writer) => {
-                writer.close();
-                writer.in_turn(checkpoint::truncate).map(drop)
-            }
-            None => Ok(()),
-        }
+        taken.ok_or(Error::Closed)?.finish()
     }
 
     /// The canonical path of the database file.
@@ -109,7 +115,8 @@ impl SqliteStore {
         UnitGuard::enter(self.shared.key)
     }
 
-    /// Runs `work` on a connection that reads.
+    /// Runs `work` on a connection that reads, and counts as one who holds a snapshot meanwhile.
+    #[track_caller]
     pub(crate) fn on_reader<T>(
         &self,
         work: impl FnOnce(&Opened, &Connection) -> Result<T>,
@@ -117,6 +124,7 @@ impl SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let connection = self.reader(&opened)?;
+        let _held = opened.sight.snapshots.hold(Location::caller());
         work(&opened, &connection)
     }
 
@@ -141,11 +149,7 @@ impl Store for SqliteStore {
 
     #[track_caller]
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
-        let origin = Location::caller();
-        self.on_reader(|opened, connection| {
-            let _held = opened.sight.snapshots.hold(origin);
-            on_snapshot(connection, || work(&Unit::reading(connection)))
-        })
+        self.on_reader(|_, connection| on_snapshot(connection, || work(&Unit::reading(connection))))
     }
 
     fn write<T: Send + 'static>(

@@ -32,15 +32,34 @@ pub trait Mode {
     /// Remembers it.
     #[doc(hidden)]
     fn met(&self, fault: &Error);
+
+    /// Refuses to go on after one: SQLite may have rolled the transaction back, and whatever came next
+    /// would be committed by itself.
+    #[doc(hidden)]
+    fn go_on(&self) -> Result<()>;
 }
 
 impl Mode for Reading {
     fn met(&self, _fault: &Error) {}
+
+    fn go_on(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Mode for Writing {
     fn met(&self, fault: &Error) {
         self.fault.borrow_mut().get_or_insert_with(|| fault.to_string());
+    }
+
+    fn go_on(&self) -> Result<()> {
+        match &*self.fault.borrow() {
+            None => Ok(()),
+            Some(fault) => {
+                let reason = format!("the unit of work met a fault before: {fault}");
+                Err(Error::Storage(reason.into()))
+            }
+        }
     }
 }
 
@@ -65,10 +84,10 @@ impl<'t> Unit<'t, Writing> {
         &self.mode.actor
     }
 
-    /// The first fault of the storage that the unit met. Then a method may have been cut short, and the
-    /// unit must not be committed, whatever its closure made of the error.
-    pub(crate) fn fault(&self) -> Option<String> {
-        self.mode.fault.borrow().clone()
+    /// Refuses to be committed after a fault of the storage: a method may have been cut short, whatever
+    /// the closure made of the error.
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.mode.go_on()
     }
 
     /// Writes rows; a row that a constraint of the schema refuses is the inner error, which the caller
@@ -78,6 +97,7 @@ impl<'t> Unit<'t, Writing> {
         sql: &str,
         params: impl Params,
     ) -> Result<std::result::Result<usize, rusqlite::Error>> {
+        self.mode.go_on()?;
         match self.connection.prepare_cached(sql).and_then(|mut found| found.execute(params)) {
             Err(refused) if is_constraint(&refused) => Ok(Err(refused)),
             other => self.judge(other).map(Ok),
@@ -102,13 +122,12 @@ impl<'t> Unit<'t, Writing> {
     pub(crate) fn atomically<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.execute("SAVEPOINT method", [])?;
         let outcome = work();
-        // After some errors SQLite has rolled back by itself, and there is no savepoint left.
-        if outcome.is_err() && !self.connection.is_autocommit() {
+        // After a fault the whole unit is undone.
+        self.mode.go_on()?;
+        if outcome.is_err() {
             self.execute("ROLLBACK TO method", [])?;
         }
-        if !self.connection.is_autocommit() {
-            self.execute("RELEASE method", [])?;
-        }
+        self.execute("RELEASE method", [])?;
         outcome
     }
 }
@@ -121,6 +140,7 @@ impl<M: Mode> Unit<'_, M> {
         params: impl Params,
         decode: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
+        self.mode.go_on()?;
         let found = self.connection.prepare_cached(sql).and_then(|mut found| {
             match found.query_one(params, decode) {
                 Ok(value) => Ok(Some(value)),
@@ -138,6 +158,7 @@ impl<M: Mode> Unit<'_, M> {
         params: impl Params,
         decode: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
+        self.mode.go_on()?;
         let rows = self
             .connection
             .prepare_cached(sql)
@@ -147,5 +168,80 @@ impl<M: Mode> Unit<'_, M> {
 
     fn judge<T>(&self, outcome: rusqlite::Result<T>) -> Result<T> {
         outcome.meaning().inspect_err(|fault| self.mode.met(fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store_core::repo::{EventRead, EventWrite, JobWrite};
+    use store_core::{Code, Error, NewJob, Placement, Result, Store, WorkDir};
+
+    use crate::error::Meaning;
+    use crate::{Options, SqliteStore};
+
+    /// Lets the database grow to so many pages and no further; 0 lets it grow.
+    fn limit_pages(store: &SqliteStore, pages: i64) -> Result<()> {
+        let opened = store.opened()?;
+        let writer = opened.writer.as_ref().expect("it writes");
+        writer.in_turn(|connection| {
+            let limit = if pages == 0 { i64::from(u32::MAX) - 1 } else { pages };
+            connection.execute_batch(&format!("PRAGMA max_page_count = {limit}")).meaning()
+        })
+    }
+
+    #[test]
+    fn a_unit_that_met_a_full_disk_leaves_nothing_whatever_it_does_next() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = Options::new(scratch.path().join("project.db")).open().expect("opened");
+        let dir = Placement::At(WorkDir::new("/scratch/mgo")?);
+        let id = store.create_job(&NewJob::new("MgO", Code::Crystal, dir))?.id;
+        let pages = store.stats()?.page_count;
+        limit_pages(&store, pages)?;
+        let huge = "x".repeat(200_000);
+        let full = store.write(move |w| {
+            w.add_note(id, "before")?;
+            let refused = w.add_note(id, &huge);
+            assert!(matches!(refused, Err(Error::Full(_))), "{refused:?}");
+            let after = w.add_note(id, "after");
+            assert!(matches!(after, Err(Error::Storage(_))), "{after:?}");
+            assert!(w.history(id).is_err());
+            Ok(())
+        });
+        assert!(matches!(full, Err(Error::Storage(_))), "{full:?}");
+        assert_eq!(store.history(id)?.len(), 1, "nothing of it was committed");
+        limit_pages(&store, 0)?;
+        store.add_note(id, "there is room again")?;
+        assert_eq!(store.history(id)?.len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_full_disk_is_told_to_all_who_shared_the_commit() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = Options::new(scratch.path().join("project.db")).open().expect("opened");
+        let dir = Placement::At(WorkDir::new("/scratch/mgo")?);
+        let id = store.create_job(&NewJob::new("MgO", Code::Crystal, dir))?.id;
+        limit_pages(&store, store.stats()?.page_count + 20)?;
+        let mut tickets = Vec::new();
+        for number in 0..200 {
+            let text = format!("{number} {}", "x".repeat(if number == 100 { 500_000 } else { 10 }));
+            tickets.push((number, store.submit(move |w| w.add_note(id, &text))?));
+        }
+        let mut acknowledged = Vec::new();
+        for (number, ticket) in tickets {
+            match ticket.wait() {
+                Ok(_) => acknowledged.push(number.to_string()),
+                Err(Error::Full(_) | Error::Storage(_)) => {}
+                Err(other) => panic!("{number}: {other:?}"),
+            }
+        }
+        assert!(!acknowledged.contains(&"100".to_owned()));
+        limit_pages(&store, 0)?;
+        let notes = store.history(id)?.into_iter().filter_map(|event| {
+            let text = event.detail.get("text")?.as_str()?.to_owned();
+            text.split(' ').next().map(str::to_owned)
+        });
+        assert_eq!(notes.collect::<Vec<_>>(), acknowledged, "what was acknowledged, and no more");
+        Ok(())
     }
 }

@@ -44,6 +44,23 @@ fn so_many_pages_make_a_pass_off_the_callers_path() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn the_log_is_begun_anew_under_a_writer_that_never_pauses() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).checkpoint_pages(100).open()?;
+    let mut largest = 0;
+    for number in 0..2000 {
+        store.create_job(&bulky_job(&format!("job {number}")))?;
+        largest = largest.max(std::fs::metadata(path.with_extension("db-wal"))?.len());
+    }
+    let activity = store.stats()?.activity;
+    assert!(activity.checkpoints > 0);
+    assert_eq!(activity.drains, 0, "{activity:#?}");
+    // It writes over fifty megabytes; passes that are never finished leave all of them in the log.
+    assert!(largest < 20 * 1024 * 1024, "{largest} bytes, {activity:#?}");
+    Ok(())
+}
+
 /// Writes some eighty megabytes while readers overlap, and answers the largest size of the log.
 fn largest_log(limit: u64) -> Result<(u64, Activity), Box<dyn std::error::Error>> {
     let (_directory, path) = scratch();

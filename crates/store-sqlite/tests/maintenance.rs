@@ -55,6 +55,9 @@ fn a_check_names_what_is_wrong() -> Outcome {
     for (fault, word) in [
         ("PRAGMA foreign_keys = OFF; UPDATE job_events SET job_id = 99", "job_events"),
         ("UPDATE job_counts SET jobs = 7 WHERE status = 'FAILED'", "FAILED"),
+        ("DELETE FROM job_counts WHERE status = 'PENDING'", "PENDING"),
+        ("DELETE FROM job_status_transitions WHERE to_status = 'RUNNING'", "RUNNING"),
+        ("INSERT INTO job_status_transitions VALUES ('COMPLETED', 'QUEUED', 0)", "COMPLETED"),
         ("DROP INDEX jobs_by_status", "jobs_by_status"),
         ("DROP TRIGGER jobs_status_transition", "jobs_status_transition"),
         ("CREATE TABLE mine (id INTEGER PRIMARY KEY) STRICT", "mine"),

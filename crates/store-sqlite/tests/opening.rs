@@ -93,6 +93,41 @@ fn a_file_that_is_no_database_is_refused_as_it_is() -> Outcome {
 }
 
 #[test]
+fn the_first_bytes_of_anything_are_not_an_empty_store() -> Outcome {
+    let (_directory, path) = scratch();
+    fs::write(&path, "x")?;
+    assert!(matches!(refused(&path), OpenError::NotADatabase { .. }));
+    Ok(())
+}
+
+#[test]
+fn a_store_whose_creation_was_cut_short_is_created() -> Outcome {
+    let (_directory, path) = scratch();
+    // SQLite makes room for the first page before it writes it, and a journal before that: what a killed
+    // process leaves is zeros beside a journal that says that there was nothing
+    // (<https://sqlite.org/fileformat2.html#the_rollback_journal>).
+    let mut journal = vec![0; 512];
+    journal[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
+    journal[20..24].copy_from_slice(&512_u32.to_be_bytes());
+    journal[24..28].copy_from_slice(&4096_u32.to_be_bytes());
+    fs::write(path.with_extension("db-journal"), journal)?;
+    fs::write(&path, vec![0; 4096])?;
+    let store = open(&path);
+    store.create_job(&job("MgO"))?;
+    assert_eq!(store.check(CheckDepth::Full)?.problems, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn a_file_with_two_names_is_refused() -> Outcome {
+    let (directory, path) = scratch();
+    drop(open(&path));
+    fs::hard_link(&path, directory.path().join("other.db"))?;
+    assert!(matches!(refused(&path), OpenError::HardLinks { links: 2, .. }));
+    Ok(())
+}
+
+#[test]
 fn another_programs_database_is_refused_as_it_is() -> Outcome {
     for mode in ["DELETE", "WAL"] {
         for application_id in [0, 7] {
@@ -213,6 +248,27 @@ fn reading_alone_creates_nothing_and_writes_nothing() -> Outcome {
 }
 
 #[test]
+fn reading_alone_leaves_what_a_crashed_writer_left() -> Outcome {
+    let (directory, path) = scratch();
+    let writer = open(&path);
+    let created = writer.create_job(&job("MgO"))?;
+    // As the files are when a program is killed.
+    let copied = directory.path().join("copied.db");
+    for ending in ["", "-wal"] {
+        let from = format!("{}{ending}", path.display());
+        fs::copy(from, format!("{}{ending}", copied.display()))?;
+    }
+    let before = (fs::read(&copied)?, fs::read(copied.with_extension("db-wal"))?);
+    let reader = Options::new(&copied).read_only(true).open()?;
+    assert_eq!(reader.job(created.id)?, created);
+    drop(reader);
+    let after = (fs::read(&copied)?, fs::read(copied.with_extension("db-wal"))?);
+    assert!(after == before, "the database or its log changed");
+    assert_eq!(open(&copied).job(created.id)?, created);
+    Ok(())
+}
+
+#[test]
 fn reading_alone_does_not_upgrade() -> Outcome {
     let (_directory, path) = scratch();
     let old = schema::migrations::embedded().up_to(2);
@@ -228,9 +284,12 @@ fn options_that_cannot_be_are_refused_by_name() {
     for (options, name) in [
         (Options::new(&path).readers(0), "readers"),
         (Options::new(&path).batch(0), "batch"),
+        (Options::new(&path).queue(0), "queue"),
+        (Options::new(&path).checkpoint_pages(0), "checkpoint_pages"),
+        (Options::new(&path).deadline(Duration::MAX), "deadline"),
         (Options::new(&path).checkpoint_pages(u32::MAX), "checkpoint_pages"),
         (Options::new(&path).busy_timeout(Duration::MAX), "busy_timeout"),
-        (Options::new(&path).mmap_bytes(u64::MAX), "mmap_bytes"),
+        (Options::new(&path).mmap_bytes(2 << 30), "mmap_bytes"),
     ] {
         match options.open() {
             Err(OpenError::Option(invalid)) => assert_eq!(invalid.field, name),

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ fn a_full_queue_refuses_or_waits_as_asked() -> Outcome {
 }
 
 #[test]
-fn closing_and_dropping_wait_for_what_was_handed_in() -> Outcome {
+fn closing_and_dropping_the_last_clone_wait_for_what_was_handed_in() -> Outcome {
     for close in [true, false] {
         let (_directory, path) = scratch();
         let store = open(&path);
@@ -80,15 +81,122 @@ fn closing_and_dropping_wait_for_what_was_handed_in() -> Outcome {
             assert!(matches!(store.submit(|_| Ok(())), Err(Error::Closed)));
         }
         drop(store);
-        // After a drop, the last write lets go of the store in its own time.
-        let again = open(&path);
-        let begun = std::time::Instant::now();
-        while again.counts_by_status()?.total() < 500 {
-            assert!(!close, "closing waits");
-            assert!(begun.elapsed() < Duration::from_secs(20), "writes were lost");
-            std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(open(&path).counts_by_status()?.total(), 500, "close: {close}");
+    }
+    Ok(())
+}
+
+#[test]
+fn closing_inside_a_unit_of_work_is_refused() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let inner = store.clone();
+    assert!(matches!(store.write(move |_| inner.close()), Err(Error::Nested)));
+    assert!(matches!(store.read(|_| store.close()), Err(Error::Nested)));
+    store.create_job(&job("goes on"))?;
+    Ok(())
+}
+
+/// A value that panics when nobody wants it.
+struct Explosive;
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("planted");
         }
     }
+}
+
+#[test]
+fn a_value_that_panics_when_dropped_disturbs_nobody() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    for number in 0..20 {
+        let ticket = store.submit(|_| Ok(Explosive))?;
+        // If the value is there already, it is this thread that drops it.
+        let _here_or_there = catch_unwind(AssertUnwindSafe(|| drop(ticket)));
+        let created =
+            store.submit(move |w| w.create_job(&job(&format!("job {number}"))))?.wait()?;
+        assert_eq!(store.create_job(&job("straight"))?.id.get(), created.id.get() + 1);
+    }
+    store.close()?;
+    Ok(())
+}
+
+#[test]
+fn everybody_who_waits_for_room_gets_it() -> Outcome {
+    let (_directory, path) = scratch();
+    let deadline = Duration::from_secs(20);
+    let store = Options::new(&path).queue(1).deadline(deadline).open()?;
+    let slowest = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..12)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut slowest = Duration::ZERO;
+                    for _ in 0..50 {
+                        let begun = std::time::Instant::now();
+                        store.write(|_| Ok(())).expect("its turn comes");
+                        slowest = slowest.max(begun.elapsed());
+                    }
+                    slowest
+                })
+            })
+            .collect();
+        callers.into_iter().map(|caller| caller.join().expect("no panic")).max()
+    });
+    // One whom nobody woke would sleep until its deadline.
+    assert!(slowest.is_some_and(|slowest| slowest < deadline / 2), "{slowest:?}");
+    Ok(())
+}
+
+#[test]
+fn handing_in_never_waits_inside_a_unit_of_work() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).queue(1).open()?;
+    let inner = store.clone();
+    let (first, second) = store.write(move |_| {
+        let first = inner.submit(|_| Ok(1))?;
+        Ok((first, inner.submit(|_| Ok(2))))
+    })?;
+    assert!(matches!(second, Err(Error::QueueFull { waiting: 1 })), "{second:?}");
+    assert_eq!(first.wait()?, 1);
+    let inner = store.clone();
+    let waited = store.write(move |_| {
+        let ticket = inner.submit(|_| Ok(3))?;
+        Ok(ticket.wait().err().map(|error| error.to_string()))
+    })?;
+    assert_eq!(waited, Some(Error::Nested.to_string()));
+    Ok(())
+}
+
+#[test]
+fn tickets_behind_a_gate_that_stays_shut_end_together() -> Outcome {
+    let (_directory, path) = scratch();
+    let shut = open(&path);
+    let deadline = Duration::from_millis(200);
+    let store = Options::new(&path).deadline(deadline).open()?;
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (begun, beginning) = mpsc::channel();
+    let holding = shut.submit(move |_| {
+        begun.send(()).expect("listened to");
+        let _told = wait.recv();
+        Ok(())
+    })?;
+    beginning.recv()?;
+    let handed_in = std::time::Instant::now();
+    let tickets = (0..50).map(|_| store.submit(|_| Ok(()))).collect::<Result<Vec<_>, _>>()?;
+    for ticket in tickets {
+        let outcome = ticket.wait();
+        let Err(Error::Contended { waited, .. }) = &outcome else { panic!("{outcome:?}") };
+        assert!(*waited >= deadline, "{waited:?} since it was handed in");
+    }
+    // Each for itself, one after the other, they would take ten seconds.
+    assert!(handed_in.elapsed() < 25 * deadline, "{:?}", handed_in.elapsed());
+    drop(go_on);
+    holding.wait()?;
+    store.submit(|_| Ok(()))?.wait()?;
+    assert_eq!(store.stats()?.activity.contended, 50);
     Ok(())
 }
 

@@ -225,6 +225,16 @@ fn a_store_whose_file_was_replaced_takes_no_writes() -> Outcome {
 }
 
 #[test]
+fn a_store_whose_shared_index_was_deleted_takes_no_writes() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    store.create_job(&job("MgO"))?;
+    std::fs::remove_file(path.with_extension("db-shm"))?;
+    assert!(matches!(store.create_job(&job("lost")), Err(Error::Moved(_))));
+    Ok(())
+}
+
+#[test]
 fn closing_waits_for_the_writes_that_were_begun() -> Outcome {
     let (_directory, path) = scratch();
     let store = open(&path);

@@ -27,6 +27,14 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
     pub operations: Option<u64>,
 
+    /// Fill the store with at least this many further jobs, with decks, before the work begins
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    pub jobs: u64,
+
+    /// After the work, so many times let all processes open one new file at the same moment
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub open_rounds: u32,
+
     /// Whether a commit waits for the disk (full) or not (normal)
     #[arg(long, value_enum, default_value_t = Durability::Normal)]
     pub durability: Durability,
@@ -58,6 +66,9 @@ pub struct ProcessArguments {
     /// Which process this is, from 1
     #[arg(long)]
     pub process: u32,
+    /// Open this file when the word comes, and do nothing else
+    #[arg(long)]
+    pub open: Option<PathBuf>,
 }
 
 impl Arguments {

@@ -1,23 +1,23 @@
-//! The parent: it starts the processes, watches them and the log, and leaves none behind.
+//! The parent: it starts the processes of the mix, and watches them and the log.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::children::Processes;
 use super::meter::Outcome;
 use super::plan::{Limit, Plan};
+use super::{children, progress};
 use crate::failure::{Context, Failure, Result};
-use crate::shared::children::{GO, READY, interruption, obituary, size, wal};
+use crate::shared::children::{READY, obituary, size, wal};
 
 /// How often the size of the log is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
@@ -53,76 +53,18 @@ pub struct Watched {
 }
 
 /// Runs all processes to their end.
-pub fn run(plan: &Plan) -> Result<Watched> {
-    let interrupted = interruption()?;
+pub fn run(plan: &Plan, interrupted: Arc<AtomicBool>) -> Result<Watched> {
     let plan_file = plan.write()?;
     let (sender, receiver) = channel();
     let mut processes = Processes(Vec::new());
     for process in 1..=plan.processes {
-        processes.0.push(start(plan, &plan_file, process, sender.clone())?);
+        let stderr = plan.stderr(process);
+        processes.0.push(children::start(&plan_file, process, None, &stderr, sender.clone())?);
     }
     drop(sender);
     let mut watch = Watch::new(plan, processes, interrupted);
     watch.until_all_ended(&receiver);
     watch.finish(plan)
-}
-
-struct Process {
-    number: u32,
-    child: Child,
-    /// Closing it tells the process to stop.
-    stdin: Option<ChildStdin>,
-    ready: bool,
-    operations: u64,
-    ended: Option<ExitStatus>,
-}
-
-/// Kills what is still running when the parent gives up.
-struct Processes(Vec<Process>);
-
-impl Drop for Processes {
-    fn drop(&mut self) {
-        for process in self.0.iter_mut().filter(|process| process.ended.is_none()) {
-            // It may have ended just now, which is as good.
-            let _ = process.child.kill();
-            let _ = process.child.wait();
-        }
-    }
-}
-
-fn start(
-    plan: &Plan,
-    plan_file: &Path,
-    number: u32,
-    sender: Sender<(u32, String)>,
-) -> Result<Process> {
-    let program = std::env::current_exe().doing(|| "find this program".to_owned())?;
-    let stderr = plan.stderr(number);
-    let stderr = File::create(&stderr).doing(|| format!("create {}", stderr.display()))?;
-    let mut child = Command::new(program)
-        .arg("stress-process")
-        .arg("--plan")
-        .arg(plan_file)
-        .arg("--process")
-        .arg(number.to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        // Ctrl-C reaches the parent alone, which ends the others in good order.
-        .process_group(0)
-        .spawn()
-        .doing(|| format!("start process {number}"))?;
-    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    if let Some(stdout) = stdout {
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send((number, line)).is_err() {
-                    break;
-                }
-            }
-        });
-    }
-    Ok(Process { number, child, stdin, ready: false, operations: 0, ended: None })
 }
 
 struct Watch {
@@ -193,12 +135,7 @@ impl Watch {
     fn go(&mut self) {
         self.started = Some(Instant::now());
         self.progressed = Instant::now();
-        for process in &mut self.processes.0 {
-            if let Some(stdin) = &mut process.stdin {
-                // A process that is gone is told of by its exit status.
-                let _ = writeln!(stdin, "{GO}");
-            }
-        }
+        self.processes.go();
     }
 
     fn show(&self) {
@@ -276,9 +213,7 @@ impl Watch {
 
     fn stop(&mut self) {
         self.stopping.get_or_insert_with(Instant::now);
-        for process in &mut self.processes.0 {
-            process.stdin = None;
-        }
+        self.processes.stop();
     }
 
     fn finish(mut self, plan: &Plan) -> Result<Watched> {
@@ -313,14 +248,12 @@ fn outcome(path: &Path) -> Result<Outcome> {
 }
 
 fn bar(limit: Limit) -> ProgressBar {
-    let (length, unit) = match limit {
-        Limit::Seconds(seconds) => ((seconds * 1e3) as u64, "{wide_bar:.cyan/blue} {msg}"),
-        Limit::Operations(operations) => (operations, "{wide_bar:.cyan/blue} {msg} of {len}"),
-    };
-    // It draws on a terminal alone.
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template(unit) {
-        bar.set_style(style);
+    match limit {
+        Limit::Seconds(seconds) => {
+            progress::bar((seconds * 1e3) as u64, "{wide_bar:.cyan/blue} {msg}")
+        }
+        Limit::Operations(operations) => {
+            progress::bar(operations, "{wide_bar:.cyan/blue} {msg} of {len}")
+        }
     }
-    bar
 }

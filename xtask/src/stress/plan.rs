@@ -36,6 +36,10 @@ pub struct Plan {
     pub processes: u32,
     /// How many threads each.
     pub threads: u32,
+    /// How many further jobs the store is filled with.
+    pub jobs: u64,
+    /// How often all processes open one new file at once.
+    pub open_rounds: u32,
     /// When to stop.
     pub limit: Limit,
     /// What an acknowledged write survives.
@@ -114,6 +118,8 @@ mod tests {
             decks: PathBuf::new(),
             processes: 3,
             threads: 1,
+            jobs: 0,
+            open_rounds: 0,
             limit: Limit::Operations(11),
             durability: Durability::Normal,
             seed: 0,

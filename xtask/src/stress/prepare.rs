@@ -8,7 +8,8 @@ use std::time::Instant;
 use serde_json::json;
 use store_core::prelude::*;
 use store_core::{
-    Clock, ClusterId, ClusterKind, ConnectionSettings, DependencyKind, NewCluster, SystemClock,
+    Clock, ClusterId, ClusterKind, ConnectionSettings, DependencyKind, Job, JobStatus, NewCluster,
+    NewJob, StatusChange, SystemClock,
 };
 
 use super::arguments::Arguments;
@@ -16,9 +17,12 @@ use super::journal::{Effect, Journal};
 use super::kind::Kind;
 use super::plan::Plan;
 use super::session::{Session, Shared};
-use super::{decks, open, roles};
+use super::{decks, open, progress, roles};
 use crate::failure::{Context, Failure, Result};
 use crate::workspace;
+
+/// How many of the further jobs one call creates.
+const CHUNK: u64 = 500;
 
 /// Finds a name and a place for the run.
 pub fn plan(arguments: &Arguments) -> Result<Plan> {
@@ -37,6 +41,8 @@ pub fn plan(arguments: &Arguments) -> Result<Plan> {
         decks: workspace::decks(),
         processes: arguments.processes,
         threads: arguments.threads,
+        jobs: arguments.jobs,
+        open_rounds: arguments.open_rounds,
         limit: arguments.limit(),
         durability: arguments.durability,
         seed: arguments.seed.unwrap_or_else(|| now.unsigned_abs()),
@@ -57,6 +63,7 @@ pub fn fill(plan: &mut Plan) -> Result<()> {
     let mut session = Session::new(&store, &shared, 0, String::new())?;
     plan.clusters = clusters(&mut session, &plan.run)?;
     first_jobs(&mut session);
+    further_jobs(&mut session, plan.jobs);
     let totals = &session.meter.totals;
     let faults = totals.locked.iter().chain(&totals.errors).chain(&totals.contradictions);
     if let Some((sort, tally)) = faults.into_iter().next() {
@@ -124,6 +131,48 @@ fn first_jobs<S: Store>(session: &mut Session<'_, S>) {
         let created = session.write(Kind::Create, |store| store.create_job(&new), effects);
         jobs.extend(created.map(|job| (job.name, job.id)));
     }
+}
+
+/// So many jobs more, of all decks in turn. They were called off: a store of many jobs has few that
+/// wait, and schedulers that had thousands to queue would create none.
+fn further_jobs<S: Store>(session: &mut Session<'_, S>, jobs: u64) {
+    let bar = progress::bar(jobs, "{wide_bar:.cyan/blue} {pos} of {len} jobs");
+    let (mut deck, mut left) = (0, jobs);
+    while left > 0 {
+        let mut drafts = Vec::new();
+        for _ in 0..left.min(CHUNK) {
+            drafts.extend(roles::draft(session, deck));
+            deck += 1;
+        }
+        let asked = drafts.clone();
+        let created = session.write(
+            Kind::Create,
+            |store| {
+                store.write(move |w| {
+                    let jobs = w.create_jobs(&asked)?;
+                    let off = StatusChange::to(JobStatus::Cancelled).because("to fill the store");
+                    let changes: Vec<_> = jobs.iter().map(|job| (job.id, off.clone())).collect();
+                    w.change_statuses(&changes)?;
+                    Ok(jobs)
+                })
+            },
+            |jobs| jobs.iter().zip(&drafts).flat_map(|(job, new)| called_off(job, new)).collect(),
+        );
+        // The caller tells why.
+        if created.is_none() {
+            break;
+        }
+        left -= left.min(CHUNK);
+        bar.set_position(jobs - left);
+    }
+    bar.finish_and_clear();
+}
+
+/// What is acknowledged of a job that was created and called off at once.
+fn called_off(job: &Job, new: &NewJob) -> impl Iterator<Item = Effect> {
+    let (from, to) = (job.status, JobStatus::Cancelled);
+    let changed = Effect::StatusChanged { job: job.id, attempt: job.attempt, from, to };
+    roles::created(job, new).into_iter().chain([changed])
 }
 
 fn new_directory() -> Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! One process: it opens the store, waits for the word, works, and tells how it went.
 
 use std::io::BufRead;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -24,10 +25,7 @@ pub fn run(plan: Plan, process: u32) -> Result<()> {
     let store = open::open(&plan, process)?;
     let open_ms = begun.elapsed().as_secs_f64() * 1e3;
     let mut shared = prepare::shared(&plan, process)?;
-    tell(READY);
-    let mut word = String::new();
-    std::io::stdin().lock().read_line(&mut word).doing(|| "hear the parent".to_owned())?;
-    if word.trim_end() != GO {
+    if !hears_go()? {
         return Ok(());
     }
     stop_with_parent(Arc::clone(&shared.stop));
@@ -40,6 +38,21 @@ pub fn run(plan: Plan, process: u32) -> Result<()> {
     let path = plan.outcome(process);
     let text = serde_json::to_string(&outcome).doing(|| "write the outcome".to_owned())?;
     std::fs::write(&path, text).doing(|| format!("write {}", path.display()))
+}
+
+/// Runs a process that opens a file when the word comes, says how many nanoseconds it took, and is gone:
+/// the first may close it while others open it.
+pub fn run_opening(plan: &Plan, process: u32, database: &Path) -> Result<()> {
+    if !hears_go()? {
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let store = open::open_at(plan, database, process)?;
+    let took = begun.elapsed();
+    store.close().doing(|| "close the store".to_owned())?;
+    // After the closing: whoever could not close is not among those that opened.
+    tell(&took.as_nanos().to_string());
+    Ok(())
 }
 
 /// Runs the threads of a process to their end.
@@ -76,4 +89,12 @@ fn one_thread<S: Store>(store: &S, shared: &Shared, thread: u32) -> Result<(Tota
         roles::step(&mut session, &mut lists, roles);
     }
     Ok(session.meter.finish())
+}
+
+/// Says that it is ready, and waits; false if the word never comes.
+fn hears_go() -> Result<bool> {
+    tell(READY);
+    let mut word = String::new();
+    std::io::stdin().lock().read_line(&mut word).doing(|| "hear the parent".to_owned())?;
+    Ok(word.trim_end() == GO)
 }

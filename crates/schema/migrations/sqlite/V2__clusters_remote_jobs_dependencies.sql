@@ -47,6 +47,8 @@ CREATE TABLE remote_jobs (
 
 -- The submissions of a job, newest last.
 CREATE INDEX remote_jobs_by_job ON remote_jobs (job_id);
+-- The submissions to a cluster, which keep it from being deleted.
+CREATE INDEX remote_jobs_by_cluster ON remote_jobs (cluster_id);
 -- The active remote jobs of a cluster; an active handle belongs to one job. Schedulers reuse ids, so
 -- one that has ended is free.
 CREATE UNIQUE INDEX remote_jobs_by_active_handle ON remote_jobs (cluster_id, handle) WHERE ended_at IS NULL;

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use crate::code::{Code, Runner};
 use crate::dependency::DependencyKind;
-use crate::error::{Error, Invalid, Noun};
+use crate::error::{Error, Invalid, Noun, Result};
 use crate::event::EventKind;
-use crate::ids::{ClusterId, JobId, JobUuid};
+use crate::ids::{ClusterId, EventSequence, JobId, JobUuid};
 use crate::job::{Job, NewJob, Parallelism};
+use crate::query::JobFilter;
 use crate::repo::{ClusterWrite, DependencyRead, EventRead, JobRead, JobWrite};
 use crate::status::{JobStatus, StatusChange};
 use crate::store::Store;
 use crate::work_dir::{Placement, WorkDir};
 
-use super::dump::assert_untouched;
+use super::dump::{assert_untouched, listed};
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
 use super::samples::{
@@ -100,7 +101,7 @@ pub fn a_directory_given_by_the_store_is_named_after_the_job<F: Fixture>(fixture
     for name in ["MgO bulk", "MgO bulk", "../../etc", "Größe 'x'; --", &"n".repeat(255)] {
         let placement = Placement::Under(base.clone());
         let job = store.create_job(&NewJob::new(name, Code::Vasp, placement))?;
-        assert_eq!(job.work_dir, base.for_job(job.id, name));
+        assert_eq!(job.work_dir, base.for_job(job.id, name, 1));
         assert_eq!(store.find_job_by_work_dir(&job.work_dir)?, Some(job));
     }
     Ok(())
@@ -127,14 +128,12 @@ pub fn no_two_jobs_share_a_directory<F: Fixture>(fixture: &F) -> Outcome {
     // Paths are bytes: another case is another directory.
     store.create_job(&spelled("/scratch/A"))?;
 
-    // A directory that the store would give can be taken as any other.
-    let next = store.create_job(&sample_job("x"))?.id.get() + 2;
-    let given = dir("/scratch").for_job(JobId::new(next), "MgO");
-    store.create_job(&job_at("squatter", given.as_str()))?;
-    assert_refused!(
-        assert_untouched(&store, || store.create_job(&sample_job("MgO"))),
-        Error::Conflict { field: "work_dir", .. }
-    );
+    // Where somebody has the directory that the store would give, it gives another.
+    let next = JobId::new(store.create_job(&sample_job("x"))?.id.get() + 2);
+    let base = dir("/scratch");
+    store.create_job(&job_at("squatter", base.for_job(next, "MgO", 1).as_str()))?;
+    let job = store.create_job(&sample_job("MgO"))?;
+    assert_eq!((job.id, job.work_dir), (next, base.for_job(next, "MgO", 2)));
     Ok(())
 }
 
@@ -270,6 +269,26 @@ pub fn another_calculation_under_the_same_key_is_refused<F: Fixture>(fixture: &F
     }
     store.replace_input(job.id, &sample_deck("CaO"))?;
     assert_refused!(store.create_job(&new), Error::Conflict { field: "idempotency_key", .. });
+    Ok(())
+}
+
+/// Twenty jobs that are created one after the other are listed in that order, and told so in the
+/// history.
+pub fn twenty_jobs_created_one_after_the_other_are_all_there_in_order<F: Fixture>(
+    fixture: &F,
+) -> Outcome {
+    let (store, _) = open(fixture);
+    let created = (0..20)
+        .map(|n| store.create_job(&sample_job(&format!("job {n}"))))
+        .collect::<Result<Vec<_>>>()?;
+    // In pages, because all of them are of one moment.
+    let mut found = store.read(|r| listed(r, &JobFilter::all(), 7))?;
+    found.reverse();
+    assert_eq!(found, created);
+    let told = store.events_after(EventSequence::START, 100)?;
+    let told: Vec<_> = told.iter().map(|event| (event.job, event.kind)).collect();
+    let expected: Vec<_> = created.iter().map(|job| (job.id, EventKind::Created)).collect();
+    assert_eq!(told, expected);
     Ok(())
 }
 

@@ -31,6 +31,7 @@ macro_rules! each_promise {
                 what_the_check_of_a_job_refuses_is_not_created
                 creating_again_under_the_same_key_returns_the_first_job
                 another_calculation_under_the_same_key_is_refused
+                twenty_jobs_created_one_after_the_other_are_all_there_in_order
                 many_jobs_are_created_in_order
                 many_jobs_are_created_all_or_none
                 the_refusals_of_a_creation_have_an_order
@@ -107,6 +108,7 @@ macro_rules! each_promise {
             races {
                 each_job_is_started_exactly_once_by_eight_threads
                 twenty_jobs_are_started_exactly_once_by_five_threads
+                twenty_jobs_created_by_five_threads_at_once_are_all_there_once
                 a_hundred_jobs_of_ten_threads_are_all_there
                 directories_given_at_once_are_unique
                 one_idempotency_key_makes_one_job_however_many_try

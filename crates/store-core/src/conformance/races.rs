@@ -76,11 +76,10 @@ pub fn twenty_jobs_are_started_exactly_once_by_five_threads<F: Fixture>(fixture:
     each_starts_once(fixture, 20, 5)
 }
 
-/// Ten threads create a hundred jobs: none is lost, and no id, uuid or directory is given twice.
-pub fn a_hundred_jobs_of_ten_threads_are_all_there<F: Fixture>(fixture: &F) -> Outcome {
+fn each_is_created_once<F: Fixture>(fixture: &F, threads: usize, each: usize) -> Outcome {
     let (store, _) = open(fixture);
-    let created = together(10, |thread| {
-        (0..10)
+    let created = together(threads, |thread| {
+        (0..each)
             .map(|n| store.create_job(&sample_job(&format!("job {n} of thread {thread}"))))
             .collect::<Result<Vec<_>>>()
     })?;
@@ -88,13 +87,26 @@ pub fn a_hundred_jobs_of_ten_threads_are_all_there<F: Fixture>(fixture: &F) -> O
     let ids: BTreeSet<_> = created.iter().map(|job| job.id).collect();
     let uuids: BTreeSet<_> = created.iter().map(|job| job.uuid).collect();
     let dirs: BTreeSet<_> = created.iter().map(|job| &job.work_dir).collect();
-    assert_eq!((ids.len(), uuids.len(), dirs.len()), (100, 100, 100));
+    let all = threads * each;
+    assert_eq!((ids.len(), uuids.len(), dirs.len()), (all, all, all));
     for job in &created {
         assert_eq!(store.job(job.id)?, *job, "acknowledged is there");
     }
-    assert_eq!(store.counts_by_status()?.of(JobStatus::Pending), 100);
-    assert_eq!(store.events_after(EventSequence::START, 1_000)?.len(), 100);
+    assert_eq!(store.counts_by_status()?.of(JobStatus::Pending), all as u64);
+    assert_eq!(store.events_after(EventSequence::START, 1_000)?.len(), all);
     Ok(())
+}
+
+/// Twenty jobs that five threads create at once: none is lost, and none is there twice.
+pub fn twenty_jobs_created_by_five_threads_at_once_are_all_there_once<F: Fixture>(
+    fixture: &F,
+) -> Outcome {
+    each_is_created_once(fixture, 5, 4)
+}
+
+/// Ten threads create a hundred jobs: none is lost, and no id, uuid or directory is given twice.
+pub fn a_hundred_jobs_of_ten_threads_are_all_there<F: Fixture>(fixture: &F) -> Outcome {
+    each_is_created_once(fixture, 10, 10)
 }
 
 /// Directories below one base are unique, also for jobs of the same name.

@@ -49,6 +49,20 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::LetsCirclesClose, "dependencies", "a_circle_is_refused_with_its_path"),
         (Fault::ForgetsDecks, "inputs", "a_deck_comes_back_as_it_was_given"),
         (Fault::ForgetsKeys, "creation", "creating_again_under_the_same_key_returns_the_first_job"),
+        (
+            Fault::SkipsTies,
+            "creation",
+            "twenty_jobs_created_one_after_the_other_are_all_there_in_order",
+        ),
+        (
+            Fault::LosesUpdates,
+            "races",
+            "twenty_jobs_created_by_five_threads_at_once_are_all_there_once",
+        ),
+        (Fault::SwapsTickets, "tickets", "writes_in_flight_land_in_their_order"),
+        (Fault::UndoesItsNeighbour, "tickets", "a_failing_ticket_disturbs_no_other"),
+        (Fault::LosesTheUnwaited, "tickets", "a_dropped_ticket_takes_nothing_back"),
+        (Fault::RunsLate, "tickets", "a_dropped_ticket_takes_nothing_back"),
     ];
     for (fault, subject, name) in table {
         assert!(!keeps(fault, subject, name), "{subject}::{name} does not find {fault:?}");

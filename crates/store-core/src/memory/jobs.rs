@@ -12,7 +12,7 @@ use crate::job::{Job, JobPatch, NewJob};
 use crate::query::{Cursor, JobFilter, JobPage, Page, StatusCounts};
 use crate::repo::{JobRead, JobWrite};
 use crate::status::{self, InitialStatus, JobStatus, StatusChange, Transition};
-use crate::work_dir::{Placement, WorkDir};
+use crate::work_dir::WorkDir;
 
 use super::state::{GivenOut, State};
 use super::unit::{Signature, Unit, Writing};
@@ -198,10 +198,8 @@ impl State {
             self.cluster(cluster)?;
         }
         let id = JobId::new(GivenOut::next(&mut self.given_out.jobs));
-        let work_dir = match &new.placement {
-            Placement::At(dir) => dir.clone(),
-            Placement::Under(base) => base.for_job(id, &new.name),
-        };
+        let is_taken = |dir: &WorkDir| Ok(self.find_job(|job| job.work_dir == *dir).is_some());
+        let work_dir = new.placement.directory(id, &new.name, is_taken)?;
         let job = new.to_job(id, work_dir, now);
         if self.find_job(|other| other.uuid == job.uuid).is_some() {
             return Err(Error::conflict(Noun::Job, "uuid", job.uuid));

@@ -48,6 +48,14 @@ impl MemoryStore {
     }
 }
 
+#[cfg(test)]
+impl MemoryStore {
+    /// Which store it is, for backends that wrap it.
+    pub(super) fn key(&self) -> StoreKey {
+        self.shared.key
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -98,7 +106,7 @@ impl Store for MemoryStore {
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Ticket<T>> {
-        Ok(at_once(|| self.write(work)))
+        Ok(at_once(self.shared.key, || self.write(work)))
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

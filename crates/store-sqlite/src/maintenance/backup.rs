@@ -1,13 +1,14 @@
 //! Copies of a store that is in use.
 
 use std::fs::{self, File};
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use store_core::error::Source;
 use store_core::{Error, Invalid, Result};
 
-use crate::create::{connect, connect_read_only, create_private};
+use crate::create::{connect_read_only, create_private};
 use crate::error::Meaning;
 use crate::store::SqliteStore;
 
@@ -22,11 +23,13 @@ impl SqliteStore {
     /// [`Error::Invalid`] if something is at `to` already; [`Error::Full`], [`Error::Access`],
     /// [`Error::Storage`]; [`Error::Corrupt`] where the copy does not pass its check, which means that
     /// the store does not either.
+    #[track_caller]
     pub fn backup(&self, to: &Path) -> Result<()> {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         // Its own connection: a copy of a large store would hold up a reader of the pool for long.
-        let source = connect(opened.location.database()).meaning()?;
+        let source = connect_read_only(opened.location.database()).meaning()?;
+        let _held = opened.sight.snapshots.hold(Location::caller());
         copy(&source, to)
     }
 }
@@ -38,13 +41,29 @@ pub(crate) fn copy(source: &Connection, to: &Path) -> Result<()> {
     }
     let unfinished = Unfinished::create(to)?;
     copy_into(source, &unfinished.0)?;
-    // A hard link, unlike a rename, does not replace what has come to be there meanwhile.
-    fs::hard_link(&unfinished.0, to).map_err(|error| match error.kind() {
+    give_name(&unfinished.0, to).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => there_already(to),
         _ => access(error, to),
     })?;
-    drop(unfinished);
     sync_directory(to)
+}
+
+/// Renames a file at once, and never over one that has come to be there meanwhile.
+#[cfg(target_os = "linux")]
+fn give_name(from: &Path, to: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some file systems do not know it, but know links, which replace nothing either.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::hard_link(from, to),
+        renamed => Ok(renamed?),
+    }
+}
+
+/// Gives a file a second name at once, and never over one that has come to be there meanwhile; the first
+/// name goes with its owner.
+#[cfg(not(target_os = "linux"))]
+fn give_name(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::hard_link(from, to)
 }
 
 fn there_already(to: &Path) -> Error {

@@ -1,8 +1,11 @@
 //! Whether a store is whole.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 use schema::inspect::{Structure, foreign_key_violations};
-use store_core::{Error, Result};
+use schema::migrations::MigrationSet;
+use store_core::{Error, JobStatus, Result};
 
 use crate::create::fresh_in_memory;
 use crate::error::Meaning;
@@ -40,6 +43,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// Those of reading. What is wrong with the store is in the report, not an error.
+    #[track_caller]
     pub fn check(&self, depth: CheckDepth) -> Result<CheckReport> {
         let pragma = match depth {
             CheckDepth::Quick => "quick_check",
@@ -55,11 +59,14 @@ impl SqliteStore {
                 };
                 let violations = foreign_key_violations(connection).map_err(broken)?;
                 problems.extend(violations.iter().map(ToString::to_string));
-                let released = released_structure(migrations)?;
+                let released = released(migrations)?;
                 let found = Structure::of(connection).map_err(broken)?;
-                let differences = found.differences(&released);
+                let differences = found.differences(&Structure::of(&released).map_err(fault)?);
                 problems.extend(differences.iter().map(ToString::to_string));
                 if differences.is_empty() {
+                    let (here, there) = (steps(connection)?, steps(&released)?);
+                    let wrong = here.symmetric_difference(&there);
+                    problems.extend(wrong.map(|step| format!("job_status_transitions: {step}")));
                     problems.extend(miscounts(connection)?);
                 }
                 Ok(CheckReport { problems })
@@ -76,36 +83,54 @@ pub(crate) fn integrity(connection: &Connection, pragma: &str) -> Result<Vec<Str
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
-/// The structure that the migrations make.
-fn released_structure(migrations: &schema::migrations::MigrationSet) -> Result<Structure> {
-    let fault = |error: schema::Error| Error::Bug {
-        what: "the released structure cannot be made".to_owned(),
-        source: Some(error.into()),
-    };
+/// A database as the migrations make it.
+fn released(migrations: &MigrationSet) -> Result<Connection> {
     let fresh = fresh_in_memory().meaning()?;
     let scope = Scope::begin(&fresh, "BEGIN IMMEDIATE").meaning()?;
     schema::apply(&fresh, migrations).map_err(fault)?;
     scope.commit().meaning()?;
-    Structure::of(&fresh).map_err(fault)
+    Ok(fresh)
+}
+
+fn fault(error: schema::Error) -> Error {
+    let what = "the released structure cannot be made".to_owned();
+    Error::Bug { what, source: Some(error.into()) }
+}
+
+/// The status machine's steps, as the database refuses others.
+fn steps(connection: &Connection) -> Result<BTreeSet<String>> {
+    const STEPS: &str = "SELECT from_status || ' to ' || to_status || ', ' || opens_attempt \
+                         FROM job_status_transitions";
+    let mut statement = connection.prepare(STEPS).meaning()?;
+    let rows = statement.query_map([], |row| row.get(0)).meaning()?;
+    rows.collect::<rusqlite::Result<_>>().meaning()
 }
 
 /// Statuses whose count, which triggers keep, is not that of the jobs.
 fn miscounts(connection: &Connection) -> Result<Vec<String>> {
-    let mut statement = connection
-        .prepare(
-            "SELECT counts.archived, counts.status, counts.jobs, \
-             (SELECT count(*) FROM jobs WHERE jobs.archived = counts.archived \
-              AND jobs.status = counts.status) AS counted \
-             FROM job_counts AS counts WHERE counts.jobs <> counted",
-        )
-        .meaning()?;
-    let rows = statement
-        .query_map([], |row| {
-            let (archived, status): (bool, String) = (row.get(0)?, row.get(1)?);
-            let (kept, counted): (i64, i64) = (row.get(2)?, row.get(3)?);
-            let which = if archived { "archived" } else { "listed" };
-            Ok(format!("job_counts: {kept} {which} jobs are {status} there, {counted} in jobs"))
-        })
-        .meaning()?;
-    rows.collect::<rusqlite::Result<_>>().meaning()
+    let mut problems = Vec::new();
+    for (archived, half) in [(0, "listed"), (1, "archived")] {
+        for status in JobStatus::ALL {
+            let count = |sql| -> Result<Option<i64>> {
+                let params = rusqlite::params![archived, status.as_str()];
+                let found = connection.query_one(sql, params, |row| row.get(0));
+                match found {
+                    Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+                    found => found.map(Some).meaning(),
+                }
+            };
+            let kept = count("SELECT jobs FROM job_counts WHERE archived = ?1 AND status = ?2")?;
+            let counted = count(
+                "SELECT count(*) FROM jobs INDEXED BY jobs_by_status \
+                 WHERE archived = ?1 AND status = ?2",
+            )?;
+            if kept != counted {
+                let [kept, counted] = [kept, counted].map(Option::unwrap_or_default);
+                problems.push(format!(
+                    "job_counts: {kept} {half} jobs are {status} there, {counted} in jobs"
+                ));
+            }
+        }
+    }
+    Ok(problems)
 }

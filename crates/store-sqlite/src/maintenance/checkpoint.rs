@@ -8,10 +8,6 @@ use store_core::{Error, Result};
 use crate::error::Meaning;
 use crate::store::SqliteStore;
 
-/// Bytes of a page in the log: the page and what the log says of it
-/// (<https://sqlite.org/fileformat2.html#wal_file_format>).
-const LOGGED_PAGE: u64 = 4096 + 24;
-
 /// What a checkpoint did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointReport {
@@ -23,13 +19,6 @@ pub struct CheckpointReport {
     pub log_pages: u32,
     /// Pages of it that are in the database now.
     pub checkpointed_pages: u32,
-}
-
-impl CheckpointReport {
-    /// Bytes of the pages in the log.
-    pub(crate) fn log_bytes(self) -> u64 {
-        u64::from(self.log_pages) * LOGGED_PAGE
-    }
 }
 
 impl SqliteStore {
@@ -87,6 +76,7 @@ pub(crate) fn run(connection: &Connection, mode: Mode) -> Result<CheckpointRepor
         connection.query_one("PRAGMA busy_timeout", [], |row| row.get(0)).meaning()?;
     connection.busy_timeout(timeout).meaning()?;
     let report = connection.query_one(sql, [], |row| {
+        // Where another checkpoint is under way, the counts are -1.
         let pages = |count: i64| u32::try_from(count).unwrap_or(0);
         let (log_pages, checkpointed_pages) = (pages(row.get(1)?), pages(row.get(2)?));
         let busy: i64 = row.get(0)?;

@@ -61,9 +61,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// Those of reading.
+    #[track_caller]
     pub fn stats(&self) -> Result<Stats> {
         let reader = pragmas::settings(self.options(), Role::Reader);
         let writer = pragmas::settings(self.options(), Role::Writer);
+        // Looked for before this call holds one itself.
+        let oldest_snapshot = self.opened()?.sight.snapshots.oldest();
         self.on_reader(|opened, connection| {
             let writer_settings = opened
                 .writer
@@ -89,7 +92,7 @@ impl SqliteStore {
                     reader_settings: as_found(connection, &reader)?,
                     writer_settings,
                     writes_waiting: opened.writer.as_ref().map_or(0, Writer::waiting),
-                    oldest_snapshot: opened.sight.snapshots.oldest(),
+                    oldest_snapshot,
                     activity: opened.sight.counters.activity(),
                     readers: pool_use(&opened.readers),
                 })

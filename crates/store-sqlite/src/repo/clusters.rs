@@ -28,8 +28,10 @@ const INSERT: &str = "INSERT INTO clusters (name, kind, hostname, port, username
 const UPDATE: &str = "UPDATE clusters SET name = ?1, kind = ?2, hostname = ?3, port = ?4, username = ?5, \
                       settings = ?6, status = ?7, code_roots = ?8, setup_commands = ?9, \
                       updated_at = ?10 WHERE id = ?11";
-const USERS: &str = "SELECT (SELECT count(*) FROM jobs WHERE cluster_id = ?1), \
-                     (SELECT count(*) FROM remote_jobs WHERE cluster_id = ?1)";
+pub(super) const JOBS: &str =
+    "SELECT count(*) FROM jobs INDEXED BY jobs_by_cluster WHERE cluster_id = ?1";
+pub(super) const SUBMISSIONS: &str =
+    "SELECT count(*) FROM remote_jobs INDEXED BY remote_jobs_by_cluster WHERE cluster_id = ?1";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Cluster> {
     let mut columns = Columns::of(row);
@@ -109,10 +111,12 @@ impl ClusterWrite for Unit<'_, Writing> {
 
     fn delete_cluster(&self, id: ClusterId) -> Result<()> {
         let cluster = self.cluster(id)?;
-        let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
-        let users =
-            self.find(USERS, [id.get()], |row| Ok((count(row.get(0)?), count(row.get(1)?))))?;
-        if let Some((jobs, submissions)) = users.filter(|users| *users != (0, 0)) {
+        let count = |sql| -> Result<usize> {
+            let found: Option<i64> = self.find(sql, [id.get()], |row| row.get(0))?;
+            Ok(usize::try_from(found.unwrap_or(0)).unwrap_or(usize::MAX))
+        };
+        let (jobs, submissions) = (count(JOBS)?, count(SUBMISSIONS)?);
+        if (jobs, submissions) != (0, 0) {
             return Err(cluster.in_use(jobs, submissions));
         }
         self.execute("DELETE FROM clusters WHERE id = ?1", [id.get()]).map(drop)

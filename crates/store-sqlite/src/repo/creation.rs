@@ -4,7 +4,7 @@ use rusqlite::params;
 use store_core::event::NewEvent;
 use store_core::repo::{ClusterRead, JobRead};
 use store_core::{
-    ClusterId, DependencyKind, Error, InputDeck, Job, JobId, NewJob, Noun, Placement, Result,
+    ClusterId, DependencyKind, Error, InputDeck, Job, JobId, NewJob, Noun, Result, WorkDir,
 };
 
 use crate::codec::{micros, optional_micros};
@@ -14,6 +14,7 @@ const INSERT: &str = "INSERT INTO jobs (id, uuid, name, work_dir, status, code, 
                       cluster_id, nodes, mpi_ranks, threads, priority, idempotency_key, created_at, \
                       queued_at, updated_at) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15)";
+pub(super) const DIR_IS_TAKEN: &str = "SELECT 1 FROM jobs WHERE work_dir = ?1";
 const NEXT_ID: &str =
     "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1";
 
@@ -32,10 +33,9 @@ impl Unit<'_, Writing> {
         }
         // The id that AUTOINCREMENT would give; nobody else writes meanwhile.
         let id = self.find(NEXT_ID, [], |row| row.get(0))?.map_or(JobId::new(1), JobId::new);
-        let work_dir = match &new.placement {
-            Placement::At(dir) => dir.clone(),
-            Placement::Under(base) => base.for_job(id, &new.name),
-        };
+        let is_taken =
+            |dir: &WorkDir| Ok(self.find(DIR_IS_TAKEN, [dir.as_str()], |_| Ok(()))?.is_some());
+        let work_dir = new.placement.directory(id, &new.name, is_taken)?;
         let job = new.to_job(id, work_dir, self.now());
         for (parent, _) in &new.dependencies {
             if self.job_is_missing(*parent)? {

@@ -10,7 +10,7 @@ use store_core::{
     JobStatus, Page, TimeRange, Timestamp,
 };
 
-use super::{clusters, dependencies, events, inputs, jobs, lists, remote_jobs, results};
+use super::{clusters, creation, dependencies, events, inputs, jobs, lists, remote_jobs, results};
 use crate::create::fresh_in_memory;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -35,6 +35,9 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("input hash", inputs::HASH),
         ("input files", inputs::FILES),
         ("job exists", inputs::EXISTS),
+        ("directory is taken", creation::DIR_IS_TAKEN),
+        ("jobs of a cluster", clusters::JOBS),
+        ("submissions to a cluster", clusters::SUBMISSIONS),
         ("cluster by id", clusters::BY_ID),
         ("cluster by name", clusters::BY_NAME),
         ("clusters", clusters::ALL),

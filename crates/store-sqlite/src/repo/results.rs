@@ -5,7 +5,7 @@ use store_core::event::NewEvent;
 use store_core::repo::{JobRead, ResultRead, ResultWrite};
 use store_core::result::{record, replace};
 use store_core::{
-    Energy, EnergyUnit, Job, JobId, JobResult, NewResult, Recorded, Result, ResultDocument,
+    Energy, EnergyUnit, Error, Job, JobId, JobResult, NewResult, Recorded, Result, ResultDocument,
 };
 
 use crate::codec::{Columns, micros, to_json};
@@ -28,16 +28,15 @@ pub(super) const NEWEST: &str = concat!(
 pub(super) const OF_ATTEMPT: &str =
     concat!("SELECT ", columns!(), " FROM job_results WHERE job_id = ?1 AND attempt = ?2");
 
-const UPSERT: &str = concat!(
+const INSERT: &str = concat!(
     "INSERT INTO job_results (",
     columns!(),
-    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-     ON CONFLICT (job_id, attempt) DO UPDATE SET energy = excluded.energy, \
-     energy_unit = excluded.energy_unit, convergence = excluded.convergence, \
-     scf_cycles = excluded.scf_cycles, cpu_seconds = excluded.cpu_seconds, \
-     wall_seconds = excluded.wall_seconds, document_version = excluded.document_version, \
-     document = excluded.document, provenance = excluded.provenance, recorded_at = excluded.recorded_at"
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 );
+const UPDATE: &str = "UPDATE job_results SET energy = ?3, energy_unit = ?4, convergence = ?5, \
+                      scf_cycles = ?6, cpu_seconds = ?7, wall_seconds = ?8, document_version = ?9, \
+                      document = ?10, provenance = ?11, recorded_at = ?12 \
+                      WHERE job_id = ?1 AND attempt = ?2";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<JobResult> {
     let mut columns = Columns::of(row);
@@ -75,14 +74,32 @@ impl<M: Mode> ResultRead for Unit<'_, M> {
 impl ResultWrite for Unit<'_, Writing> {
     fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let job = self.job(job)?;
+        // The first result of an attempt is the common case: only the schema is asked whether it is.
+        if let Some(write) = record(&job, None, result, self.now())?
+            && self.store_result(INSERT, write)?
+        {
+            return Ok(Recorded::Recorded);
+        }
         let existing = self.result_of_attempt(&job)?;
-        self.store_result(record(&job, existing.as_ref(), result, self.now())?)
+        match record(&job, existing.as_ref(), result, self.now())? {
+            None => Ok(Recorded::Unchanged),
+            Some(_) => Err(Error::Bug {
+                what: format!(
+                    "the result of attempt {} of job {} was refused",
+                    job.attempt, job.id
+                ),
+                source: None,
+            }),
+        }
     }
 
     fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let job = self.job(job)?;
         let existing = self.result_of_attempt(&job)?;
-        self.store_result(replace(&job, existing.as_ref(), result, self.now())?)
+        match replace(&job, existing.as_ref(), result, self.now())? {
+            None => Ok(Recorded::Unchanged),
+            Some(write) => self.store_result(UPDATE, write).map(|_| Recorded::Recorded),
+        }
     }
 }
 
@@ -91,11 +108,11 @@ impl Unit<'_, Writing> {
         self.find(OF_ATTEMPT, params![job.id.get(), job.attempt], decode)
     }
 
-    fn store_result(&self, write: Option<(JobResult, NewEvent)>) -> Result<Recorded> {
-        let Some((stored, event)) = write else { return Ok(Recorded::Unchanged) };
+    /// Stores a result with its event; says whether the schema let it in.
+    fn store_result(&self, sql: &str, (stored, event): (JobResult, NewEvent)) -> Result<bool> {
         let result = &stored.result;
-        self.execute(
-            UPSERT,
+        let written = self.try_execute(
+            sql,
             params![
                 stored.job.get(),
                 stored.attempt,
@@ -111,7 +128,9 @@ impl Unit<'_, Writing> {
                 micros(stored.recorded_at),
             ],
         )?;
-        self.record(event)?;
-        Ok(Recorded::Recorded)
+        if written.is_ok() {
+            self.record(event)?;
+        }
+        Ok(written.is_ok())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use store_core::{Error, Result};
+use store_core::{Error, Result, nesting};
 
 use super::Core;
 use super::queue::{Lead, Request, Taken, Verdict, Work};
@@ -75,7 +75,7 @@ impl Core {
         taken: &mut Vec<Taken>,
     ) -> std::result::Result<(), Failed> {
         let arrived = Instant::now();
-        let connection = self.connection().map_err(Failed::Before)?;
+        let connection = self.connection(deadline).map_err(Failed::Before)?;
         let turn = self.gate.enter(deadline).map_err(|refused| Failed::Before(refused.into()))?;
         self.check_not_moved().map_err(Failed::Before)?;
         let mut scope = self.begin(&connection, deadline).map_err(Failed::Before)?;
@@ -102,9 +102,10 @@ impl Core {
             && begun.elapsed() < LONGEST_BATCH
             && !connection.is_autocommit()
         {
-            let Some(Request { work, caller }) = self.queue.next() else { break };
+            let Some(Request { work, caller, .. }) = self.queue.next() else { break };
             taken.push(Taken::new(caller));
-            in_savepoint(&connection, work, &mut kept).map_err(Failed::in_savepoint)?;
+            let run = || in_savepoint(&connection, work, &mut kept);
+            nesting::inside_only(self.key, run).map_err(Failed::in_savepoint)?;
         }
         if connection.is_autocommit() {
             return if kept == 0 { Ok(()) } else { Err(Failed::rolled_back()) };
@@ -114,9 +115,10 @@ impl Core {
         let log_pages = crate::checkpointer::log_pages_after_commit();
         drop(connection);
         drop(turn);
+        committed.map_err(Failed::at_commit)?;
         self.sight.counters.batch(kept, begun - arrived, committing - begun, committing.elapsed());
         self.sight.notices.notice(log_pages);
-        committed.map_err(Failed::at_commit)
+        Ok(())
     }
 
     /// Begins a transaction that may write. The gate keeps this process's peers away; a writer that

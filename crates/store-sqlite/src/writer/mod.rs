@@ -10,18 +10,18 @@ mod batch;
 mod queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use store_core::nesting::{StoreKey, UnitGuard};
+use store_core::nesting::{self, StoreKey, UnitGuard};
 use store_core::ticket::{Outcome, Ticket, ticket};
 use store_core::{Actor, Clock, Error, Result};
 
 use self::queue::{Caller, Place, Queue, Request, Seat, Stage, Taken, Verdict, Work};
 use crate::gate::Gate;
-use crate::location::{FileIdentity, Location};
+use crate::location::{Identities, Location};
 use crate::options::Options;
 use crate::patience;
 use crate::pool::{Connections, Lent};
@@ -31,8 +31,8 @@ use crate::unit::{Unit, Writing};
 /// The writer of one store in this process.
 pub(crate) struct Writer {
     core: Arc<Core>,
-    submitter: OnceLock<()>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The thread that leads writes which nobody waits for, from the first of them on.
+    submitter: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the submitter's thread shares with the callers.
@@ -40,7 +40,7 @@ pub(super) struct Core {
     pool: Connections,
     gate: Gate,
     location: Location,
-    identity: FileIdentity,
+    identities: Identities,
     deadline: Duration,
     busy_timeout: Duration,
     largest_batch: usize,
@@ -54,7 +54,7 @@ impl Writer {
         pool: Connections,
         gate: Gate,
         location: Location,
-        identity: FileIdentity,
+        identities: Identities,
         options: &Options,
         sight: Arc<Sight>,
         key: StoreKey,
@@ -63,7 +63,7 @@ impl Writer {
             pool,
             gate,
             location,
-            identity,
+            identities,
             deadline: options.deadline,
             busy_timeout: options.busy_timeout,
             largest_batch: options.batch as usize,
@@ -71,7 +71,7 @@ impl Writer {
             sight,
             key,
         };
-        Self { core: Arc::new(core), submitter: OnceLock::new(), thread: Mutex::default() }
+        Self { core: Arc::new(core), submitter: Mutex::default() }
     }
 
     /// Runs `work` in a transaction, alone or with others'; see [`Store::write`](store_core::Store::write).
@@ -90,7 +90,7 @@ impl Writer {
         let request = |run| {
             let (outcome, seat) = (Arc::default(), Arc::new(Seat::default()));
             waits = Some((Arc::clone(&outcome), Arc::clone(&seat)));
-            Request { work: leaving_outcome(outcome, run), caller: Caller::Waiting(seat) }
+            Request { work: leaving_outcome(outcome, run), caller: Caller::Waiting(seat), deadline }
         };
         let brought = core.queue.bring(deadline, run, request);
         let (committed, outcome) = match brought.inspect_err(|error| core.count(error))? {
@@ -121,7 +121,7 @@ impl Writer {
     ) -> Result<Ticket<T>> {
         self.start_submitter()?;
         let (clock, actor) = (Arc::clone(clock), actor.clone());
-        let (promise, ticket) = ticket();
+        let (promise, ticket) = ticket(self.core.key);
         let outcome = Arc::new(Mutex::new(None));
         let run = move |connection: &Connection| run(connection, &*clock, actor, work);
         let place = Arc::clone(&outcome);
@@ -131,20 +131,22 @@ impl Writer {
             drop(keep_open);
         };
         let work = leaving_outcome(outcome, run);
-        let request = Request { work, caller: Caller::WentOn(Box::new(tell)) };
-        self.core.queue.hand_in(Instant::now() + self.core.deadline, request)?;
+        let deadline = Instant::now() + self.core.deadline;
+        let request = Request { work, caller: Caller::WentOn(Box::new(tell)), deadline };
+        // Inside a unit of work, only this thread could make room.
+        let may_wait = !nesting::is_inside(self.core.key);
+        self.core.queue.hand_in(request, may_wait)?;
         Ok(ticket)
     }
 
     fn start_submitter(&self) -> Result<()> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.submitter.get().is_none() {
+        let mut thread = self.submitter.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
             let core = Arc::clone(&self.core);
             let spawned = thread::Builder::new()
                 .name("crystalstore-submitter".to_owned())
                 .spawn(move || core.lead_when_called());
             *thread = Some(spawned.map_err(|error| Error::NoMemory(error.into()))?);
-            let _first = self.submitter.set(());
         }
         Ok(())
     }
@@ -152,11 +154,6 @@ impl Writer {
     /// Refuses every later write, and waits until those that were queued are committed.
     pub(crate) fn close(&self) {
         self.core.queue.close();
-    }
-
-    /// Whether it was closed.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.core.queue.is_closed()
     }
 
     /// How many writes wait in this process.
@@ -172,7 +169,8 @@ impl Writer {
     /// Runs something on the connection that writes, outside of any transaction and without the gate:
     /// what it does must be safe beside the writers of other processes.
     pub(crate) fn in_turn<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        work(&*self.core.connection()?)
+        let deadline = Instant::now() + self.core.deadline;
+        work(&*self.core.connection(deadline)?)
     }
 
     /// As [`in_turn`](Self::in_turn), with the gate, for what writes on its own.
@@ -181,8 +179,8 @@ impl Writer {
         work: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let core = &*self.core;
-        let connection = core.connection()?;
         let deadline = Instant::now() + core.deadline;
+        let connection = core.connection(deadline)?;
         let _turn = core.gate.enter(deadline)?;
         patience::until(deadline, &connection, core.busy_timeout, || work(&connection))
     }
@@ -191,7 +189,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.core.queue.close();
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.submitter.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // The submitter itself may drop the last store, after the last write that kept it open.
         if let Some(thread) = thread.filter(|found| found.thread().id() != thread::current().id()) {
             let _ended = thread.join();
@@ -234,11 +232,17 @@ impl Core {
         // The closures that it runs are inside a unit of work, as in any other thread.
         let _inside = UnitGuard::enter(self.key).expect("the thread is new");
         while let Some(lead) = self.queue.called() {
-            let Some(Request { work, caller }) = self.queue.next() else { continue };
+            let Some(Request { work, caller, deadline }) = self.queue.next() else { continue };
             let first = Taken::new(caller);
-            // Its deadline begins when it is first: until then it waited for others' turns.
-            let deadline = Instant::now() + self.deadline;
-            first.tell(self.commit(lead, deadline, work));
+            let committed = self.commit(lead, deadline, work).map_err(|error| match error {
+                // It has waited since it was handed in, not only since it was first.
+                Error::Contended { holder, .. } => {
+                    let since = deadline.checked_sub(self.deadline).unwrap_or(deadline);
+                    Error::Contended { waited: since.elapsed(), holder }
+                }
+                other => other,
+            });
+            first.tell(committed.inspect_err(|error| self.count(error)));
         }
     }
 
@@ -249,17 +253,19 @@ impl Core {
         }
     }
 
-    fn connection(&self) -> Result<Lent> {
+    fn connection(&self, deadline: Instant) -> Result<Lent> {
         // It is open, so that only another's turn can be in the way: a leader's, a checkpoint's.
         let begun = Instant::now();
+        let left = deadline.saturating_duration_since(begun).max(Duration::from_millis(1));
         let contended = |_| Error::Contended { waited: begun.elapsed(), holder: None };
-        self.pool.get().map_err(contended)
+        self.pool.get_timeout(left).map_err(contended)
     }
 
-    /// A file that was moved or replaced takes writes that nobody will find.
+    /// A file that was moved or replaced takes writes that nobody will find, and without the shared
+    /// index of its log, writers do not see each other.
     fn check_not_moved(&self) -> Result<()> {
-        match FileIdentity::of(self.location.database()) {
-            Ok(found) if found == self.identity => Ok(()),
+        match Identities::of(&self.location) {
+            Ok(found) if found == self.identities => Ok(()),
             Ok(_) => Err(Error::Moved(None)),
             Err(error) => Err(Error::Moved(Some(error.into()))),
         }
@@ -276,12 +282,8 @@ fn run<T>(
     catch_unwind(AssertUnwindSafe(|| {
         let unit = Unit::writing(connection, clock.now(), actor);
         let value = work(&unit)?;
-        match unit.fault() {
-            None => Ok(value),
-            Some(fault) => Err(Error::Storage(
-                format!("a call in the unit of work met it and was ignored: {fault}").into(),
-            )),
-        }
+        unit.finish()?;
+        Ok(value)
     }))
 }
 

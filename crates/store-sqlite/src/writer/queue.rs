@@ -1,6 +1,7 @@
 //! The queue of writes: who waits, who leads, who is told.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -24,6 +25,8 @@ pub(super) enum Verdict {
 pub(super) struct Request {
     pub(super) work: Work,
     pub(super) caller: Caller,
+    /// Until when it waits for its turn.
+    pub(super) deadline: Instant,
 }
 
 /// Who is told what became of a write.
@@ -38,7 +41,12 @@ impl Caller {
     fn tell(self, outcome: Result<()>) {
         match self {
             Self::Waiting(seat) => seat.set(Stage::Done(outcome)),
-            Self::WentOn(tell) => tell(outcome),
+            // It runs code of the user's: drops of what nobody waited for, wakers.
+            Self::WentOn(tell) => {
+                if catch_unwind(AssertUnwindSafe(|| tell(outcome))).is_err() {
+                    tracing::error!("a program panicked when it was told what became of a write");
+                }
+            }
         }
     }
 }
@@ -158,6 +166,8 @@ impl Drop for Lead<'_> {
             None => {
                 state.led = false;
                 self.0.idle.notify_all();
+                // One who was told of room may have led instead of taking it.
+                self.0.room.notify_all();
                 if state.closed {
                     self.0.call.notify_one();
                 }
@@ -199,7 +209,7 @@ impl Queue {
             state.led = true;
             return Ok(Place::First(Lead(self), work));
         }
-        state = self.with_room(state, deadline)?;
+        state = self.with_room(state, deadline, self.when_full)?;
         // While it waited for room, the others may all have been served.
         if !state.led {
             state.led = true;
@@ -210,8 +220,9 @@ impl Queue {
     }
 
     /// Brings a write whose caller goes on.
-    pub(super) fn hand_in(&self, deadline: Instant, request: Request) -> Result<()> {
-        let mut state = self.with_room(lock(&self.state), deadline)?;
+    pub(super) fn hand_in(&self, request: Request, may_wait: bool) -> Result<()> {
+        let when_full = if may_wait { self.when_full } else { WhenFull::Refuse };
+        let mut state = self.with_room(lock(&self.state), request.deadline, when_full)?;
         state.waiting.push_back(request);
         if !state.led {
             state.led = true;
@@ -225,6 +236,7 @@ impl Queue {
         &'q self,
         mut state: MutexGuard<'q, State>,
         deadline: Instant,
+        when_full: WhenFull,
     ) -> Result<MutexGuard<'q, State>> {
         let begun = Instant::now();
         loop {
@@ -235,7 +247,7 @@ impl Queue {
             if waiting < self.most {
                 return Ok(state);
             }
-            if self.when_full == WhenFull::Refuse {
+            if when_full == WhenFull::Refuse {
                 return Err(Error::QueueFull { waiting });
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -304,9 +316,5 @@ impl Queue {
         while state.led {
             state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
     }
 }

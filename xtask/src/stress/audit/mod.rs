@@ -11,6 +11,7 @@
 //! | Is there an event for it, and only one? | [`events`] |
 //! | Do histories fit the jobs? | [`histories`] |
 //! | Is the database whole? | [`integrity`] |
+//! | Did each migration run once? | [`ledger`] |
 
 mod acknowledged;
 mod check;
@@ -18,6 +19,7 @@ mod connection;
 mod events;
 mod histories;
 mod integrity;
+mod ledger;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ use std::collections::BTreeSet;
 
 use acknowledged::Acknowledged;
 pub use check::Check;
+pub use ledger::fault as ledger_fault;
 
 use super::plan::Plan;
 use crate::failure::{Context, Result};

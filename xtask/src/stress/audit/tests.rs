@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use store_core::{Convergence, EventKind, JobId};
 
 use super::acknowledged::Acknowledged;
-use super::{Audit, audit, examine};
+use super::{Audit, audit, examine, ledger};
 use crate::failure::{Context, Result};
 use crate::shared::choices::{Durability, Format};
 use crate::stress::arguments::Arguments;
@@ -26,6 +26,8 @@ fn small_run(folder: &Path) -> Result<Run> {
     let arguments = Arguments {
         processes: 1,
         threads: 4,
+        jobs: 700,
+        open_rounds: 0,
         seconds: None,
         operations: Some(3_000),
         durability: Durability::Normal,
@@ -274,4 +276,35 @@ fn event_that_nobody_was_told_of(run: &Run) {
         let audit = run.examine(&Acknowledged { effects, in_doubt });
         assert_eq!(audit.ok(), ok, "{}", found(&audit));
     }
+}
+
+#[test]
+fn a_ledger_that_lacks_a_migration_or_has_one_twice_is_named() -> Result<()> {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Without its primary key the ledger of a damaged file can have a version twice.
+    let faults = [
+        ("", None),
+        ("DELETE FROM refinery_schema_history WHERE version = 1", Some("each migration once")),
+        (
+            "CREATE TABLE kept AS SELECT * FROM refinery_schema_history;
+             DROP TABLE refinery_schema_history;
+             ALTER TABLE kept RENAME TO refinery_schema_history;
+             INSERT INTO refinery_schema_history SELECT * FROM refinery_schema_history
+                 WHERE version = 2",
+            Some("version 2 is there twice"),
+        ),
+    ];
+    for (number, (fault, named)) in faults.into_iter().enumerate() {
+        let database = folder.path().join(format!("{number}.db"));
+        let made = store_sqlite::Options::new(&database).open().doing(|| "make one".to_owned())?;
+        made.close().doing(|| "close it".to_owned())?;
+        #[expect(clippy::disallowed_methods, reason = "faults are planted past the store")]
+        let opened = Connection::open(&database);
+        let connection = opened.doing(|| "open the database".to_owned())?;
+        connection.execute_batch(fault).doing(|| "plant a fault".to_owned())?;
+        let found = ledger::fault(&database)?;
+        let said = named.is_none_or(|named| found.as_ref().is_some_and(|it| it.contains(named)));
+        assert!(said && found.is_some() == named.is_some(), "{number}: {found:?}");
+    }
+    Ok(())
 }

@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::Series;
 use crate::shared::choices::Durability;
 use crate::shared::durations::Durations;
+use crate::stress::at_rest::AtRest;
 use crate::stress::audit::{Audit, Check};
 use crate::stress::meter::{Outcome, Slowest, Totals};
+use crate::stress::open_rounds::OpenRounds;
 use crate::stress::outcome::Tallies;
 use crate::stress::parent::Watched;
 use crate::stress::plan::Plan;
@@ -111,6 +113,12 @@ pub struct Report {
     pub wal_end_bytes: u64,
     /// The slowest opening of the store by one of the processes.
     pub slowest_open_ms: f64,
+    /// The store when nobody writes; none where the run was interrupted. It decides nothing.
+    pub at_rest: Option<AtRest>,
+    /// The rounds in which all processes opened one new file at once; none unless asked for.
+    pub open_rounds: Option<OpenRounds>,
+    /// How many further jobs the store was filled with before the work began.
+    pub filled_jobs: u64,
     /// How many processes there were.
     pub processes: u32,
     /// How many threads each.
@@ -148,7 +156,13 @@ pub struct Report {
 
 impl Report {
     /// Draws up the report of a run.
-    pub fn new(plan: &Plan, watched: Watched, audit: Audit) -> Self {
+    pub fn new(
+        plan: &Plan,
+        watched: Watched,
+        at_rest: Option<AtRest>,
+        open_rounds: Option<OpenRounds>,
+        audit: Audit,
+    ) -> Self {
         let mut totals = Totals::default();
         for outcome in &watched.outcomes {
             totals.add(outcome.totals.clone());
@@ -193,6 +207,9 @@ impl Report {
             wal_peak_bytes: watched.wal.iter().map(|sample| sample.bytes).max().unwrap_or(0),
             wal_end_bytes: watched.wal_end_bytes,
             slowest_open_ms: opened.fold(0.0, f64::max),
+            at_rest,
+            open_rounds,
+            filled_jobs: plan.jobs,
             processes: plan.processes,
             threads: plan.threads,
             seconds,

@@ -1,10 +1,12 @@
 //! The report as a page that needs nothing from elsewhere.
 
 use super::figures::{Latency, Report};
+use super::text::opened_at_once;
 use super::{plots, several};
 use crate::failure::Result;
 use crate::shared::numbers::{bytes, grouped};
 use crate::shared::page::{self, escaped, table};
+use crate::stress::at_rest::{AtRest, Typical};
 
 const LATENCY: &str = "Latency by percentile: \
     <span class=\"reads\">reads</span> and <span class=\"writes\">writes</span>";
@@ -38,6 +40,14 @@ pub fn page(report: &Report) -> Result<String> {
     body.push_str("<h2>Calls</h2>\n");
     let head = ["", "calls", "p50 ms", "p99 ms", "p99.9 ms", "max ms"];
     body.push_str(&table(&head, &calls(report)));
+    if let Some(at_rest) = &report.at_rest {
+        body.push_str(&format!("<h2>At rest, {} jobs</h2>\n", grouped(at_rest.jobs)));
+        body.push_str(&table(&["", "calls", "p50 ms", "max ms"], &resting(at_rest)));
+    }
+    if let Some(rounds) = &report.open_rounds {
+        let line = escaped(&opened_at_once(rounds));
+        body.push_str(&format!("<h2>Opened at once</h2>\n<p>{line}.</p>\n"));
+    }
     let acknowledged = grouped(report.acknowledged_writes);
     body.push_str(&format!("<h2>Audit of {acknowledged} acknowledged changes</h2>\n"));
     body.push_str(&table(&["what must hold", "looked at", "faults"], &audit(report)));
@@ -96,6 +106,14 @@ fn calls(report: &Report) -> Vec<Vec<String>> {
     let by_kind =
         report.calls.iter().map(|(name, calls)| row(name, calls.count, &calls.latency_ms));
     all.into_iter().chain(by_kind).collect()
+}
+
+fn resting(at_rest: &AtRest) -> Vec<Vec<String>> {
+    let row = |(name, typical): (&str, Typical)| {
+        let times = [typical.p50, typical.max].map(|time| format!("{time:.3}"));
+        [name.to_owned(), grouped(typical.count)].into_iter().chain(times).collect()
+    };
+    at_rest.rows().into_iter().map(row).collect()
 }
 
 fn audit(report: &Report) -> Vec<Vec<String>> {

@@ -14,6 +14,7 @@ use super::plan::{Limit, Plan};
 use crate::failure::{Context, Result};
 use crate::out;
 use crate::shared::choices::Format;
+use crate::shared::numbers::grouped;
 
 /// What is said before the run.
 pub fn heading(plan: &Plan) -> String {
@@ -28,6 +29,9 @@ pub fn heading(plan: &Plan) -> String {
         plan.durability.as_str(),
         plan.seed
     );
+    if plan.jobs > 0 {
+        text.push_str(&format!("filled with {} further jobs\n", grouped(plan.jobs)));
+    }
     let kept = if plan.existing {
         "was there before; the audit covers what this run writes, and the integrity of the whole"
     } else {

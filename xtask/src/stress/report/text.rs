@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::figures::{Latency, Report};
+use super::several;
 use crate::shared::numbers::{bytes, grouped};
+use crate::stress::at_rest::Typical;
+use crate::stress::open_rounds::{OpenRounds, SlowestOpening};
 use crate::stress::outcome::Tallies;
 
 /// The report as text.
@@ -12,6 +15,7 @@ pub fn text(report: &Report) -> String {
     // Writing to a string does not fail.
     let _ = calls(&mut out, report);
     let _ = summary(&mut out, report);
+    let _ = at_rest(&mut out, report);
     let _ = audit(&mut out, report);
     let _ = verdict(&mut out, report);
     out
@@ -80,6 +84,38 @@ fn summary(out: &mut String, report: &Report) -> std::fmt::Result {
     line("locked errors", grouped(report.locked_errors))?;
     line("unexpected errors", grouped(report.unexpected_errors))?;
     line("contradictions", grouped(report.contradictions))
+}
+
+fn at_rest(out: &mut String, report: &Report) -> std::fmt::Result {
+    if let Some(at_rest) = &report.at_rest {
+        let jobs = format!("at rest, {} jobs", grouped(at_rest.jobs));
+        writeln!(out, "\n{jobs:<29} {:>10} {:>10} {:>10}", "calls", "p50 ms", "max ms")?;
+        for (name, Typical { p50, max, count }) in at_rest.rows() {
+            writeln!(out, "  {name:<27} {count:>10} {p50:>10.3} {max:>10.3}")?;
+        }
+    }
+    if let Some(rounds) = &report.open_rounds {
+        writeln!(out, "\n{:<30} {}", "opened at once", opened_at_once(rounds))?;
+    }
+    Ok(())
+}
+
+/// How the rounds of opening went, in a line.
+pub fn opened_at_once(rounds: &OpenRounds) -> String {
+    let all = u64::from(rounds.rounds) * u64::from(rounds.processes);
+    let mut line = format!(
+        "{} of {} in {} of {}",
+        grouped(rounds.opened),
+        grouped(all),
+        several(rounds.rounds, "round", "rounds"),
+        several(rounds.processes, "process", "processes")
+    );
+    if let Some(slowest) = &rounds.slowest {
+        let SlowestOpening { milliseconds, round, process } = slowest;
+        line.push_str(&format!("; p50 {:.1} ms; slowest ", rounds.open_ms.p50));
+        line.push_str(&format!("{milliseconds:.1} ms: process {process} in round {round}"));
+    }
+    line
 }
 
 fn audit(out: &mut String, report: &Report) -> std::fmt::Result {

@@ -1,18 +1,16 @@
-//! Stores with a known fault, to show that the suite finds it.
+//! A unit of work of a store with a fault.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cluster::{Cluster, ClusterPatch, NewCluster};
-use crate::conformance::Fixture;
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::{Error, Result};
-use crate::event::{Actor, Event, EventKind};
+use crate::event::Event;
 use crate::ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
 use crate::input::InputDeck;
 use crate::job::{Job, JobPatch, NewJob};
+use crate::memory::store::MemoryStore;
+use crate::memory::unit::{Unit, Writing};
 use crate::query::{JobFilter, JobPage, Page, StatusCounts};
 use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
 use crate::repo::{
@@ -21,172 +19,16 @@ use crate::repo::{
 };
 use crate::result::{JobResult, NewResult, Recorded};
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
-use crate::store::Store;
-use crate::ticket::{Ticket, at_once};
-use crate::time::Clock;
 use crate::work_dir::WorkDir;
 
-use super::state::State;
-use super::store::MemoryStore;
-use super::unit::{Reading, Unit, Writing};
-
-/// What a faulty store does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Nothing: the control of the control.
-    None,
-    /// Changes of a status are not told in the history.
-    LosesEvents,
-    /// An event is written by a report that changes nothing.
-    TellsTwice,
-    /// Events are signed by whoever made the store.
-    SignsForAnother,
-    /// The newest id is given out again once its job is gone.
-    ReusesIds,
-    /// A unit that returns an error is committed.
-    CommitsOnError,
-    /// A panic is turned into an error.
-    SwallowsPanics,
-    /// Of several calls, those before a refused one stay.
-    StopsHalfway,
-    /// A change is made whatever status it expects.
-    IgnoresExpected,
-    /// Another unit may commit between a unit's reading and its writing.
-    LosesUpdates,
-    /// Reads within a unit are of different moments.
-    ReadsTheNewest,
-    /// A unit within a unit is refused with another error.
-    MistakesNesting,
-    /// Jobs that were put away are counted.
-    CountsTheArchived,
-    /// A page begins after all jobs of its cursor's moment.
-    SkipsTies,
-    /// The energy of a filter may be of an earlier attempt.
-    MixesAttempts,
-    /// Only the first thousand ids are looked up.
-    AsksForAThousand,
-    /// A second result takes the place of the first.
-    OverwritesResults,
-    /// A job is deleted from under those that wait for it.
-    DeletesParents,
-    /// Edges that close a circle are let in.
-    LetsCirclesClose,
-    /// The decks of jobs are not stored with them.
-    ForgetsDecks,
-    /// A second job may be created under a key.
-    ForgetsKeys,
-}
-
-/// A store in memory with a fault.
-#[derive(Debug, Clone)]
-pub(super) struct Faulty {
-    inner: MemoryStore,
-    fault: Fault,
-}
-
-/// Makes stores with a fault.
-pub(super) struct FaultyFixture(pub(super) Fault);
-
-impl Fixture for FaultyFixture {
-    type Store = Faulty;
-
-    fn fresh(&self, clock: Arc<dyn Clock>) -> Faulty {
-        Faulty { inner: MemoryStore::with_clock(clock), fault: self.0 }
-    }
-
-    fn reopen(&self, _: Faulty, _: Arc<dyn Clock>) -> Option<Faulty> {
-        None
-    }
-}
-
-impl Store for Faulty {
-    type Read<'t> = FaultyUnit<'t, Reading>;
-    type Write<'t> = FaultyUnit<'t, Writing>;
-
-    fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
-        let Self { inner: store, fault } = self;
-        let answer = store.read(|r| work(&FaultyUnit { inner: r, store, fault: *fault }));
-        answer.map_err(|error| fault.mistake(error))
-    }
-
-    fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (fault, store) = (self.fault, self.inner.clone());
-        let earlier = self.inner.read(|r| Ok(r.state())).map_err(|error| fault.mistake(error))?;
-        if fault == Fault::LosesUpdates {
-            // Time for others to commit what this one will undo.
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        let answer = self.inner.write(move |w| {
-            w.change(|state, _| {
-                if fault == Fault::LosesUpdates {
-                    *state = State::clone(&earlier);
-                }
-                fault.before(state);
-                Ok(())
-            })?;
-            let before = w.state();
-            let unit = FaultyUnit { inner: w, store: &store, fault };
-            let answer = match fault {
-                Fault::SwallowsPanics => catch_unwind(AssertUnwindSafe(|| work(&unit)))
-                    .unwrap_or_else(|_| Err(Error::aborted("something panicked"))),
-                _ => work(&unit),
-            };
-            w.change(|state, _| {
-                fault.after(&before, state);
-                Ok(())
-            })?;
-            if fault == Fault::CommitsOnError { Ok(answer) } else { answer.map(Ok) }
-        });
-        answer.flatten()
-    }
-
-    fn submit<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<Ticket<T>> {
-        Ok(at_once(|| self.write(work)))
-    }
-
-    fn acting_as(&self, actor: Actor) -> Self {
-        match self.fault {
-            Fault::SignsForAnother => self.clone(),
-            fault => Self { inner: self.inner.acting_as(actor), fault },
-        }
-    }
-}
-
-impl Fault {
-    fn mistake(self, error: Error) -> Error {
-        match error {
-            Error::Nested if self == Self::MistakesNesting => Error::Closed,
-            other => other,
-        }
-    }
-
-    fn before(self, state: &mut State) {
-        if self == Self::ReusesIds {
-            state.given_out.jobs = state.jobs.keys().last().map_or(0, |id| id.get());
-        }
-    }
-
-    fn after(self, before: &State, state: &mut State) {
-        if self == Self::LosesEvents {
-            state.events.retain(|sequence, event| {
-                before.events.contains_key(sequence) || event.kind != EventKind::StatusChanged
-            });
-        }
-    }
-}
+use super::Fault;
 
 /// A unit of work with a fault.
 #[derive(Debug)]
-pub(super) struct FaultyUnit<'t, Mode> {
-    inner: &'t Unit<'t, Mode>,
-    store: &'t MemoryStore,
-    fault: Fault,
+pub(in crate::memory) struct FaultyUnit<'t, Mode> {
+    pub(super) inner: &'t Unit<'t, Mode>,
+    pub(super) store: &'t MemoryStore,
+    pub(super) fault: Fault,
 }
 
 /// Implements a trait by the unit inside, but for the methods that are written out after `but`.
