@@ -42,7 +42,7 @@ pub fn set_up(connection: &Connection, durability: Durability) -> rusqlite::Resu
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -16384;
-         PRAGMA mmap_size = 268435456;
+         PRAGMA mmap_size = 0;
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;"
     ))?;
