@@ -1,6 +1,6 @@
 //! The numbers as a page that needs nothing from elsewhere.
 
-use super::{plots, short, verdict};
+use super::{cells, plots};
 use crate::bench::machine::Machine;
 use crate::bench::rounds::Comparison;
 use crate::failure::Result;
@@ -34,7 +34,7 @@ pub fn page(machine: &Machine, results: &[Comparison]) -> Result<String> {
             plot.legend
         ));
     }
-    let rows: Vec<Vec<String>> = results.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = results.iter().map(|one| cells(one).into()).collect();
     body.push_str("<h2>All numbers</h2>\n");
     body.push_str(&table(HEAD, &rows));
     body.push_str(
@@ -42,22 +42,6 @@ pub fn page(machine: &Machine, results: &[Comparison]) -> Result<String> {
          measured once, on a fresh database on the same disk.</p>\n",
     );
     Ok(page::whole("crystalstore bench", &body))
-}
-
-fn row(one: &Comparison) -> Vec<String> {
-    vec![
-        one.name.clone(),
-        format!("{}x{}", one.processes, one.threads),
-        one.durability.as_str().to_owned(),
-        short(one.ours),
-        one.reference.to_owned(),
-        short(one.reference_value),
-        one.unit.to_owned(),
-        format!("{}x", short(one.ratio)),
-        format!("{} to {}", short(one.ratio_least), short(one.ratio_most)),
-        one.target.clone().unwrap_or_default(),
-        verdict(one.reached).to_owned(),
-    ]
 }
 
 #[cfg(test)]

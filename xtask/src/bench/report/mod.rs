@@ -35,6 +35,26 @@ fn json(results: &[Comparison]) -> Result<String> {
     Ok(json + "\n")
 }
 
+/// How many cells tell of a comparison.
+const CELLS: usize = 11;
+
+/// A comparison as cells of a table.
+fn cells(one: &Comparison) -> [String; CELLS] {
+    [
+        one.name.clone(),
+        format!("{}x{}", one.processes, one.threads),
+        one.durability.as_str().to_owned(),
+        short(one.ours),
+        one.reference.to_owned(),
+        short(one.reference_value),
+        one.unit.to_owned(),
+        format!("{}x", short(one.ratio)),
+        format!("{} to {}", short(one.ratio_least), short(one.ratio_most)),
+        one.target.clone().unwrap_or_default(),
+        verdict(one.reached).to_owned(),
+    ]
+}
+
 /// Three digits of a number, or all before the point.
 fn short(value: f64) -> String {
     match value.abs() {

@@ -1,6 +1,6 @@
 //! The numbers as a table for people.
 
-use super::{short, verdict};
+use super::{CELLS, cells};
 use crate::bench::machine::Machine;
 use crate::bench::rounds::Comparison;
 
@@ -27,19 +27,7 @@ pub fn text(machine: &Machine, results: &[Comparison]) -> String {
             out.push('\n');
         }
         last = family;
-        out.push_str(&row([
-            one.name.clone(),
-            format!("{}x{}", one.processes, one.threads),
-            one.durability.as_str().to_owned(),
-            short(one.ours),
-            one.reference.to_owned(),
-            short(one.reference_value),
-            one.unit.to_owned(),
-            format!("{}x", short(one.ratio)),
-            format!("{} to {}", short(one.ratio_least), short(one.ratio_most)),
-            one.target.clone().unwrap_or_default(),
-            verdict(one.reached).to_owned(),
-        ]));
+        out.push_str(&row(cells(one)));
     }
     out.push('\n');
     out.push_str(NOTE);
@@ -57,7 +45,7 @@ pub fn text(machine: &Machine, results: &[Comparison]) -> String {
 
 fn row(
     [name, at, durability, ours, reference, value, unit, ratio, rounds, target, verdict]: [String;
-        11],
+        CELLS],
 ) -> String {
     let line = format!(
         "{name:<23} {at:<5} {durability:<6} {ours:>10}  {reference:<26} {value:>10} {unit:<11} \
