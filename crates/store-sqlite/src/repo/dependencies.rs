@@ -16,7 +16,7 @@ use crate::unit::{Mode, Unit, Writing};
 pub(super) const OF: &str = "SELECT job_id, depends_on, kind, created_at FROM job_dependencies \
                              WHERE job_id = ?1 ORDER BY depends_on";
 pub(super) const ON: &str = "SELECT job_id, depends_on, kind, created_at FROM job_dependencies \
-                             INDEXED BY job_dependencies_by_depends_on \
+                             INDEXED BY job_dependencies_by_parent \
                              WHERE depends_on = ?1 ORDER BY job_id";
 pub(super) const EDGE: &str = "SELECT job_id, depends_on, kind, created_at FROM job_dependencies \
                                WHERE job_id = ?1 AND depends_on = ?2";
@@ -27,7 +27,7 @@ pub(super) const PARENTS: &str = "SELECT parents.id, parents.name, parents.statu
 pub(super) const WAITED_FOR: &str = "SELECT depends_on FROM job_dependencies WHERE job_id = ?1 \
                                      ORDER BY depends_on";
 pub(super) const HAS_DEPENDENTS: &str = "SELECT 1 FROM job_dependencies \
-                                         INDEXED BY job_dependencies_by_depends_on \
+                                         INDEXED BY job_dependencies_by_parent \
                                          WHERE depends_on = ?1 LIMIT 1";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Dependency> {
