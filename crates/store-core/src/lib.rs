@@ -6,6 +6,7 @@
 //! |---|---|
 //! | What is a job, and how is one made? | [`job`], [`input`], [`work_dir`] |
 //! | What may a job become? | [`status`] |
+//! | What becomes of it when it fails or is lost sight of? | [`policy`] |
 //! | What does a job wait for? | [`dependency`] |
 //! | What did a job yield? | [`result`], [`units`] |
 //! | What happened to it? | [`event`] |
@@ -30,9 +31,11 @@ pub mod job;
 pub mod memory;
 pub mod nesting;
 pub mod patch;
+pub mod policy;
 pub mod query;
 pub mod remote_job;
 pub mod repo;
+pub mod resources;
 pub mod result;
 pub mod settings;
 pub mod status;
@@ -51,8 +54,10 @@ pub use ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
 pub use input::{InputDeck, InputHash};
 pub use job::{Job, JobPatch, NewJob, Parallelism};
 pub use patch::{Edit, Patch};
+pub use policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
 pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusCounts};
 pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
+pub use resources::Resources;
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
 pub use settings::ConnectionSettings;
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};

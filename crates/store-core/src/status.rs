@@ -151,7 +151,14 @@ pub fn change(job: &Job, change: &StatusChange, now: Timestamp) -> Result<Option
     if !from.successors().contains(&to) {
         return Err(Error::IllegalTransition { job: job.id, from, to });
     }
-    let mut next = Job { status: to, updated_at: now, ..job.clone() };
+    let mut next = Job {
+        status: to,
+        updated_at: now,
+        // Both are of a run.
+        cancel_requested_at: None,
+        probe_since: None,
+        ..job.clone()
+    };
     match to {
         JobStatus::Pending => {
             next.queued_at = None;
@@ -195,6 +202,7 @@ pub fn retry(job: &Job, to: InitialStatus, now: Timestamp) -> Result<(Job, NewEv
         finished_at: None,
         updated_at: now,
         archived_at: None,
+        not_before: None,
         ..job.clone()
     };
     let event = NewEvent::of(&next, EventKind::Retried, now).between(from, to);

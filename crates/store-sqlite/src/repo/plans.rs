@@ -36,6 +36,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("input files", inputs::FILES),
         ("job exists", inputs::EXISTS),
         ("directory is taken", creation::DIR_IS_TAKEN),
+        ("lane", creation::LANE),
         ("jobs of a cluster", clusters::JOBS),
         ("submissions to a cluster", clusters::SUBMISSIONS),
         ("cluster by id", clusters::BY_ID),
