@@ -3,19 +3,19 @@
 use crate::error::Result;
 use crate::event::Actor;
 use crate::repo::{
-    ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
-    JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+    ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
+    EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
 };
 use crate::ticket::Ticket;
 
 /// What can be read, in a unit of work or straight from a store.
 pub trait ReadUnit:
-    JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    JobRead + ClaimRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
 {
 }
 
 impl<T> ReadUnit for T where
-    T: JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    T: JobRead + ClaimRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
 {
 }
 
@@ -38,13 +38,21 @@ impl<T> ReadUnit for T where
 /// let _ = MemoryStore::new().write(|w| w.delete_job(JobId::new(1)));
 /// ```
 pub trait WriteUnit:
-    ReadUnit + JobWrite + ClusterWrite + RemoteJobWrite + DependencyWrite + ResultWrite + EventWrite
+    ReadUnit
+    + JobWrite
+    + ClaimWrite
+    + ClusterWrite
+    + RemoteJobWrite
+    + DependencyWrite
+    + ResultWrite
+    + EventWrite
 {
 }
 
 impl<T> WriteUnit for T where
     T: ReadUnit
         + JobWrite
+        + ClaimWrite
         + ClusterWrite
         + RemoteJobWrite
         + DependencyWrite

@@ -9,6 +9,7 @@
 //! | Who writes when? | `writer`, `gate` |
 //! | What keeps the log small? | `checkpointer`, `snapshots` |
 //! | How is a noun stored? | `repo` |
+//! | Which process is this, and is another one gone? | [`worker`] |
 //! | How is a store backed up and looked after? | [`maintenance`] |
 
 mod checkpointer;
@@ -33,6 +34,7 @@ mod writer;
 
 pub mod maintenance;
 pub mod options;
+pub mod worker;
 
 pub use counters::{Activity, Distribution};
 pub use error::OpenError;

@@ -17,6 +17,7 @@ const INSERT: &str = "INSERT INTO jobs (id, uuid, name, work_dir, status, code, 
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
                       ?15, ?17, ?18, ?19, ?20, ?21)";
 pub(super) const DIR_IS_TAKEN: &str = "SELECT 1 FROM jobs WHERE work_dir = ?1";
+pub(super) const IS_DRAINING: &str = "SELECT 1 FROM clusters WHERE id = ?1 AND intake = 'draining'";
 pub(super) const LANE: &str = "SELECT id FROM job_lanes INDEXED BY job_lanes_by_content WHERE cluster_id = ?1 AND runner = ?2 AND code = ?3 \
                                AND nodes = ?4 AND cores = ?5 AND memory_mib = ?6";
 const NEXT_ID: &str =
@@ -34,6 +35,11 @@ impl Unit<'_, Writing> {
         {
             let input = self.input_hash_of(existing.id)?;
             return new.repeated(existing, input);
+        }
+        if let Some(cluster) = new.cluster
+            && self.find(IS_DRAINING, [cluster.get()], |_| Ok(()))?.is_some()
+        {
+            self.cluster(cluster)?.check_takes_new_jobs()?;
         }
         // The id that AUTOINCREMENT would give; nobody else writes meanwhile.
         let id = self.find(NEXT_ID, [], |row| row.get(0))?.map_or(JobId::new(1), JobId::new);

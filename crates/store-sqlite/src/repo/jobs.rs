@@ -46,8 +46,8 @@ const UPDATE: &str = "UPDATE jobs SET name = ?2, work_dir = ?3, runner = ?4, wor
                       policy = ?15 WHERE id = ?1";
 const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4, host = ?5, \
                              queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
-                             archived_at = ?10, not_before = ?11, delayed = ?12, \
-                             cancel_requested_at = ?13, probe_since = ?14 WHERE id = ?1";
+                             not_before = ?10, delayed = ?11, cancel_requested_at = ?12, \
+                             probe_since = ?13 WHERE id = ?1";
 
 /// Takes a job from the columns of [`columns`], which come first.
 pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -202,12 +202,16 @@ impl JobWrite for Unit<'_, Writing> {
 
     fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
         let job = self.job(id)?;
-        match status::change(&job, change, self.now())? {
+        // Nobody holds a lease on a job that is not RUNNING.
+        let lease = match job.status {
+            JobStatus::Running => self.find_lease(id)?,
+            _ => None,
+        };
+        match status::change(&job, change, lease.as_ref(), self.now())? {
             None => Ok(Transition::Unchanged(job.status)),
-            Some((next, event)) => {
-                self.update_status(&next)?;
-                self.record(event)?;
-                Ok(Transition::Changed { from: job.status, to: next.status })
+            Some(step) => {
+                self.store(&step)?;
+                Ok(Transition::Changed { from: job.status, to: step.job.status })
             }
         }
     }
@@ -219,10 +223,13 @@ impl JobWrite for Unit<'_, Writing> {
     }
 
     fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
-        let (next, event) = status::retry(&self.job(id)?, to, self.now())?;
-        self.update_status(&next)?;
-        self.record(event)?;
-        Ok(next)
+        let step = status::retry(&self.job(id)?, to, self.now())?;
+        self.execute(
+            "UPDATE jobs SET archived_at = NULL WHERE id = ?1 AND archived = 1",
+            [id.get()],
+        )?;
+        self.store(&step)?;
+        Ok(step.job)
     }
 
     fn archive_job(&self, id: JobId) -> Result<()> {
@@ -257,7 +264,8 @@ impl Unit<'_, Writing> {
         self.record(event).map(drop)
     }
 
-    fn update_status(&self, next: &Job) -> Result<()> {
+    /// Writes what a change of status changes.
+    pub(super) fn update_status(&self, next: &Job) -> Result<()> {
         let updated = self.execute(
             UPDATE_STATUS,
             params![
@@ -270,7 +278,6 @@ impl Unit<'_, Writing> {
                 optional_micros(next.started_at),
                 optional_micros(next.finished_at),
                 micros(next.updated_at),
-                optional_micros(next.archived_at),
                 optional_micros(next.not_before),
                 is_delayed(next, self.now()),
                 optional_micros(next.cancel_requested_at),
