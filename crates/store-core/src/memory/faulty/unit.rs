@@ -166,7 +166,6 @@ pass_on! {
 
 pass_on! {
     impl<Mode> ClaimRead for Mode {
-        fn can_claim(filter: &ClaimFilter) -> bool;
         fn lease_of(job: JobId) -> Option<Lease>;
         fn check_lease(key: &LeaseKey) -> Lease;
         fn leases() -> Vec<Lease>;
@@ -175,6 +174,10 @@ pass_on! {
         fn jobs_to_cancel(limit: u32) -> Vec<Job>;
         fn cluster_load(cluster: ClusterId) -> ClusterLoad;
         fn explain(job: JobId) -> Explanation;
+    } but {
+        fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
+            Ok(self.fault == Fault::ClaimsTheWaiting || self.inner.can_claim(filter)?)
+        }
     }
 }
 
