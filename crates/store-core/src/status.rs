@@ -287,7 +287,7 @@ mod tests {
             let retried = retry(&job(from), InitialStatus::Queued, now);
             match from {
                 JobStatus::Failed | JobStatus::Cancelled => {
-                    let (next, event) = retried.expect("may be retried");
+                    let Step { job: next, event, .. } = retried.expect("may be retried");
                     assert_eq!((next.attempt, next.status), (2, JobStatus::Queued));
                     assert_eq!((next.queued_at, next.finished_at), (Some(now), None));
                     assert_eq!(event.attempt, 2);
@@ -300,10 +300,13 @@ mod tests {
     #[test]
     fn the_first_running_of_an_attempt_sets_its_start() -> Result<()> {
         let at = Timestamp::from_micros;
-        let step = |job: &Job, to, now| change(job, &StatusChange::to(to), at(now));
-        let (running, _) = step(&job(JobStatus::Queued), JobStatus::Running, 10)?.expect("changes");
-        let (requeued, _) = step(&running, JobStatus::Queued, 20)?.expect("changes");
-        let (again, _) = step(&requeued, JobStatus::Running, 30)?.expect("changes");
+        let step = |job: &Job, to, now| {
+            let step = change(job, &StatusChange::to(to), None, at(now))?;
+            Ok::<Job, Error>(step.expect("changes").job)
+        };
+        let running = step(&job(JobStatus::Queued), JobStatus::Running, 10)?;
+        let requeued = step(&running, JobStatus::Queued, 20)?;
+        let again = step(&requeued, JobStatus::Running, 30)?;
         assert_eq!((again.started_at, again.queued_at), (Some(at(10)), Some(at(20))));
         Ok(())
     }
@@ -311,7 +314,8 @@ mod tests {
     #[test]
     fn an_expected_status_that_has_passed_is_refused_even_by_the_same_report() {
         let twice = StatusChange::to(JobStatus::Running).expecting(JobStatus::Queued);
-        let refused = change(&job(JobStatus::Running), &twice, Timestamp::from_micros(2));
+        let now = Timestamp::from_micros(2);
+        let refused = change(&job(JobStatus::Running), &twice, None, now);
         assert!(matches!(refused, Err(Error::StaleStatus { .. })), "{refused:?}");
     }
 }

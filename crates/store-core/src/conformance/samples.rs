@@ -23,8 +23,12 @@ use crate::store::{Store, WriteUnit};
 use crate::time::{Clock, ManualClock, Timestamp};
 use crate::units::{Energy, EnergyUnit};
 use crate::work_dir::{Placement, WorkDir};
+use crate::worker::Worker;
 
 use super::fixture::Fixture;
+
+/// The length of a lease that outlives most promises.
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
 /// When every sample begins: a moment with microseconds.
 pub(super) const BEGINNING: Timestamp = Timestamp::from_micros(1_700_000_000_123_457);
@@ -82,6 +86,15 @@ pub(super) fn full_job(name: &str, cluster: ClusterId, parent: JobId) -> NewJob 
     .queued()
     .with_input(sample_deck(name))
     .after(parent, DependencyKind::AfterAny)
+}
+
+/// A worker of which everything is known.
+pub(super) fn sample_worker(name: &str) -> Worker {
+    Worker {
+        boot_id: Some("7f0c4a2e-boot".to_owned()),
+        pid_started_at: Some(4_711),
+        ..Worker::new(name, "node-17", 1_234)
+    }
 }
 
 /// A policy of which every field is set.

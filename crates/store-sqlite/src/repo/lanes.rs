@@ -7,8 +7,8 @@
 use rusqlite::{Row, params};
 use store_core::repo::{ClaimRead, ClusterRead};
 use store_core::{
-    ClaimFilter, Cluster, ClusterId, ClusterLoad, Code, Job, JobId, Resources, Result, Runner,
-    Timestamp,
+    ClaimFilter, Cluster, ClusterId, ClusterLoad, Code, Job, JobId, Parallelism, Resources, Result,
+    Runner, Timestamp,
 };
 
 use super::jobs::{columns, decode};
@@ -25,10 +25,10 @@ macro_rules! claimable {
 macro_rules! head {
     ($index:literal, $workflow:literal) => {
         concat!(
-            "SELECT jobs.lane_id, jobs.priority, jobs.id, lanes.cluster_id, lanes.runner, lanes.code, \
-             lanes.nodes, lanes.cores, lanes.memory_mib FROM jobs INDEXED BY ",
+            "SELECT jobs.lane_id, jobs.priority, jobs.id, jobs.cluster_id, jobs.runner, jobs.code, \
+             jobs.nodes, jobs.mpi_ranks, jobs.threads, jobs.memory_mib FROM jobs INDEXED BY ",
             $index,
-            " CROSS JOIN job_lanes AS lanes NOT INDEXED ON lanes.id = jobs.lane_id WHERE ",
+            " WHERE ",
             $workflow,
             claimable!(),
             " AND jobs.lane_id > ?1 ORDER BY jobs.lane_id, jobs.priority DESC, jobs.id LIMIT 1"
@@ -160,17 +160,19 @@ fn decode_lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
     let mut columns = Columns::of(row);
     let id = columns.plain()?;
     let head = (columns.plain()?, columns.id(JobId::new)?);
-    let cluster: i64 = columns.plain()?;
     Ok(Lane {
         id,
         head,
-        cluster: (cluster != 0).then_some(ClusterId::new(cluster)),
+        // All jobs of the lane have these alike.
+        cluster: columns.optional_id(ClusterId::new)?,
         runner: columns.word()?,
         code: columns.word()?,
-        needs: Resources {
+        needs: Parallelism {
             nodes: columns.plain()?,
-            cores: columns.plain()?,
+            mpi_ranks: columns.plain()?,
+            threads: columns.plain()?,
             memory_mib: columns.plain()?,
-        },
+        }
+        .needs(),
     })
 }

@@ -197,6 +197,8 @@ fn statistics_of_a_lopsided_store_change_no_plan() -> Outcome {
          ANALYZE",
     )?;
     let after = plans(&connection)?;
-    assert_eq!(after, before);
+    let differ = |(name, plan): &(&String, &String)| before.get(*name) != Some(plan);
+    assert_eq!(after.iter().filter(differ).collect::<Vec<_>>(), []);
+    assert_eq!(after.len(), before.len());
     Ok(())
 }
