@@ -9,6 +9,7 @@
 //! | What does a job wait for? | [`dependency`] |
 //! | What did a job yield? | [`result`], [`units`] |
 //! | What happened to it? | [`event`] |
+//! | How does a program learn that something happened? | [`watch`] |
 //! | Where does it run? | [`cluster`], [`remote_job`] |
 //! | How are jobs listed? | [`query`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
@@ -40,6 +41,7 @@ pub mod store;
 pub mod ticket;
 pub mod time;
 pub mod units;
+pub mod watch;
 pub mod work_dir;
 
 pub use cluster::{Cluster, ClusterKind, ClusterPatch, ClusterStatus, NewCluster};
@@ -60,6 +62,7 @@ pub use store::{ReadUnit, Store, WriteUnit};
 pub use ticket::Ticket;
 pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};
+pub use watch::{Feed, Watch};
 pub use work_dir::{Placement, WorkDir};
 
 /// The traits that a program which uses a store wants in scope.
@@ -69,4 +72,5 @@ pub mod prelude {
         JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
     };
     pub use crate::store::Store;
+    pub use crate::watch::Watch;
 }

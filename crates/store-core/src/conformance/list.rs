@@ -186,6 +186,15 @@ macro_rules! each_promise {
                 a_unit_of_another_store_is_welcome_inside
                 a_store_that_is_opened_again_is_as_it_was
             }
+            watching {
+                a_commit_wakes_who_waits
+                a_commit_between_two_waits_ends_the_next
+                what_is_not_committed_wakes_nobody
+                each_watch_is_woken_by_each_commit
+                a_wait_inside_a_unit_is_refused
+                a_feed_misses_nothing_and_repeats_nothing
+                a_feed_goes_on_where_it_was
+            }
         }
     };
 }

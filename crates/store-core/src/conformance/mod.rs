@@ -29,6 +29,7 @@ pub mod statuses;
 pub mod texts;
 pub mod tickets;
 pub mod units_of_work;
+pub mod watching;
 
 pub use dump::Dump;
 pub use fixture::Fixture;

@@ -14,6 +14,7 @@ mod results;
 mod state;
 mod store;
 mod unit;
+mod watch;
 
 #[cfg(all(test, feature = "conformance"))]
 mod control;
@@ -22,3 +23,4 @@ mod faulty;
 
 pub use store::MemoryStore;
 pub use unit::{Reading, Unit, Writing};
+pub use watch::MemoryWatch;

@@ -11,6 +11,7 @@ use crate::time::{Clock, SystemClock};
 
 use super::state::State;
 use super::unit::{Reading, Unit, Writing};
+use super::watch::{Commits, MemoryWatch};
 
 /// A store in memory. Its clones are the same store.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ struct Shared {
     turn: Mutex<()>,
     /// Held for as long as it takes to copy or replace the pointer.
     newest: Mutex<Arc<State>>,
+    commits: Arc<Commits>,
 }
 
 impl MemoryStore {
@@ -43,6 +45,7 @@ impl MemoryStore {
             clock,
             turn: Mutex::default(),
             newest: Mutex::default(),
+            commits: Arc::default(),
         };
         Self { shared: Arc::new(shared), actor: Actor::new("anonymous").expect("a name") }
     }
@@ -71,6 +74,7 @@ impl Shared {
         let previous = std::mem::replace(&mut *lock(&self.newest), state);
         // Only now, with nobody kept waiting.
         drop(previous);
+        self.commits.count();
     }
 }
 
@@ -82,6 +86,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store for MemoryStore {
     type Read<'t> = Unit<'t, Reading>;
     type Write<'t> = Unit<'t, Writing>;
+    type Watch = MemoryWatch;
 
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
         let _inside = UnitGuard::enter(self.shared.key)?;
@@ -107,6 +112,10 @@ impl Store for MemoryStore {
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Ticket<T>> {
         Ok(at_once(self.shared.key, || self.write(work)))
+    }
+
+    fn watch(&self) -> Result<MemoryWatch> {
+        Ok(MemoryWatch::of(self.shared.key, &self.shared.commits))
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

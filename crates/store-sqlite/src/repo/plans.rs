@@ -57,6 +57,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("result of an attempt", results::OF_ATTEMPT),
         ("history", events::OF),
         ("events after", events::AFTER),
+        ("newest event", events::NEWEST),
     ]
     .map(|(name, sql)| (name.to_owned(), sql.to_owned()))
     .into();

@@ -233,6 +233,7 @@ pass_on! {
     impl<Mode> EventRead for Mode {
         fn history(job: JobId) -> Vec<Event>;
         fn events_after(sequence: EventSequence, limit: u32) -> Vec<Event>;
+        fn newest_sequence() -> EventSequence;
     }
 }
 
