@@ -8,6 +8,7 @@
 //! | What may a job become? | [`status`] |
 //! | What does a job wait for? | [`dependency`] |
 //! | What did a job yield? | [`result`], [`units`] |
+//! | When is nothing calculated twice? | [`reuse`] |
 //! | What happened to it? | [`event`] |
 //! | How does a program learn that something happened? | [`watch`] |
 //! | Where does it run? | [`cluster`], [`remote_job`] |
@@ -35,6 +36,7 @@ pub mod query;
 pub mod remote_job;
 pub mod repo;
 pub mod result;
+pub mod reuse;
 pub mod settings;
 pub mod status;
 pub mod store;
@@ -56,6 +58,7 @@ pub use patch::{Edit, Patch};
 pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusCounts};
 pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
+pub use reuse::Reuse;
 pub use settings::ConnectionSettings;
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
 pub use store::{ReadUnit, Store, WriteUnit};

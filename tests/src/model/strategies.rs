@@ -8,7 +8,7 @@ use store_core::{
     ClusterId, ClusterKind, ClusterPatch, ClusterStatus, Code, ConnectionSettings, Convergence,
     DependencyKind, Edit, Energy, EnergyUnit, InitialStatus, InputDeck, JobId, JobPatch, JobStatus,
     JobUuid, NewCluster, NewJob, NewRemoteJob, NewResult, Parallelism, Patch, Placement,
-    RemoteJobId, RemoteJobPatch, ResultDocument, Runner, StatusChange, Timestamp, WorkDir,
+    RemoteJobId, RemoteJobPatch, ResultDocument, Reuse, Runner, StatusChange, Timestamp, WorkDir,
 };
 
 use super::operation::{End, Operation, Step};
@@ -133,7 +133,8 @@ fn job() -> impl Strategy<Value = NewJob> {
         (option::of(word()), option::weighted(0.3, cluster_id()), parallelism(), any::<i32>());
     let edges = prop_oneof![4 => Just(Vec::new()), 1 => vec((job_id(), kind()), 1..3)];
     let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>());
-    (who, how, what).prop_map(|(who, how, what)| {
+    let reuse = option::weighted(0.5, select(vec![Reuse::Converged, Reuse::AnyResult]));
+    (who, how, what, reuse).prop_map(|(who, how, what, reuse)| {
         let (name, code, placement, runner, number) = who;
         let (workflow, cluster, parallelism, priority) = how;
         let (input, dependencies, key, queued) = what;
@@ -149,6 +150,7 @@ fn job() -> impl Strategy<Value = NewJob> {
             idempotency_key: key.map(|key| format!("key {key}")),
             // Given, because a store would make one up.
             uuid: Some(JobUuid::from_bytes([number; 16])),
+            reuse,
             ..NewJob::new(name, code, placement)
         }
     })

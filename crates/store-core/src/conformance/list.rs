@@ -148,6 +148,14 @@ macro_rules! each_promise {
                 a_result_does_not_change_the_status
                 what_the_check_of_a_result_refuses_is_not_stored
             }
+            reuse {
+                a_job_is_completed_from_an_earlier_one_that_is_the_same
+                nothing_is_used_again_unasked
+                without_an_earlier_one_the_job_is_created_as_usual
+                only_what_converged_is_used_again_unless_asked
+                the_newest_earlier_one_is_taken_and_who_calculated_is_named
+                two_creations_at_once_make_two_jobs
+            }
             statuses {
                 the_status_machine_is_kept
                 a_change_is_made_only_from_the_status_it_expects

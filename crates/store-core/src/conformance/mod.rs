@@ -25,6 +25,7 @@ pub mod races;
 pub mod readers;
 pub mod remote_jobs;
 pub mod results;
+pub mod reuse;
 pub mod statuses;
 pub mod texts;
 pub mod tickets;

@@ -1,7 +1,6 @@
 //! The creation of jobs.
 
 use rusqlite::params;
-use store_core::event::NewEvent;
 use store_core::repo::{ClusterRead, JobRead};
 use store_core::{
     ClusterId, DependencyKind, Error, InputDeck, Job, JobId, NewJob, Noun, Result, WorkDir,
@@ -12,8 +11,9 @@ use crate::unit::{Unit, Writing};
 
 const INSERT: &str = "INSERT INTO jobs (id, uuid, name, work_dir, status, code, runner, workflow, \
                       cluster_id, nodes, mpi_ranks, threads, priority, idempotency_key, created_at, \
-                      queued_at, updated_at) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15)";
+                      queued_at, updated_at, finished_at, cached_from) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15, \
+                      ?17, ?18)";
 pub(super) const DIR_IS_TAKEN: &str = "SELECT 1 FROM jobs WHERE work_dir = ?1";
 const NEXT_ID: &str =
     "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1";
@@ -37,6 +37,7 @@ impl Unit<'_, Writing> {
             |dir: &WorkDir| Ok(self.find(DIR_IS_TAKEN, [dir.as_str()], |_| Ok(()))?.is_some());
         let work_dir = new.placement.directory(id, &new.name, is_taken)?;
         let job = new.to_job(id, work_dir, self.now());
+        let (job, event, earlier) = self.with_earlier_result(new, job)?;
         for (parent, _) in &new.dependencies {
             if self.job_is_missing(*parent)? {
                 let missing = Error::not_found(Noun::Job, parent);
@@ -52,7 +53,10 @@ impl Unit<'_, Writing> {
         for (parent, kind) in &new.dependencies {
             self.insert_dependency(id, *parent, *kind)?;
         }
-        self.record(NewEvent::created(&job))?;
+        if let Some(result) = &earlier {
+            self.insert_result(result)?;
+        }
+        self.record(event)?;
         Ok(job)
     }
 
@@ -76,6 +80,8 @@ impl Unit<'_, Writing> {
                 job.idempotency_key,
                 micros(job.created_at),
                 optional_micros(job.queued_at),
+                optional_micros(job.finished_at),
+                job.cached_from.as_ref().map(|uuid| uuid.as_bytes().as_slice()),
             ],
         )
     }

@@ -7,9 +7,9 @@ use store_core::event::NewEvent;
 use store_core::repo::{DependencyRead, JobRead, JobWrite};
 use store_core::status;
 use store_core::{
-    Code, Error, InitialStatus, InputDeck, Job, JobFilter, JobId, JobPage, JobPatch, JobStatus,
-    JobUuid, NewJob, Noun, Page, Parallelism, Result, StatusChange, StatusCounts, Transition,
-    WorkDir,
+    Code, Error, InitialStatus, InputDeck, InputHash, Job, JobFilter, JobId, JobPage, JobPatch,
+    JobStatus, JobUuid, NewJob, Noun, Page, Parallelism, Result, Reuse, StatusChange, StatusCounts,
+    Transition, WorkDir,
 };
 
 use crate::codec::{Columns, micros, optional_micros};
@@ -21,7 +21,7 @@ macro_rules! columns {
         "jobs.id, jobs.uuid, jobs.name, jobs.work_dir, jobs.status, jobs.attempt, jobs.code, \
          jobs.runner, jobs.workflow, jobs.cluster_id, jobs.nodes, jobs.mpi_ranks, jobs.threads, \
          jobs.pid, jobs.host, jobs.priority, jobs.idempotency_key, jobs.created_at, jobs.queued_at, \
-         jobs.started_at, jobs.finished_at, jobs.updated_at, jobs.archived_at"
+         jobs.started_at, jobs.finished_at, jobs.updated_at, jobs.archived_at, jobs.cached_from"
     };
 }
 pub(super) use columns;
@@ -75,6 +75,7 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
         finished_at: columns.optional_time()?,
         updated_at: columns.time()?,
         archived_at: columns.optional_time()?,
+        cached_from: columns.plain::<Option<[u8; 16]>>()?.map(JobUuid::from_bytes),
     })
 }
 
@@ -94,6 +95,10 @@ impl<M: Mode> JobRead for Unit<'_, M> {
 
     fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
         self.find(BY_IDEMPOTENCY_KEY, [key], decode)
+    }
+
+    fn find_completed(&self, code: &Code, input: InputHash, which: Reuse) -> Result<Option<Job>> {
+        self.completed_with(code, input, which)
     }
 
     fn input(&self, job: JobId) -> Result<Option<InputDeck>> {

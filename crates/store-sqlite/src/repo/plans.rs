@@ -10,7 +10,9 @@ use store_core::{
     JobStatus, Page, TimeRange, Timestamp,
 };
 
-use super::{clusters, creation, dependencies, events, inputs, jobs, lists, remote_jobs, results};
+use super::{
+    clusters, creation, dependencies, events, inputs, jobs, lists, remote_jobs, results, reuse,
+};
 use crate::create::fresh_in_memory;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -32,6 +34,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("job by idempotency key", jobs::BY_IDEMPOTENCY_KEY),
         ("counts by status", jobs::COUNTS),
         ("statuses", jobs::STATUSES),
+        ("completed with an input", reuse::COMPLETED),
         ("input hash", inputs::HASH),
         ("input files", inputs::FILES),
         ("job exists", inputs::EXISTS),

@@ -91,12 +91,13 @@ mod linux {
             let heard = self.hear();
             let identity = |found: Metadata| (found.dev(), found.ino());
             let there = std::fs::metadata(&self.log).ok().map(identity);
-            if there.is_some() && there != self.listened {
-                self.listened = self.arm().then_some(there).flatten();
-                // What was written to it before is found by the look that follows, or by a later one.
-                return true;
+            if there.is_none() || there == self.listened {
+                return heard;
             }
-            heard
+            let armed = self.arm();
+            self.listened = there.filter(|_| armed);
+            // What was written to it before is found by the look that follows, or by a later one.
+            heard || armed
         }
 
         fn arm(&self) -> bool {

@@ -75,6 +75,10 @@ pub(super) enum Fault {
     LosesTheUnwaited,
     /// A write that was handed in is run after what is written next.
     RunsLate,
+    /// A result that did not converge is used again, though only others may be.
+    ReusesWhatDidNotConverge,
+    /// A result is used again, though nobody asked for that.
+    ReusesUnasked,
     /// A watch sees only what is committed while it is being waited with.
     WatchesOnlyWhileWaiting,
     /// A watch wakes by itself, whether anybody commits or not.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::{Cluster, ClusterPatch, NewCluster};
+use crate::code::Code;
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
-use crate::input::InputDeck;
+use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
 use crate::memory::store::MemoryStore;
 use crate::memory::unit::{Unit, Writing};
@@ -18,6 +19,7 @@ use crate::repo::{
     JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
 };
 use crate::result::{JobResult, NewResult, Recorded};
+use crate::reuse::Reuse;
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
 use crate::work_dir::WorkDir;
 
@@ -55,6 +57,7 @@ pass_on! {
         fn find_job_by_uuid(uuid: JobUuid) -> Option<Job>;
         fn find_job_by_work_dir(dir: &WorkDir) -> Option<Job>;
         fn find_job_by_idempotency_key(key: &str) -> Option<Job>;
+        fn find_completed(code: &Code, input: InputHash, which: Reuse) -> Option<Job>;
         fn input(job: JobId) -> Option<InputDeck>;
     } but {
         fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
@@ -109,6 +112,10 @@ pass_on! {
             match self.fault {
                 Fault::ForgetsDecks => new.input = None,
                 Fault::ForgetsKeys => new.idempotency_key = None,
+                Fault::ReusesWhatDidNotConverge => {
+                    new.reuse = new.reuse.map(|_| Reuse::AnyResult);
+                }
+                Fault::ReusesUnasked => new.reuse = Some(Reuse::Converged),
                 _ => {}
             }
             self.inner.create_job(&new)
