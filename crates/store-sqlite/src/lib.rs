@@ -38,7 +38,9 @@ pub mod options;
 
 pub use counters::{Activity, Distribution};
 pub use error::OpenError;
-pub use maintenance::{CheckDepth, CheckReport, CheckpointReport, Stats};
+pub use maintenance::{
+    CheckDepth, CheckReport, CheckpointReport, Retention, RetentionReport, Stats,
+};
 pub use options::{Durability, Options, WhenFull};
 pub use snapshots::HeldSnapshot;
 pub use store::SqliteStore;

@@ -138,7 +138,7 @@ impl SqliteStore {
         work(&opened, &connection)
     }
 
-    fn reader(&self, opened: &Opened) -> Result<Lent> {
+    pub(crate) fn reader(&self, opened: &Opened) -> Result<Lent> {
         let begun = Instant::now();
         opened.readers.get_timeout(self.shared.deadline.max(Duration::from_millis(1))).map_err(
             |error| {

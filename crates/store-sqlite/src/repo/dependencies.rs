@@ -40,6 +40,13 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Dependency> {
     })
 }
 
+impl<M: Mode> Unit<'_, M> {
+    /// Whether other jobs wait for it.
+    pub(crate) fn has_dependents(&self, job: JobId) -> Result<bool> {
+        Ok(self.find(HAS_DEPENDENTS, [job.get()], |_| Ok(()))?.is_some())
+    }
+}
+
 impl<M: Mode> DependencyRead for Unit<'_, M> {
     fn dependencies_of(&self, job: JobId) -> Result<Vec<Dependency>> {
         self.check_job(job)?;
@@ -120,7 +127,7 @@ impl Unit<'_, Writing> {
     /// with the smaller ids first.
     fn chain(&self, from: JobId, to: JobId) -> Result<Option<Vec<JobId>>> {
         // Most edges go from a job that nobody waits for.
-        if self.find(HAS_DEPENDENTS, [to.get()], |_| Ok(()))?.is_none() {
+        if !self.has_dependents(to)? {
             return Ok(None);
         }
         let mut reached_by = BTreeMap::from([(from, from)]);

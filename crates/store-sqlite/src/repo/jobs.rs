@@ -46,6 +46,8 @@ const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4
                              queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
                              archived_at = ?10 WHERE id = ?1";
 
+pub(crate) const DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
+
 /// Takes a job from the columns of [`columns`], which come first.
 pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
     let mut columns = Columns::of(row);
@@ -220,7 +222,7 @@ impl JobWrite for Unit<'_, Writing> {
             return Err(job.in_use(dependents));
         }
         // Inputs, results, submissions, edges and events go by cascade.
-        self.execute("DELETE FROM jobs WHERE id = ?1", [id.get()]).map(drop)
+        self.execute(DELETE, [id.get()]).map(drop)
     }
 }
 

@@ -11,5 +11,8 @@ mod remote_jobs;
 mod results;
 mod reuse;
 
+/// A job with everything that hangs on it, by cascade; what is kept about that is looked at before.
+pub(crate) use jobs::DELETE as DELETE_JOB;
+
 #[cfg(test)]
 mod plans;

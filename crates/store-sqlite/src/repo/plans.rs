@@ -14,6 +14,7 @@ use super::{
     clusters, creation, dependencies, events, inputs, jobs, lists, remote_jobs, results, reuse,
 };
 use crate::create::fresh_in_memory;
+use crate::maintenance::retention::{components, removal};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -61,6 +62,10 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("history", events::OF),
         ("events after", events::AFTER),
         ("newest event", events::NEWEST),
+        ("ended jobs", components::ENDED),
+        ("state of a job", components::STATE),
+        ("connected jobs", components::CONNECTED),
+        ("old events of a job", removal::EVENTS),
     ]
     .map(|(name, sql)| (name.to_owned(), sql.to_owned()))
     .into();

@@ -129,3 +129,31 @@ impl Surroundings for Here {
         Instant::now()
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use store_core::prelude::*;
+    use store_core::{Code, NewJob, Placement, Result, WorkDir};
+
+    use crate::Options;
+
+    #[test]
+    fn a_watch_that_the_kernel_tells_nothing_looks_by_itself() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = Options::new(scratch.path().join("project.db")).open().expect("opened");
+        let mut watch = store.watch()?;
+        watch.here.notice.deafen();
+        for number in 0..5 {
+            let dir = Placement::At(WorkDir::new(format!("/scratch/{number}"))?);
+            let (new, writer) = (NewJob::new("MgO", Code::Crystal, dir), store.clone());
+            let written = std::thread::spawn(move || writer.create_job(&new));
+            assert!(watch.wait(Duration::from_secs(20))?);
+            written.join().expect("no panic")?;
+            while watch.wait(Duration::ZERO)? {}
+        }
+        assert!(!watch.wait(Duration::from_millis(20))?);
+        Ok(())
+    }
+}
