@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::code::Code;
 use crate::error::{Error, Invalid, Noun, Result};
-use crate::ids::ClusterId;
+use crate::ids::{ClusterId, JobId};
 use crate::patch::{Edit, Patch};
+use crate::resources::Resources;
 use crate::settings::ConnectionSettings;
 use crate::time::Timestamp;
 use crate::words::{check_name, check_optional_name, check_text, words};
@@ -32,6 +33,47 @@ words! {
     }
 }
 
+words! {
+    /// Whether claims take jobs for a cluster that is active.
+    pub enum Intake as "intake" {
+        /// They do.
+        Open = "open",
+        /// They do not, until it is resumed. What runs goes on.
+        Paused = "paused",
+        /// They do not, and no new job may name the cluster: it is to become idle.
+        Draining = "draining",
+    }
+}
+
+/// How much of a cluster its RUNNING jobs may use at once; what is not given is not limited. A job without
+/// numbers of its own counts as one node and one core ([`Parallelism::needs`](crate::Parallelism::needs)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClusterLimits {
+    /// Jobs; 0 lets none start.
+    pub max_running: Option<u32>,
+    /// Nodes, at least 1.
+    pub nodes: Option<u32>,
+    /// Cores over all nodes, at least 1.
+    pub cores: Option<u32>,
+    /// Memory over all nodes in MiB, at least 1.
+    pub memory_mib: Option<u32>,
+}
+
+impl ClusterLimits {
+    fn check(self) -> std::result::Result<(), Invalid> {
+        for (field, number) in
+            [("nodes", self.nodes), ("cores", self.cores), ("memory_mib", self.memory_mib)]
+        {
+            if number == Some(0) {
+                let reason =
+                    "is 0: give at least 1, or leave it out; pause the cluster to let no job start";
+                return Err(Invalid::new(field, reason.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A cluster to be created. [`NewCluster::new`] has what every cluster needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCluster {
@@ -53,6 +95,10 @@ pub struct NewCluster {
     pub code_roots: BTreeMap<Code, String>,
     /// Shell lines that run before each job there.
     pub setup_commands: Vec<String>,
+    /// Whether claims take jobs for it; open unless set.
+    pub intake: Intake,
+    /// How much of it may be used at once; not limited unless set.
+    pub limits: ClusterLimits,
 }
 
 impl NewCluster {
@@ -68,6 +114,8 @@ impl NewCluster {
             status: ClusterStatus::Active,
             code_roots: BTreeMap::new(),
             setup_commands: Vec::new(),
+            intake: Intake::Open,
+            limits: ClusterLimits::default(),
         }
     }
 
@@ -82,6 +130,7 @@ impl NewCluster {
         if self.port == 0 {
             return Err(Invalid::new("port", "is 0: give one from 1 to 65535".to_owned()));
         }
+        self.limits.check()?;
         self.code_roots.values().try_for_each(|root| check_name("code root", root))?;
         self.setup_commands.iter().try_for_each(|line| check_text("setup command", line))
     }
@@ -105,11 +154,124 @@ pub struct Cluster {
     pub updated_at: Timestamp,
 }
 
+/// What the RUNNING jobs of a cluster use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClusterLoad {
+    /// How many there are.
+    pub running: i64,
+    /// What they use together.
+    pub in_use: Resources,
+}
+
+impl ClusterLoad {
+    /// The load with one more job.
+    #[must_use]
+    pub fn with(self, needs: Resources) -> Self {
+        Self { running: self.running + 1, in_use: self.in_use + needs }
+    }
+}
+
+/// Why a cluster takes no job now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortage {
+    /// It is not active.
+    NotActive(ClusterStatus),
+    /// Its intake is not open.
+    NotOpen(Intake),
+    /// As many jobs as it may have are RUNNING.
+    Jobs {
+        /// How many are.
+        running: i64,
+        /// How many may be.
+        most: u32,
+    },
+    /// Not enough of something is free.
+    Resource {
+        /// Of what: nodes, cores, memory_mib.
+        what: &'static str,
+        /// How much the job needs.
+        needed: i64,
+        /// How much is in use.
+        in_use: i64,
+        /// How much there is.
+        most: u32,
+    },
+}
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotActive(status) => write!(f, "is {status}"),
+            Self::NotOpen(intake) => write!(f, "is {intake}"),
+            Self::Jobs { running, most } => write!(f, "runs {running} jobs of {most}"),
+            Self::Resource { what, needed, most, .. } if *needed > i64::from(*most) => {
+                write!(f, "has {most} {what} in all, and the job needs {needed}")
+            }
+            Self::Resource { what, needed, in_use, most } => {
+                write!(f, "uses {in_use} of {most} {what}, and the job needs {needed}")
+            }
+        }
+    }
+}
+
+impl NewCluster {
+    /// Why a job that needs so much cannot start under this load; nothing where it can.
+    pub fn shortage(&self, load: ClusterLoad, needs: Resources) -> Option<Shortage> {
+        if self.status != ClusterStatus::Active {
+            return Some(Shortage::NotActive(self.status));
+        }
+        if self.intake != Intake::Open {
+            return Some(Shortage::NotOpen(self.intake));
+        }
+        let limits = self.limits;
+        if let Some(most) = limits.max_running.filter(|most| load.running >= i64::from(*most)) {
+            return Some(Shortage::Jobs { running: load.running, most });
+        }
+        let in_use = load.in_use;
+        [
+            ("nodes", needs.nodes, in_use.nodes, limits.nodes),
+            ("cores", needs.cores, in_use.cores, limits.cores),
+            ("memory_mib", needs.memory_mib, in_use.memory_mib, limits.memory_mib),
+        ]
+        .into_iter()
+        .find_map(|(what, needed, in_use, most)| {
+            let most = most?;
+            let fits = in_use.saturating_add(needed) <= i64::from(most);
+            (!fits).then_some(Shortage::Resource { what, needed, in_use, most })
+        })
+    }
+}
+
+/// What the removal of a cluster by force came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterRemoval {
+    /// The jobs that had not ended and are CANCELLED now.
+    pub cancelled: Vec<JobId>,
+    /// How many jobs named the cluster, and name none now.
+    pub detached: u64,
+    /// How many submissions to it were removed; the histories of their jobs keep their handles.
+    pub submissions: u64,
+}
+
 impl Cluster {
+    /// Refuses a new job for a cluster that is to become idle.
+    ///
+    /// # Errors
+    /// [`Error::InUse`].
+    pub fn check_takes_new_jobs(&self) -> Result<()> {
+        if self.config.intake != Intake::Draining {
+            return Ok(());
+        }
+        let by =
+            "it is draining and takes no new jobs; resume it, or take another cluster".to_owned();
+        Err(Error::InUse { noun: Noun::Cluster, key: self.id.to_string(), by })
+    }
+
     /// The error of deleting a cluster that jobs or submissions name.
     pub fn in_use(&self, jobs: usize, submissions: usize) -> Error {
-        let by =
-            format!("{jobs} jobs and {submissions} submissions name it; make it inactive instead");
+        let by = format!(
+            "{jobs} jobs and {submissions} submissions name it; make it inactive, or remove it by force"
+        );
         Error::InUse { noun: Noun::Cluster, key: self.id.to_string(), by }
     }
 }
@@ -135,9 +297,18 @@ pub struct ClusterPatch {
     pub code_roots: Edit<BTreeMap<Code, String>>,
     /// As in [`NewCluster`]; replaced whole.
     pub setup_commands: Edit<Vec<String>>,
+    /// As in [`NewCluster`].
+    pub intake: Edit<Intake>,
+    /// As in [`NewCluster`]; replaced whole.
+    pub limits: Edit<ClusterLimits>,
 }
 
 impl ClusterPatch {
+    /// Pauses, resumes or drains a cluster.
+    pub fn intake(intake: Intake) -> Self {
+        Self { intake: Edit::Set(intake), ..Self::default() }
+    }
+
     /// Carries the edit out: the cluster as it is to be stored. Backends store what this returns.
     ///
     /// # Errors
@@ -153,6 +324,8 @@ impl ClusterPatch {
         self.status.apply(&mut config.status);
         self.code_roots.apply(&mut config.code_roots);
         self.setup_commands.apply(&mut config.setup_commands);
+        self.intake.apply(&mut config.intake);
+        self.limits.apply(&mut config.limits);
         config.check()?;
         let updated_at = if config == cluster.config { cluster.updated_at } else { now };
         Ok(Cluster { config, updated_at, ..*cluster })

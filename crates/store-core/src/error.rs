@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::ids::JobId;
+use crate::lease::{LeaseKey, LeaseLoss};
 use crate::status::JobStatus;
 use crate::words::words;
 
@@ -124,6 +125,15 @@ pub enum Error {
         expected: JobStatus,
         /// The status that the job has.
         actual: JobStatus,
+    },
+
+    /// The job has gone on without the worker that reports on it: another has it, or it has ended.
+    #[error("{key} is lost, because {loss}: stop working on the job, and report nothing")]
+    LeaseLost {
+        /// What the worker showed.
+        key: LeaseKey,
+        /// What became of the lease.
+        loss: LeaseLoss,
     },
 
     /// The job's status does not allow this.

@@ -11,6 +11,7 @@ use crate::job::Job;
 use crate::status::JobStatus;
 use crate::time::Timestamp;
 use crate::words::{check_name, check_text, words};
+use crate::worker::Process;
 
 words! {
     /// What happened.
@@ -21,6 +22,17 @@ words! {
         Imported = "imported",
         /// Its status changed.
         StatusChanged = "status_changed",
+        /// A worker claimed it; the detail has the worker and the token of its lease.
+        Claimed = "claimed",
+        /// A worker that knows of its run took it over; the detail has the worker and the token.
+        Adopted = "adopted",
+        /// An attempt ended and the next one was queued by the job's own policy; the detail has the
+        /// outcome of the attempt, which the event belongs to.
+        Requeued = "requeued",
+        /// Its lease lapsed, and somebody is to find out whether it still runs.
+        ProbeNeeded = "probe_needed",
+        /// Its run is to stop.
+        CancelRequested = "cancel_requested",
         /// A new attempt was opened.
         Retried = "retried",
         /// Fields of it were edited; the detail has their names.
@@ -67,6 +79,8 @@ pub struct Event {
     pub to: Option<JobStatus>,
     /// Who did it.
     pub actor: Actor,
+    /// The process that did it; none in histories from before it was kept.
+    pub process: Option<Process>,
     /// More about it, by name.
     pub detail: Map<String, Value>,
 }
@@ -156,10 +170,15 @@ impl NewEvent {
         Ok(Self::of(job, EventKind::Noted, at).with("text", text))
     }
 
-    /// Gives it its place and its actor.
-    pub fn recorded(self, sequence: EventSequence, actor: Actor) -> Event {
+    /// Gives it its place, its actor and the process.
+    pub fn recorded(
+        self,
+        sequence: EventSequence,
+        actor: Actor,
+        process: Option<Process>,
+    ) -> Event {
         let Self { job, attempt, at, kind, from, to, detail } = self;
-        Event { sequence, job, attempt, at, kind, from, to, actor, detail }
+        Event { sequence, job, attempt, at, kind, from, to, actor, process, detail }
     }
 }
 

@@ -67,6 +67,12 @@ row_id!(
     "event sequence"
 );
 
+row_id!(
+    /// What tells a lease of a job from those before it: it grows with every claim of the job.
+    LeaseToken,
+    "lease token"
+);
+
 impl EventSequence {
     /// Before every event.
     pub const START: Self = Self(0);

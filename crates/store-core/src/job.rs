@@ -9,6 +9,8 @@ use crate::event::{EventKind, NewEvent};
 use crate::ids::{ClusterId, JobId, JobUuid};
 use crate::input::{InputDeck, InputHash};
 use crate::patch::{Edit, Patch};
+use crate::policy::JobPolicy;
+use crate::resources::Resources;
 use crate::reuse::Reuse;
 use crate::status::{InitialStatus, JobStatus};
 use crate::time::Timestamp;
@@ -24,13 +26,29 @@ pub struct Parallelism {
     pub mpi_ranks: Option<u32>,
     /// Threads of each process, at least 1 (`OMP_NUM_THREADS`).
     pub threads: Option<u32>,
+    /// Memory over all nodes in MiB, at least 1.
+    pub memory_mib: Option<u32>,
 }
 
 impl Parallelism {
+    /// What a run takes of its cluster: one node, one MPI process and one thread where nothing else is
+    /// said, and a core for each thread of each process.
+    pub fn needs(self) -> Resources {
+        let or_one = |number: Option<u32>| i64::from(number.unwrap_or(1));
+        Resources {
+            nodes: or_one(self.nodes),
+            cores: or_one(self.mpi_ranks).saturating_mul(or_one(self.threads)),
+            memory_mib: i64::from(self.memory_mib.unwrap_or(0)),
+        }
+    }
+
     fn check(self) -> std::result::Result<(), Invalid> {
-        for (field, number) in
-            [("nodes", self.nodes), ("mpi_ranks", self.mpi_ranks), ("threads", self.threads)]
-        {
+        for (field, number) in [
+            ("nodes", self.nodes),
+            ("mpi_ranks", self.mpi_ranks),
+            ("threads", self.threads),
+            ("memory_mib", self.memory_mib),
+        ] {
             if number == Some(0) {
                 return Err(Invalid::new(
                     field,
@@ -73,6 +91,14 @@ pub struct Job {
     pub host: Option<String>,
     /// Higher goes first.
     pub priority: i32,
+    /// Not to be claimed before.
+    pub not_before: Option<Timestamp>,
+    /// How often it is tried, and what becomes of it otherwise.
+    pub policy: JobPolicy,
+    /// Since when its run is to stop; RUNNING jobs alone have it.
+    pub cancel_requested_at: Option<Timestamp>,
+    /// Since when nobody knows whether it still runs somewhere; RUNNING jobs alone have it.
+    pub probe_since: Option<Timestamp>,
     /// The key under which it was created once and for all.
     pub idempotency_key: Option<String>,
     /// When it was created.
@@ -113,6 +139,10 @@ pub struct NewJob {
     pub parallelism: Parallelism,
     /// As in [`Job`]; 0 unless set.
     pub priority: i32,
+    /// As in [`Job`].
+    pub not_before: Option<Timestamp>,
+    /// As in [`Job`].
+    pub policy: JobPolicy,
     /// What the code reads.
     pub input: Option<InputDeck>,
     /// The jobs that it waits for, each once.
@@ -141,6 +171,8 @@ impl NewJob {
             cluster: None,
             parallelism: Parallelism::default(),
             priority: 0,
+            not_before: None,
+            policy: JobPolicy::default(),
             input: None,
             dependencies: Vec::new(),
             idempotency_key: None,
@@ -193,6 +225,7 @@ impl NewJob {
         check_optional_name("workflow", self.workflow.as_deref())?;
         check_optional_name("idempotency_key", self.idempotency_key.as_deref())?;
         self.parallelism.check()?;
+        self.policy.check()?;
         let mut parents: Vec<_> = self.dependencies.iter().map(|(parent, _)| parent).collect();
         parents.sort_unstable();
         if let Some(twice) = parents.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -220,6 +253,10 @@ impl NewJob {
             pid: None,
             host: None,
             priority: self.priority,
+            not_before: self.not_before,
+            policy: self.policy.clone(),
+            cancel_requested_at: None,
+            probe_since: None,
             idempotency_key: self.idempotency_key.clone(),
             created_at: now,
             queued_at: (status == JobStatus::Queued).then_some(now),
@@ -266,6 +303,10 @@ pub struct JobPatch {
     pub parallelism: Edit<Parallelism>,
     /// As in [`Job`].
     pub priority: Edit<i32>,
+    /// As in [`Job`].
+    pub not_before: Patch<Timestamp>,
+    /// As in [`Job`]; replaced whole.
+    pub policy: Edit<JobPolicy>,
 }
 
 impl JobPatch {
@@ -283,9 +324,12 @@ impl JobPatch {
         self.runner.apply(&mut next.runner);
         self.parallelism.apply(&mut next.parallelism);
         self.priority.apply(&mut next.priority);
+        self.not_before.apply(&mut next.not_before);
+        self.policy.apply(&mut next.policy);
         check_name("name", &next.name)?;
         check_optional_name("workflow", next.workflow.as_deref())?;
         next.parallelism.check()?;
+        next.policy.check()?;
 
         let changed: Vec<&str> = [
             ("name", next.name != job.name),
@@ -295,6 +339,8 @@ impl JobPatch {
             ("runner", next.runner != job.runner),
             ("parallelism", next.parallelism != job.parallelism),
             ("priority", next.priority != job.priority),
+            ("not_before", next.not_before != job.not_before),
+            ("policy", next.policy != job.policy),
         ]
         .into_iter()
         .filter_map(|(field, changed)| changed.then_some(field))

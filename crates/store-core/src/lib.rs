@@ -11,6 +11,8 @@
 //! | When is nothing calculated twice? | [`reuse`] |
 //! | What happened to it? | [`event`] |
 //! | How does a program learn that something happened? | [`watch`] |
+//! | Who runs it, and for how long? | [`claim`], [`lease`], [`worker`] |
+//! | How does a run end, and how often is a job tried? | [`run`], [`attempt`], [`policy`] |
 //! | Where does it run? | [`cluster`], [`remote_job`] |
 //! | How are jobs listed? | [`query`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
@@ -18,6 +20,8 @@
 
 mod words;
 
+pub mod attempt;
+pub mod claim;
 pub mod cluster;
 pub mod code;
 #[cfg(feature = "conformance")]
@@ -28,15 +32,19 @@ pub mod event;
 pub mod ids;
 pub mod input;
 pub mod job;
+pub mod lease;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod nesting;
 pub mod patch;
+pub mod policy;
 pub mod query;
 pub mod remote_job;
 pub mod repo;
+pub mod resources;
 pub mod result;
 pub mod reuse;
+pub mod run;
 pub mod settings;
 pub mod status;
 pub mod store;
@@ -45,20 +53,30 @@ pub mod time;
 pub mod units;
 pub mod watch;
 pub mod work_dir;
+pub mod worker;
 
-pub use cluster::{Cluster, ClusterKind, ClusterPatch, ClusterStatus, NewCluster};
+pub use attempt::{Attempt, AttemptOutcome};
+pub use claim::{ClaimFilter, Explanation, Obstacle};
+pub use cluster::{
+    Cluster, ClusterKind, ClusterLimits, ClusterLoad, ClusterPatch, ClusterRemoval, ClusterStatus,
+    Intake, NewCluster, Shortage,
+};
 pub use code::{Code, CodeName, Runner};
 pub use dependency::{Dependency, DependencyKind, Readiness, Unmet};
 pub use error::{Error, Holder, Invalid, Noun, Result};
 pub use event::{Actor, Event, EventKind};
-pub use ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
+pub use ids::{ClusterId, EventSequence, JobId, JobUuid, LeaseToken, RemoteJobId};
 pub use input::{InputDeck, InputHash};
 pub use job::{Job, JobPatch, NewJob, Parallelism};
+pub use lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
 pub use patch::{Edit, Patch};
+pub use policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
 pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusCounts};
 pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
+pub use resources::Resources;
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
 pub use reuse::Reuse;
+pub use run::{Cancellation, Completion, Ended, Failure, Recovered};
 pub use settings::ConnectionSettings;
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
 pub use store::{ReadUnit, Store, WriteUnit};
@@ -67,12 +85,14 @@ pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};
 pub use watch::{Feed, Watch};
 pub use work_dir::{Placement, WorkDir};
+pub use worker::{Process, Worker};
 
 /// The traits that a program which uses a store wants in scope.
 pub mod prelude {
     pub use crate::repo::{
-        ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
-        JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+        ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite,
+        EventRead, EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead,
+        ResultWrite,
     };
     pub use crate::store::Store;
     pub use crate::watch::Watch;

@@ -1,8 +1,10 @@
 //! The status machine: what a job may become, and what a change of status does to its times.
 
+use crate::attempt::{Attempt, AttemptOutcome, End};
 use crate::error::{Error, Invalid, Result};
 use crate::event::{EventKind, NewEvent};
 use crate::job::Job;
+use crate::lease::{Lease, LeaseKey, held};
 use crate::time::Timestamp;
 use crate::words::{check_optional_name, words};
 
@@ -76,18 +78,27 @@ pub struct StatusChange {
     pub host: Option<String>,
     /// Why; kept in the history.
     pub reason: Option<String>,
+    /// The lease that the reporter holds: the change is refused once the job has gone on without it.
+    pub lease: Option<LeaseKey>,
 }
 
 impl StatusChange {
     /// A change to `to`, from whatever may become it.
     pub const fn to(to: JobStatus) -> Self {
-        Self { to, expected: None, pid: None, host: None, reason: None }
+        Self { to, expected: None, pid: None, host: None, reason: None, lease: None }
     }
 
     /// Only from `expected`.
     #[must_use]
     pub const fn expecting(mut self, expected: JobStatus) -> Self {
         self.expected = Some(expected);
+        self
+    }
+
+    /// Only under this lease.
+    #[must_use]
+    pub const fn holding(mut self, lease: LeaseKey) -> Self {
+        self.lease = Some(lease);
         self
     }
 
@@ -129,18 +140,37 @@ pub enum Transition {
     Unchanged(JobStatus),
 }
 
-/// Carries `change` out on `job`: the job as it is to be stored and the event that says so, or
-/// nothing where the job has that status already. Backends store what this returns, so that the
-/// rules are written once.
+/// What a rule says is to be stored, all of it or nothing: backends store it as it is, so that the rules
+/// are written once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The job's row. The lease on it goes, unless the job is RUNNING and is not to be probed.
+    pub job: Job,
+    /// The event that says so.
+    pub event: NewEvent,
+    /// The attempt that is over with it.
+    pub ended: Option<Attempt>,
+}
+
+/// Carries `change` out on `job`, which somebody may hold a `lease` on; nothing is to be stored where the
+/// job has that status already.
 ///
 /// `queued_at` is set by every QUEUED and emptied by PENDING; `started_at` is set by the first
 /// RUNNING of an attempt; `finished_at` by a terminal status. The pid and the host belong to a run:
 /// RUNNING sets them, a requeue empties them, the end keeps them.
 ///
 /// # Errors
-/// [`Error::StaleStatus`], [`Error::IllegalTransition`], [`Error::Invalid`].
-pub fn change(job: &Job, change: &StatusChange, now: Timestamp) -> Result<Option<(Job, NewEvent)>> {
+/// [`Error::LeaseLost`], [`Error::StaleStatus`], [`Error::IllegalTransition`], [`Error::Invalid`].
+pub fn change(
+    job: &Job,
+    change: &StatusChange,
+    lease: Option<&Lease>,
+    now: Timestamp,
+) -> Result<Option<Step>> {
     change.check()?;
+    if let Some(key) = &change.lease {
+        held(key, Some(job), lease)?;
+    }
     let (from, to) = (job.status, change.to);
     if let Some(expected) = change.expected.filter(|expected| *expected != from) {
         return Err(Error::StaleStatus { job: job.id, expected, actual: from });
@@ -151,7 +181,14 @@ pub fn change(job: &Job, change: &StatusChange, now: Timestamp) -> Result<Option
     if !from.successors().contains(&to) {
         return Err(Error::IllegalTransition { job: job.id, from, to });
     }
-    let mut next = Job { status: to, updated_at: now, ..job.clone() };
+    let mut next = Job {
+        status: to,
+        updated_at: now,
+        // Both are of a run.
+        cancel_requested_at: None,
+        probe_since: None,
+        ..job.clone()
+    };
     match to {
         JobStatus::Pending => {
             next.queued_at = None;
@@ -172,7 +209,17 @@ pub fn change(job: &Job, change: &StatusChange, now: Timestamp) -> Result<Option
     if let Some(reason) = &change.reason {
         event = event.with("reason", reason.as_str());
     }
-    Ok(Some((next, event)))
+    let outcome = match to {
+        JobStatus::Completed => Some(AttemptOutcome::Completed),
+        JobStatus::Failed => Some(AttemptOutcome::Failed),
+        JobStatus::Cancelled => Some(AttemptOutcome::Cancelled),
+        JobStatus::Pending | JobStatus::Queued | JobStatus::Running => None,
+    };
+    let ended = outcome.map(|outcome| {
+        let end = End { reason: change.reason.clone(), ..End::of(outcome) };
+        Attempt::ended(job, lease, end, now)
+    });
+    Ok(Some(Step { job: next, event, ended }))
 }
 
 /// Opens the next attempt of a FAILED or CANCELLED job: its times, pid and host begin anew, and an
@@ -180,7 +227,7 @@ pub fn change(job: &Job, change: &StatusChange, now: Timestamp) -> Result<Option
 ///
 /// # Errors
 /// [`Error::IllegalTransition`] for a job in any other status.
-pub fn retry(job: &Job, to: InitialStatus, now: Timestamp) -> Result<(Job, NewEvent)> {
+pub fn retry(job: &Job, to: InitialStatus, now: Timestamp) -> Result<Step> {
     let (from, to) = (job.status, JobStatus::from(to));
     if !matches!(from, JobStatus::Failed | JobStatus::Cancelled) {
         return Err(Error::IllegalTransition { job: job.id, from, to });
@@ -195,10 +242,11 @@ pub fn retry(job: &Job, to: InitialStatus, now: Timestamp) -> Result<(Job, NewEv
         finished_at: None,
         updated_at: now,
         archived_at: None,
+        not_before: None,
         ..job.clone()
     };
     let event = NewEvent::of(&next, EventKind::Retried, now).between(from, to);
-    Ok((next, event))
+    Ok(Step { job: next, event, ended: None })
 }
 
 #[cfg(test)]
@@ -219,7 +267,7 @@ mod tests {
         for &from in JobStatus::ALL {
             for &to in JobStatus::ALL {
                 let asked = StatusChange::to(to);
-                let mark = match change(&job(from), &asked, Timestamp::from_micros(2)) {
+                let mark = match change(&job(from), &asked, None, Timestamp::from_micros(2)) {
                     Ok(Some(_)) => 'x',
                     Ok(None) => '=',
                     Err(Error::IllegalTransition { .. }) => '.',
@@ -239,7 +287,7 @@ mod tests {
             let retried = retry(&job(from), InitialStatus::Queued, now);
             match from {
                 JobStatus::Failed | JobStatus::Cancelled => {
-                    let (next, event) = retried.expect("may be retried");
+                    let Step { job: next, event, .. } = retried.expect("may be retried");
                     assert_eq!((next.attempt, next.status), (2, JobStatus::Queued));
                     assert_eq!((next.queued_at, next.finished_at), (Some(now), None));
                     assert_eq!(event.attempt, 2);
@@ -252,10 +300,13 @@ mod tests {
     #[test]
     fn the_first_running_of_an_attempt_sets_its_start() -> Result<()> {
         let at = Timestamp::from_micros;
-        let step = |job: &Job, to, now| change(job, &StatusChange::to(to), at(now));
-        let (running, _) = step(&job(JobStatus::Queued), JobStatus::Running, 10)?.expect("changes");
-        let (requeued, _) = step(&running, JobStatus::Queued, 20)?.expect("changes");
-        let (again, _) = step(&requeued, JobStatus::Running, 30)?.expect("changes");
+        let step = |job: &Job, to, now| {
+            let step = change(job, &StatusChange::to(to), None, at(now))?;
+            Ok::<Job, Error>(step.expect("changes").job)
+        };
+        let running = step(&job(JobStatus::Queued), JobStatus::Running, 10)?;
+        let requeued = step(&running, JobStatus::Queued, 20)?;
+        let again = step(&requeued, JobStatus::Running, 30)?;
         assert_eq!((again.started_at, again.queued_at), (Some(at(10)), Some(at(20))));
         Ok(())
     }
@@ -263,7 +314,8 @@ mod tests {
     #[test]
     fn an_expected_status_that_has_passed_is_refused_even_by_the_same_report() {
         let twice = StatusChange::to(JobStatus::Running).expecting(JobStatus::Queued);
-        let refused = change(&job(JobStatus::Running), &twice, Timestamp::from_micros(2));
+        let now = Timestamp::from_micros(2);
+        let refused = change(&job(JobStatus::Running), &twice, None, now);
         assert!(matches!(refused, Err(Error::StaleStatus { .. })), "{refused:?}");
     }
 }

@@ -4,20 +4,20 @@ use crate::error::Result;
 use crate::event::Actor;
 use crate::ids::EventSequence;
 use crate::repo::{
-    ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
-    JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+    ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
+    EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
 };
 use crate::ticket::Ticket;
 use crate::watch::{Feed, Watch};
 
 /// What can be read, in a unit of work or straight from a store.
 pub trait ReadUnit:
-    JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    JobRead + ClaimRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
 {
 }
 
 impl<T> ReadUnit for T where
-    T: JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    T: JobRead + ClaimRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
 {
 }
 
@@ -40,13 +40,21 @@ impl<T> ReadUnit for T where
 /// let _ = MemoryStore::new().write(|w| w.delete_job(JobId::new(1)));
 /// ```
 pub trait WriteUnit:
-    ReadUnit + JobWrite + ClusterWrite + RemoteJobWrite + DependencyWrite + ResultWrite + EventWrite
+    ReadUnit
+    + JobWrite
+    + ClaimWrite
+    + ClusterWrite
+    + RemoteJobWrite
+    + DependencyWrite
+    + ResultWrite
+    + EventWrite
 {
 }
 
 impl<T> WriteUnit for T where
     T: ReadUnit
         + JobWrite
+        + ClaimWrite
         + ClusterWrite
         + RemoteJobWrite
         + DependencyWrite

@@ -87,6 +87,11 @@ pub(crate) fn check_text(field: &'static str, text: &str) -> Result<(), Invalid>
     Ok(())
 }
 
+/// As [`check_text`], where there may be none.
+pub(crate) fn check_optional_text(field: &'static str, text: Option<&str>) -> Result<(), Invalid> {
+    text.map_or(Ok(()), |text| check_text(field, text))
+}
+
 /// The deepest that arrays and objects may be nested. Parsers of JSON give up somewhat above 100, and
 /// what is stored must be readable again.
 const DEEPEST: usize = 100;

@@ -89,6 +89,13 @@ impl<'r, 's> Columns<'r, 's> {
         self.checked(|text| serde_json::from_str(&text))
     }
 
+    /// The next column as JSON, or nothing.
+    pub(crate) fn optional_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let text: Option<String> = self.plain()?;
+        let read = |text: String| serde_json::from_str(&text);
+        text.map(read).transpose().map_err(|error| self.refused(Type::Text, error))
+    }
+
     /// The next column as a moment.
     pub(crate) fn time(&mut self) -> Result<Timestamp> {
         self.plain().map(Timestamp::from_micros)

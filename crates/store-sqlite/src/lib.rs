@@ -10,6 +10,7 @@
 //! | What tells that somebody has committed? | `watch` |
 //! | What keeps the log small? | `checkpointer`, `snapshots` |
 //! | How is a noun stored? | `repo` |
+//! | Which process is this, and is another one gone? | [`worker`] |
 //! | How is a store backed up and looked after? | [`maintenance`] |
 
 mod checkpointer;
@@ -35,6 +36,7 @@ mod writer;
 
 pub mod maintenance;
 pub mod options;
+pub mod worker;
 
 pub use counters::{Activity, Distribution};
 pub use error::OpenError;

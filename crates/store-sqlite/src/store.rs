@@ -160,7 +160,10 @@ impl Store for SqliteStore {
 
     #[track_caller]
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
-        self.on_reader(|_, connection| on_snapshot(connection, || work(&Unit::reading(connection))))
+        let now = self.shared.options.clock.now();
+        self.on_reader(|_, connection| {
+            on_snapshot(connection, || work(&Unit::reading(connection, now)))
+        })
     }
 
     fn write<T: Send + 'static>(

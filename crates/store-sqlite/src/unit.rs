@@ -12,6 +12,7 @@ use crate::error::{Meaning, is_constraint};
 #[derive(Debug)]
 pub struct Unit<'t, Mode> {
     connection: &'t Connection,
+    now: Timestamp,
     mode: Mode,
 }
 
@@ -22,7 +23,6 @@ pub struct Reading(());
 /// The mode of a unit of work that writes.
 #[derive(Debug)]
 pub struct Writing {
-    now: Timestamp,
     actor: Actor,
     fault: RefCell<Option<String>>,
 }
@@ -64,19 +64,14 @@ impl Mode for Writing {
 }
 
 impl<'t> Unit<'t, Reading> {
-    pub(crate) const fn reading(connection: &'t Connection) -> Self {
-        Self { connection, mode: Reading(()) }
+    pub(crate) const fn reading(connection: &'t Connection, now: Timestamp) -> Self {
+        Self { connection, now, mode: Reading(()) }
     }
 }
 
 impl<'t> Unit<'t, Writing> {
     pub(crate) const fn writing(connection: &'t Connection, now: Timestamp, actor: Actor) -> Self {
-        Self { connection, mode: Writing { now, actor, fault: RefCell::new(None) } }
-    }
-
-    /// The time of every change of the unit.
-    pub(crate) const fn now(&self) -> Timestamp {
-        self.mode.now
+        Self { connection, now, mode: Writing { actor, fault: RefCell::new(None) } }
     }
 
     /// Who signs the changes.
@@ -133,6 +128,11 @@ impl<'t> Unit<'t, Writing> {
 }
 
 impl<M: Mode> Unit<'_, M> {
+    /// The time of the unit, which every change of it has.
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// The one row of a query, if there is one.
     pub(crate) fn find<T>(
         &self,

@@ -36,6 +36,9 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
         say("newest submission", &unit.newest_remote_job(id)?);
         say("results", &unit.results_of(id)?);
         say("newest result", &unit.newest_result(id)?);
+        say("lease", &unit.lease_of(id)?);
+        say("attempts", &unit.attempts_of(id)?);
+        say("explanation", &unit.explain(id)?);
         say("history", &unit.history(id)?);
     }
     for cluster in unit.clusters()? {
@@ -44,7 +47,11 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
         let by_name = unit.find_cluster_by_name(&cluster.config.name)?;
         say("the same by its name", &(by_name.as_ref() == Some(&cluster)));
         say("active there", &unit.active_remote_jobs(cluster.id)?);
+        say("load", &unit.cluster_load(cluster.id)?);
     }
+    say("leases", &unit.leases()?);
+    say("to probe", &unit.jobs_to_probe(5)?);
+    say("to cancel", &unit.jobs_to_cancel(5)?);
     let ids: Vec<JobId> = (0..20).map(JobId::new).collect();
     say("statuses", &unit.statuses(&ids)?);
     say("counts", &unit.counts_by_status()?);

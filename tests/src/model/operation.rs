@@ -1,9 +1,12 @@
 //! Calls of every method that writes, as data.
 
+use std::time::Duration;
+
 use store_core::{
-    ClusterId, ClusterPatch, DependencyKind, Error, InitialStatus, InputDeck, JobId, JobPatch,
-    NewCluster, NewJob, NewRemoteJob, NewResult, RemoteJobId, RemoteJobPatch, Result, StatusChange,
-    Store, WriteUnit,
+    ClaimFilter, ClusterId, ClusterPatch, Completion, DependencyKind, Error, Failure,
+    InitialStatus, InputDeck, JobId, JobPatch, LeaseKey, NewCluster, NewJob, NewRemoteJob,
+    NewResult, RemoteJobId, RemoteJobPatch, Result, StatusChange, Store, Timestamp, Worker,
+    WriteUnit,
 };
 
 use super::dump::dump;
@@ -15,6 +18,16 @@ pub enum Operation {
     CreateCluster(NewCluster),
     UpdateCluster(ClusterId, ClusterPatch),
     DeleteCluster(ClusterId),
+    ForceDeleteCluster(ClusterId),
+    Claim(Worker, ClaimFilter, u32, Duration),
+    Heartbeat(Vec<LeaseKey>, Duration),
+    Complete(LeaseKey, Completion),
+    Fail(LeaseKey, Failure),
+    Release(LeaseKey, Option<String>, Option<Timestamp>),
+    RecoverExpired(u32),
+    RecoverLost(Vec<LeaseKey>),
+    Adopt(JobId, Worker, Duration),
+    RequestCancel(JobId, Option<String>),
     CreateJob(NewJob),
     CreateJobs(Vec<NewJob>),
     UpdateJob(JobId, JobPatch),
@@ -44,6 +57,22 @@ impl Operation {
             Self::CreateCluster(new) => w.create_cluster(new).map(print),
             Self::UpdateCluster(id, patch) => w.update_cluster(*id, patch).map(print),
             Self::DeleteCluster(id) => w.delete_cluster(*id).map(print),
+            Self::ForceDeleteCluster(id) => w.force_delete_cluster(*id).map(print),
+            Self::Claim(worker, filter, count, lease) => {
+                w.claim(worker, filter, *count, *lease).map(print)
+            }
+            Self::Heartbeat(keys, lease) => w.heartbeat(keys, *lease).map(print),
+            Self::Complete(key, completion) => w.complete(key, completion).map(print),
+            Self::Fail(key, failure) => w.fail(key, failure).map(print),
+            Self::Release(key, reason, not_before) => {
+                w.release(key, reason.as_deref(), *not_before).map(print)
+            }
+            Self::RecoverExpired(limit) => w.recover_expired(*limit).map(print),
+            Self::RecoverLost(keys) => w.recover_lost(keys).map(print),
+            Self::Adopt(job, worker, lease) => w.adopt(*job, worker, *lease).map(print),
+            Self::RequestCancel(job, reason) => {
+                w.request_cancel(*job, reason.as_deref()).map(print)
+            }
             Self::CreateJob(new) => w.create_job(new).map(print),
             Self::CreateJobs(new) => w.create_jobs(new).map(print),
             Self::UpdateJob(id, patch) => w.update_job(*id, patch).map(print),

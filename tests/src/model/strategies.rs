@@ -1,14 +1,18 @@
 //! Where the steps come from: few ids, names and keys, so that calls often meet, and often conflict.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::option;
-use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use store_core::{
-    ClusterId, ClusterKind, ClusterPatch, ClusterStatus, Code, ConnectionSettings, Convergence,
-    DependencyKind, Edit, Energy, EnergyUnit, InitialStatus, InputDeck, JobId, JobPatch, JobStatus,
-    JobUuid, NewCluster, NewJob, NewRemoteJob, NewResult, Parallelism, Patch, Placement,
-    RemoteJobId, RemoteJobPatch, ResultDocument, Reuse, Runner, StatusChange, Timestamp, WorkDir,
+    Backoff, ClaimFilter, ClusterId, ClusterKind, ClusterLimits, ClusterPatch, ClusterStatus, Code,
+    Completion, ConnectionSettings, Convergence, DependencyKind, Edit, Energy, EnergyUnit, Failure,
+    InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus, JobUuid, LeaseKey,
+    LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, OnLapse, OnUnsatisfiable, Parallelism,
+    Patch, Placement, RemoteJobId, RemoteJobPatch, ResultDocument, Reuse, Runner, StatusChange,
+    Timestamp, WorkDir, Worker,
 };
 
 use super::operation::{End, Operation, Step};
@@ -31,12 +35,14 @@ fn step() -> impl Strategy<Value = Step> {
     let end = select(vec![End::Commit, End::AtFirstError, End::Abort]);
     prop_oneof![
         2 => (0u32..3).prop_map(|micros| Step::Wait { micros }),
+        // Short leases lapse, and jobs that wait for their time come due.
+        1 => Just(Step::Wait { micros: 1_500 }),
         12 => operation().prop_map(Step::Call),
         2 => (vec(operation(), 1..5), end).prop_map(|(calls, end)| Step::Unit(calls, end)),
     ]
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+fn operation() -> BoxedStrategy<Operation> {
     use Operation as O;
     let initial = select(vec![InitialStatus::Pending, InitialStatus::Queued]);
     let jobs = prop_oneof![
@@ -61,6 +67,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (job_id(), result()).prop_map(|(job, result)| O::ReplaceResult(job, result)),
     ];
     let clusters = prop_oneof![
+        1 => cluster_id().prop_map(O::ForceDeleteCluster),
         2 => cluster().prop_map(O::CreateCluster),
         2 => (cluster_id(), cluster_patch()).prop_map(|(id, patch)| O::UpdateCluster(id, patch)),
         1 => cluster_id().prop_map(O::DeleteCluster),
@@ -68,7 +75,117 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (1i64..4, remote_patch())
             .prop_map(|(id, patch)| O::UpdateRemoteJob(RemoteJobId::new(id), patch)),
     ];
-    prop_oneof![8 => jobs, 3 => edges, 2 => results, 3 => clusters]
+    let reason = || option::weighted(0.3, texts());
+    let claims = prop_oneof![
+        12 => (worker(), claim_filter(), 0u32..4, lease())
+            .prop_map(|(worker, filter, count, lease)| O::Claim(worker, filter, count, lease)),
+        3 => (vec(lease_key(), 1..3), lease()).prop_map(|(keys, lease)| O::Heartbeat(keys, lease)),
+        4 => (lease_key(), completion()).prop_map(|(key, done)| O::Complete(key, done)),
+        6 => (lease_key(), failure()).prop_map(|(key, failure)| O::Fail(key, failure)),
+        3 => (lease_key(), reason(), option::weighted(0.3, moment()))
+            .prop_map(|(key, reason, not_before)| O::Release(key, reason, not_before)),
+        4 => (1u32..4).prop_map(O::RecoverExpired),
+        2 => vec(lease_key(), 1..3).prop_map(O::RecoverLost),
+        9 => (job_id(), worker(), lease())
+            .prop_map(|(job, worker, lease)| O::Adopt(job, worker, lease)),
+        3 => (job_id(), reason()).prop_map(|(job, reason)| O::RequestCancel(job, reason)),
+    ];
+    prop_oneof![
+        12 => jobs.boxed(),
+        5 => edges.boxed(),
+        2 => results.boxed(),
+        5 => clusters.boxed(),
+        10 => claims.boxed(),
+    ]
+    .boxed()
+}
+
+/// Moments before, at and after those that a sequence reaches.
+fn moment() -> impl Strategy<Value = Timestamp> {
+    let micros = prop_oneof![Just(-1i64), 0i64..3, Just(2_000), Just(3_600_000_000)];
+    micros.prop_map(|micros| Timestamp::from_micros(BEGINNING.as_micros() + micros))
+}
+
+fn worker() -> impl Strategy<Value = Worker> {
+    let name = prop_oneof![20 => select(vec!["slot 1", "slot 2"]), 1 => Just("")];
+    (name, any::<bool>()).prop_map(|(name, is_told)| Worker {
+        boot_id: is_told.then(|| "boot".to_owned()),
+        pid_started_at: is_told.then_some(77),
+        ..Worker::new(name, "node-17", 4711)
+    })
+}
+
+fn claim_filter() -> impl Strategy<Value = ClaimFilter> {
+    (
+        option::weighted(0.1, select(Runner::ALL)),
+        option::weighted(0.1, cluster_id()),
+        option::weighted(0.1, code()),
+        option::weighted(0.2, word()),
+    )
+        .prop_map(|(runner, cluster, code, workflow)| ClaimFilter {
+            runner,
+            cluster,
+            code,
+            workflow,
+        })
+}
+
+fn lease() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        10 => Just(Duration::from_millis(1)),
+        10 => Just(Duration::from_secs(60)),
+        1 => Just(Duration::ZERO),
+    ]
+}
+
+/// Few attempts and tokens, so that many keys are those of leases that are held.
+fn lease_key() -> impl Strategy<Value = LeaseKey> {
+    (job_id(), 1u32..3, prop_oneof![4 => Just(1i64), 2 => Just(2), 1 => Just(3)]).prop_map(
+        |(job, attempt, token)| LeaseKey { job, attempt, token: LeaseToken::new(token.into()) },
+    )
+}
+
+fn completion() -> impl Strategy<Value = Completion> {
+    (option::of(result()), option::of(any::<i32>()))
+        .prop_map(|(result, exit_code)| Completion { result, exit_code })
+}
+
+fn failure() -> impl Strategy<Value = Failure> {
+    let kind = select(vec!["timeout", "bad_input"]).prop_map(|word| word.parse().expect("a word"));
+    (kind, option::of(texts()), option::of(any::<i32>()), option::weighted(0.2, result()))
+        .prop_map(|(kind, reason, exit_code, result)| Failure { kind, reason, exit_code, result })
+}
+
+fn policy() -> BoxedStrategy<JobPolicy> {
+    let backoff = prop_oneof![
+        2 => Just(Backoff::None),
+        1 => Just(Backoff::Fixed { seconds: 0, jitter_percent: 100 }),
+        2 => Just(Backoff::Exponential { first_seconds: 1, longest_seconds: 9, jitter_percent: 50 }),
+        1 => Just(Backoff::Fixed { seconds: 1, jitter_percent: 101 }),
+    ];
+    let on_unsatisfiable = select(OnUnsatisfiable::ALL);
+    (0u32..4, backoff, option::of(select(OnLapse::ALL)), 0u32..2, on_unsatisfiable)
+        .prop_map(|(max_attempts, backoff, on_lapse, max_lapses, on_unsatisfiable)| JobPolicy {
+            max_attempts,
+            backoff,
+            not_retried: ["bad_input".parse().expect("a word")].into(),
+            on_lapse,
+            max_lapses,
+            on_unsatisfiable,
+        })
+        .boxed()
+}
+
+fn limits() -> impl Strategy<Value = ClusterLimits> {
+    let number = |least: u32| option::weighted(0.3, least..3);
+    (number(0), number(1), number(0), option::weighted(0.1, Just(100u32))).prop_map(
+        |(max_running, nodes, cores, memory_mib)| ClusterLimits {
+            max_running,
+            nodes,
+            cores,
+            memory_mib,
+        },
+    )
 }
 
 fn job_id() -> impl Strategy<Value = JobId> + Clone {
@@ -110,13 +227,18 @@ fn placement() -> impl Strategy<Value = Placement> {
     prop_oneof![5 => Just(Placement::Under(base)), 2 => directory().prop_map(Placement::At)]
 }
 
-fn parallelism() -> impl Strategy<Value = Parallelism> {
+fn parallelism() -> BoxedStrategy<Parallelism> {
     let number = || option::of(prop_oneof![20 => select(vec![1, 8, u32::MAX]), 1 => Just(0)]);
     prop_oneof![
         3 => Just(Parallelism::default()),
-        1 => (number(), number())
-            .prop_map(|(nodes, threads)| Parallelism { nodes, mpi_ranks: None, threads }),
+        1 => (number(), number(), number()).prop_map(|(nodes, threads, memory_mib)| Parallelism {
+            nodes,
+            mpi_ranks: None,
+            threads,
+            memory_mib,
+        }),
     ]
+    .boxed()
 }
 
 fn deck() -> impl Strategy<Value = InputDeck> {
@@ -126,34 +248,40 @@ fn deck() -> impl Strategy<Value = InputDeck> {
     prop_oneof![one, two].prop_map(|deck| deck.expect("plain names, no NUL"))
 }
 
-fn job() -> impl Strategy<Value = NewJob> {
+fn job() -> BoxedStrategy<NewJob> {
     let name = prop_oneof![6 => Just("MgO".to_owned()), 1 => texts()];
     let who = (name, code(), placement(), select(Runner::ALL), 0u8..60);
     let how =
         (option::of(word()), option::weighted(0.3, cluster_id()), parallelism(), any::<i32>());
     let edges = prop_oneof![4 => Just(Vec::new()), 1 => vec((job_id(), kind()), 1..3)];
-    let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>());
+    let policy = prop_oneof![3 => Just(JobPolicy::default()), 2 => policy()];
+    let when = (option::weighted(0.2, moment()), policy);
+    let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>(), when);
     let reuse = option::weighted(0.5, select(vec![Reuse::Converged, Reuse::AnyResult]));
-    (who, how, what, reuse).prop_map(|(who, how, what, reuse)| {
-        let (name, code, placement, runner, number) = who;
-        let (workflow, cluster, parallelism, priority) = how;
-        let (input, dependencies, key, queued) = what;
-        NewJob {
-            status: if queued { InitialStatus::Queued } else { InitialStatus::Pending },
-            runner,
-            workflow,
-            cluster,
-            parallelism,
-            priority,
-            input,
-            dependencies,
-            idempotency_key: key.map(|key| format!("key {key}")),
-            // Given, because a store would make one up.
-            uuid: Some(JobUuid::from_bytes([number; 16])),
-            reuse,
-            ..NewJob::new(name, code, placement)
-        }
-    })
+    (who, how, what, reuse)
+        .prop_map(|(who, how, what, reuse)| {
+            let (name, code, placement, runner, number) = who;
+            let (workflow, cluster, parallelism, priority) = how;
+            let (input, dependencies, key, queued, (not_before, policy)) = what;
+            NewJob {
+                status: if queued { InitialStatus::Queued } else { InitialStatus::Pending },
+                runner,
+                workflow,
+                cluster,
+                parallelism,
+                priority,
+                not_before,
+                policy,
+                input,
+                dependencies,
+                idempotency_key: key.map(|key| format!("key {key}")),
+                // Given, because a store would make one up.
+                uuid: Some(JobUuid::from_bytes([number; 16])),
+                reuse,
+                ..NewJob::new(name, code, placement)
+            }
+        })
+        .boxed()
 }
 
 fn edit<T: Clone + std::fmt::Debug>(
@@ -173,17 +301,31 @@ fn patch<T: Clone + std::fmt::Debug>(
         })
 }
 
-fn job_patch() -> impl Strategy<Value = JobPatch> {
+fn job_patch() -> BoxedStrategy<JobPatch> {
     let first = (edit(texts()), edit(directory()), patch(word()), patch(cluster_id()));
     let second = (edit(select(Runner::ALL)), edit(parallelism()), edit(any::<i32>()));
-    (first, second).prop_map(|(first, second)| {
-        let (name, work_dir, workflow, cluster) = first;
-        let (runner, parallelism, priority) = second;
-        JobPatch { name, work_dir, workflow, cluster, runner, parallelism, priority }
-    })
+    let third = (patch(moment()), edit(policy()));
+    (first, second, third)
+        .prop_map(|(first, second, third)| {
+            let (name, work_dir, workflow, cluster) = first;
+            let (runner, parallelism, priority) = second;
+            let (not_before, policy) = third;
+            JobPatch {
+                name,
+                work_dir,
+                workflow,
+                cluster,
+                runner,
+                parallelism,
+                priority,
+                not_before,
+                policy,
+            }
+        })
+        .boxed()
 }
 
-fn change() -> impl Strategy<Value = StatusChange> {
+fn change() -> BoxedStrategy<StatusChange> {
     let status = || {
         // The ends that can be retried come more often.
         let retriable = select(vec![JobStatus::Failed, JobStatus::Cancelled]);
@@ -191,15 +333,17 @@ fn change() -> impl Strategy<Value = StatusChange> {
     };
     let pid = prop_oneof![20 => select(vec![1, 4711, u32::MAX]), 1 => Just(0)];
     let process = option::of((word(), pid));
-    (status(), option::weighted(0.1, status()), process, option::weighted(0.2, texts())).prop_map(
-        |(to, expected, process, reason)| {
+    let reason = option::weighted(0.2, texts());
+    let lease = option::weighted(0.1, lease_key());
+    (status(), option::weighted(0.1, status()), process, reason, lease)
+        .prop_map(|(to, expected, process, reason, lease)| {
             let (host, pid) = process.unzip();
-            StatusChange { to, expected, pid, host, reason }
-        },
-    )
+            StatusChange { to, expected, pid, host, reason, lease }
+        })
+        .boxed()
 }
 
-fn cluster() -> impl Strategy<Value = NewCluster> {
+fn cluster() -> BoxedStrategy<NewCluster> {
     let name =
         prop_oneof![5 => select(vec!["archer", "cirrus"]).prop_map(str::to_owned), 1 => texts()];
     (
@@ -208,8 +352,10 @@ fn cluster() -> impl Strategy<Value = NewCluster> {
         option::of(word()),
         select(vec![22u16, 22, 22, 65535, 0]),
         settings(),
+        limits(),
     )
-        .prop_map(|(name, kind, username, port, settings)| NewCluster {
+        .prop_map(|(name, kind, username, port, settings, limits)| NewCluster {
+            limits,
             username,
             port,
             settings,
@@ -217,6 +363,7 @@ fn cluster() -> impl Strategy<Value = NewCluster> {
             setup_commands: vec!["module load \"intel\"".to_owned(), String::new()],
             ..NewCluster::new(name, kind, "login.example.org")
         })
+        .boxed()
 }
 
 fn settings() -> impl Strategy<Value = ConnectionSettings> {
@@ -224,17 +371,22 @@ fn settings() -> impl Strategy<Value = ConnectionSettings> {
         .prop_map(|json| serde_json::from_str(json).expect("settings without secrets"))
 }
 
-fn cluster_patch() -> impl Strategy<Value = ClusterPatch> {
+fn cluster_patch() -> BoxedStrategy<ClusterPatch> {
     let name = edit(select(vec!["archer", "cirrus", "tesseract", ""]).prop_map(str::to_owned));
     let rest = (edit(1u16..3), patch(word()), edit(settings()), edit(select(ClusterStatus::ALL)));
-    (name, rest).prop_map(|(name, (port, username, settings, status))| ClusterPatch {
-        name,
-        port,
-        username,
-        settings,
-        status,
-        ..ClusterPatch::default()
-    })
+    let intake = (edit(select(Intake::ALL)), edit(limits()));
+    (name, rest, intake)
+        .prop_map(|(name, (port, username, settings, status), (intake, limits))| ClusterPatch {
+            intake,
+            limits,
+            name,
+            port,
+            username,
+            settings,
+            status,
+            ..ClusterPatch::default()
+        })
+        .boxed()
 }
 
 fn submission() -> impl Strategy<Value = NewRemoteJob> {
@@ -265,7 +417,7 @@ fn remote_patch() -> impl Strategy<Value = RemoteJobPatch> {
     )
 }
 
-fn result() -> impl Strategy<Value = NewResult> {
+fn result() -> BoxedStrategy<NewResult> {
     let value = select(vec![-0.0, -1.0, -2.0, -0.1 - 0.2, 1e-300, f64::MAX / 30.0]);
     let energy = (value, select(EnergyUnit::ALL))
         .prop_map(|(value, unit)| Energy::new(value, unit).expect("finite"));
@@ -284,4 +436,5 @@ fn result() -> impl Strategy<Value = NewResult> {
             },
             ..NewResult::new(convergence)
         })
+        .boxed()
 }

@@ -36,9 +36,11 @@ CREATE TABLE job_lanes (
     code       TEXT    NOT NULL,
     nodes      INTEGER NOT NULL CHECK (nodes >= 1),
     cores      INTEGER NOT NULL CHECK (cores >= 1),
-    memory_mib INTEGER NOT NULL CHECK (memory_mib >= 0),
-    UNIQUE (cluster_id, runner, code, nodes, cores, memory_mib)
+    memory_mib INTEGER NOT NULL CHECK (memory_mib >= 0)
 ) STRICT;
+
+-- The lane of a job.
+CREATE UNIQUE INDEX job_lanes_by_content ON job_lanes (cluster_id, runner, code, nodes, cores, memory_mib);
 
 -- Memory in MiB over all nodes.
 ALTER TABLE jobs ADD COLUMN memory_mib INTEGER CHECK (memory_mib BETWEEN 1 AND 4294967295);

@@ -59,13 +59,14 @@ fn a_status_changes_only_as_the_machine_allows() -> TestResult {
                 id += 1;
                 job(&connection, id, from)?;
                 let retries = matches!(from, "FAILED" | "CANCELLED");
+                let requeued = (from, to) == ("RUNNING", "QUEUED");
                 let allowed = match attempts {
                     0 if from == to => true,
                     0 => {
                         live.contains(&from) && to != "PENDING"
                             || (from, to) == ("QUEUED", "PENDING")
                     }
-                    1 => retries && matches!(to, "PENDING" | "QUEUED"),
+                    1 => requeued || retries && matches!(to, "PENDING" | "QUEUED"),
                     _ => false,
                 };
                 match change(&connection, id, to, attempts) {

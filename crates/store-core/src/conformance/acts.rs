@@ -1,21 +1,28 @@
 //! Every method that writes, as data: one call of each that changes something, and one of each that
 //! is refused. Promises that hold for all of them go through the list.
 
+use std::time::Duration;
+
+use crate::claim::ClaimFilter;
 use crate::cluster::ClusterPatch;
 use crate::dependency::DependencyKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::EventKind;
-use crate::ids::{ClusterId, JobId, RemoteJobId};
+use crate::ids::{ClusterId, JobId, LeaseToken, RemoteJobId};
 use crate::job::JobPatch;
+use crate::lease::{Heartbeat, LeaseKey};
 use crate::patch::{Edit, Patch};
+use crate::policy::FailureKind;
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
-use crate::repo::{ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite};
+use crate::repo::{ClaimWrite, ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite};
+use crate::run::{Cancellation, Completion, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{Store, WriteUnit};
+use crate::time::ManualClock;
 
 use super::samples::{
     create_in, full_cluster, full_job, job_at, sample_cluster, sample_deck, sample_job,
-    sample_result,
+    sample_result, sample_worker,
 };
 
 /// What the acts are performed on.
@@ -27,6 +34,14 @@ pub(super) struct Cast {
     pub(super) parent: JobId,
     /// RUNNING, with a result and an active submission to `cluster`.
     pub(super) running: JobId,
+    /// RUNNING under `lease`.
+    pub(super) held: JobId,
+    /// The lease on `held`.
+    pub(super) lease: LeaseKey,
+    /// RUNNING under a lease that has lapsed.
+    pub(super) lapsed: JobId,
+    /// QUEUED, and all that can be claimed.
+    pub(super) queued: JobId,
     /// FAILED.
     pub(super) failed: JobId,
     /// COMPLETED.
@@ -41,12 +56,23 @@ pub(super) struct Cast {
     pub(super) remote: RemoteJobId,
 }
 
+/// The length of a lease that outlives a promise, and of one that does not.
+const LONG: Duration = Duration::from_secs(86_400);
+const SHORT: Duration = Duration::from_millis(1);
+
 /// The handle of the cast's active submission.
 pub(super) const HANDLE: &str = "4711";
 
 impl Cast {
     /// Puts the cast into a store.
-    pub(super) fn enter(store: &impl Store) -> Result<Self> {
+    pub(super) fn enter(store: &impl Store, clock: &ManualClock) -> Result<Self> {
+        let cast = Self::enter_at_once(store)?;
+        // Now the short lease has lapsed.
+        clock.advance(SHORT);
+        Ok(cast)
+    }
+
+    fn enter_at_once(store: &impl Store) -> Result<Self> {
         store.write(|w| {
             let parent = create_in(w, "parent", JobStatus::Pending)?.id;
             let child = sample_job("child").with_input(sample_deck("MgO"));
@@ -55,12 +81,22 @@ impl Cast {
             w.record_result(running, &sample_result(-1.0))?;
             let archived = create_in(w, "archived", JobStatus::Cancelled)?.id;
             w.archive_job(archived)?;
+            let held = create_in(w, "held", JobStatus::Queued)?.id;
+            let worker = sample_worker("cast");
+            let lease = w.claim(&worker, &ClaimFilter::all(), 1, LONG)?[0].lease.key();
+            let lapsed = create_in(w, "lapsed", JobStatus::Queued)?.id;
+            w.claim(&worker, &ClaimFilter::all(), 1, SHORT)?;
+            let queued = create_in(w, "queued", JobStatus::Queued)?.id;
             let cluster = w.create_cluster(&sample_cluster("busy"))?.id;
             let remote = NewRemoteJob::new(running, cluster, HANDLE);
             Ok(Self {
                 child,
                 parent,
                 running,
+                held,
+                lease,
+                lapsed,
+                queued,
                 failed: create_in(w, "failed", JobStatus::Failed)?.id,
                 completed: create_in(w, "completed", JobStatus::Completed)?.id,
                 archived,
@@ -79,9 +115,19 @@ pub(super) struct Act(&'static str);
 impl Act {
     /// One act for each method. A test compares it with the traits.
     pub(super) const ALL: &'static [Self] = &[
+        Self("claim"),
+        Self("heartbeat"),
+        Self("complete"),
+        Self("fail"),
+        Self("release"),
+        Self("recover_expired"),
+        Self("recover_lost"),
+        Self("adopt"),
+        Self("request_cancel"),
         Self("create_cluster"),
         Self("update_cluster"),
         Self("delete_cluster"),
+        Self("force_delete_cluster"),
         Self("add_dependency"),
         Self("remove_dependency"),
         Self("add_note"),
@@ -112,10 +158,29 @@ impl Act {
         };
         let to_queued = StatusChange::to(JobStatus::Queued);
         let to_completed = StatusChange::to(JobStatus::Completed);
+        let worker = sample_worker("act");
+        let with_result = Completion::with(sample_result(-4.0));
+        let failure = Failure::of(FailureKind::unknown()).because("a bus error");
         match self.0 {
+            "claim" => some(w.claim(&worker, &ClaimFilter::all(), 1, LONG)?),
+            "heartbeat" => {
+                let beats = w.heartbeat(&[cast.lease], LONG * 2)?;
+                some(beats.into_iter().filter(|beat| matches!(beat, Heartbeat::Renewed { .. })))
+            }
+            "complete" => w.complete(&cast.lease, &with_result).map(drop),
+            "fail" => w.fail(&cast.lease, &failure).map(drop),
+            "release" => w.release(&cast.lease, Some("going home"), None).map(drop),
+            "recover_expired" => some(w.recover_expired(10)?),
+            "recover_lost" => some(w.recover_lost(&[cast.lease])?),
+            "adopt" => w.adopt(cast.running, &worker, LONG).map(drop),
+            "request_cancel" => {
+                let answer = w.request_cancel(cast.held, Some("no need"))?;
+                some((answer == Cancellation::Requested).then_some(answer))
+            }
             "create_cluster" => w.create_cluster(&full_cluster("new")).map(drop),
             "update_cluster" => w.update_cluster(cast.cluster, &port).map(drop),
             "delete_cluster" => w.delete_cluster(cast.idle_cluster),
+            "force_delete_cluster" => w.force_delete_cluster(cast.cluster).map(drop),
             "add_dependency" => w.add_dependency(cast.child, cast.failed, DependencyKind::AfterAny),
             "remove_dependency" => w.remove_dependency(cast.child, cast.parent),
             "add_note" => w.add_note(cast.child, "a note").map(drop),
@@ -168,10 +233,22 @@ impl Act {
             .after(cast.parent, DependencyKind::AfterOk)
             .after(JobId::new(i64::MAX), DependencyKind::AfterOk);
         let to_queued = StatusChange::to(JobStatus::Queued);
+        let worker = sample_worker("act");
+        let stale = LeaseKey { token: LeaseToken::new(cast.lease.token.get() + 1), ..cast.lease };
         match self.0 {
+            "claim" => w.claim(&worker, &ClaimFilter::all(), 0, LONG).map(drop),
+            "heartbeat" => w.heartbeat(&[cast.lease], Duration::ZERO).map(drop),
+            "complete" => w.complete(&stale, &Completion::default()).map(drop),
+            "fail" => w.fail(&stale, &Failure::of(FailureKind::unknown())).map(drop),
+            "release" => w.release(&stale, None, None).map(drop),
+            // Nothing that could be given to these two is refused.
+            "recover_expired" | "recover_lost" => Err(Error::aborted("not called")),
+            "adopt" => w.adopt(cast.held, &worker, LONG).map(drop),
+            "request_cancel" => w.request_cancel(cast.held, Some("\0")).map(drop),
             "create_cluster" => w.create_cluster(&full_cluster("busy")).map(drop),
             "update_cluster" => w.update_cluster(cast.cluster, &taken).map(drop),
             "delete_cluster" => w.delete_cluster(cast.cluster),
+            "force_delete_cluster" => w.force_delete_cluster(ClusterId::new(i64::MAX)).map(drop),
             "add_dependency" => w.add_dependency(cast.parent, cast.child, DependencyKind::AfterOk),
             "remove_dependency" => w.remove_dependency(cast.child, cast.failed),
             "add_note" => w.add_note(cast.child, " ").map(drop),
@@ -210,7 +287,21 @@ impl Act {
     pub(super) fn events(self, cast: &Cast) -> Vec<(JobId, EventKind)> {
         let next = |ahead| JobId::new(cast.completed.get() + ahead);
         match self.0 {
-            "create_cluster" | "update_cluster" | "delete_cluster" | "delete_job" => vec![],
+            "claim" => vec![(cast.queued, EventKind::Claimed)],
+            "complete" => {
+                vec![(cast.held, EventKind::ResultRecorded), (cast.held, EventKind::StatusChanged)]
+            }
+            "fail" => vec![(cast.held, EventKind::StatusChanged)],
+            "release" | "recover_lost" => vec![(cast.held, EventKind::Requeued)],
+            "recover_expired" => vec![(cast.lapsed, EventKind::Requeued)],
+            "adopt" => vec![(cast.running, EventKind::Adopted)],
+            "request_cancel" => vec![(cast.held, EventKind::CancelRequested)],
+            "heartbeat"
+            | "create_cluster"
+            | "update_cluster"
+            | "delete_cluster"
+            | "force_delete_cluster"
+            | "delete_job" => vec![],
             "add_dependency" => vec![(cast.child, EventKind::DependencyAdded)],
             "remove_dependency" => vec![(cast.child, EventKind::DependencyRemoved)],
             "add_note" => vec![(cast.child, EventKind::Noted)],
@@ -235,6 +326,14 @@ impl Act {
     }
 }
 
+/// Errs where a method had nothing to do, which is no error of its own.
+fn some<T>(done: impl IntoIterator<Item = T>) -> Result<()> {
+    match done.into_iter().next() {
+        Some(_) => Ok(()),
+        None => Err(Error::aborted("there was nothing to do")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Act;
@@ -243,6 +342,7 @@ mod tests {
     fn every_method_that_writes_has_an_act() {
         let mut methods = Vec::new();
         for source in [
+            include_str!("../repo/claims.rs"),
             include_str!("../repo/clusters.rs"),
             include_str!("../repo/dependencies.rs"),
             include_str!("../repo/events.rs"),

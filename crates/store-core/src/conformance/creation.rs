@@ -12,13 +12,15 @@ use crate::query::JobFilter;
 use crate::repo::{ClusterWrite, DependencyRead, EventRead, JobRead, JobWrite};
 use crate::status::{JobStatus, StatusChange};
 use crate::store::Store;
+use crate::time::Timestamp;
 use crate::work_dir::{Placement, WorkDir};
 
 use super::dump::{assert_untouched, listed};
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
 use super::samples::{
-    BEGINNING, dir, full_job, job_at, job_in, open, sample_cluster, sample_deck, sample_job, tick,
+    BEGINNING, dir, full_job, job_at, job_in, open, sample_cluster, sample_deck, sample_job,
+    sample_policy, tick,
 };
 
 /// What creating returns is what is then read.
@@ -59,10 +61,19 @@ pub fn a_job_begins_with_what_it_was_given<F: Fixture>(fixture: &F) -> Outcome {
         runner: Runner::Slurm,
         workflow: Some("band gap".to_owned()),
         cluster: Some(cluster),
-        parallelism: Parallelism { nodes: Some(2), mpi_ranks: Some(u32::MAX), threads: Some(1) },
+        parallelism: Parallelism {
+            nodes: Some(2),
+            mpi_ranks: Some(u32::MAX),
+            threads: Some(1),
+            memory_mib: Some(64_000),
+        },
         pid: None,
         host: None,
         priority: i32::MIN,
+        not_before: Some(Timestamp::from_micros(1)),
+        policy: sample_policy(),
+        cancel_requested_at: None,
+        probe_since: None,
         idempotency_key: Some("key of full".to_owned()),
         created_at: now,
         queued_at: Some(now),

@@ -1,12 +1,15 @@
 //! Everything that can be read of a store, to compare two moments of it.
 
-use crate::cluster::Cluster;
+use crate::attempt::Attempt;
+use crate::claim::Explanation;
+use crate::cluster::{Cluster, ClusterLoad};
 use crate::dependency::{Dependency, Readiness};
 use crate::error::Result;
 use crate::event::Event;
 use crate::ids::EventSequence;
 use crate::input::InputDeck;
 use crate::job::Job;
+use crate::lease::Lease;
 use crate::query::{Archived, JobFilter, Page, StatusCounts};
 use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
@@ -29,6 +32,10 @@ pub struct JobDump {
     pub remote_jobs: Vec<RemoteJob>,
     /// Its results.
     pub results: Vec<JobResult>,
+    /// Its attempts.
+    pub attempts: Vec<Attempt>,
+    /// Why it is not running, or who runs it.
+    pub explanation: Explanation,
     /// Its history.
     pub history: Vec<Event>,
 }
@@ -38,8 +45,10 @@ pub struct JobDump {
 pub struct Dump {
     /// All jobs, newest first, those that were put away among them.
     pub jobs: Vec<JobDump>,
-    /// All clusters, each with its active submissions.
-    pub clusters: Vec<(Cluster, Vec<RemoteJob>)>,
+    /// All clusters, each with its load and its active submissions.
+    pub clusters: Vec<(Cluster, ClusterLoad, Vec<RemoteJob>)>,
+    /// All leases.
+    pub leases: Vec<Lease>,
     /// All events.
     pub events: Vec<Event>,
     /// The jobs by status.
@@ -72,6 +81,8 @@ impl Dump {
                     readiness: unit.readiness(id)?,
                     remote_jobs: unit.remote_jobs_of(id)?,
                     results: unit.results_of(id)?,
+                    attempts: unit.attempts_of(id)?,
+                    explanation: unit.explain(id)?,
                     history: unit.history(id)?,
                 })
             })
@@ -81,12 +92,14 @@ impl Dump {
             .into_iter()
             .map(|cluster| {
                 let active = unit.active_remote_jobs(cluster.id)?;
-                Ok((cluster, active))
+                let load = unit.cluster_load(cluster.id)?;
+                Ok((cluster, load, active))
             })
             .collect::<Result<_>>()?;
         Ok(Self {
             jobs,
             clusters,
+            leases: unit.leases()?,
             events: unit.events_after(EventSequence::START, u32::MAX)?,
             counts: unit.counts_by_status()?,
         })

@@ -12,7 +12,9 @@ use crate::status::JobStatus;
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
-use super::samples::{dir, full_job, job_at, job_in, open, sample_cluster, sample_job, tick};
+use super::samples::{
+    BEGINNING, dir, full_job, job_at, job_in, open, sample_cluster, sample_job, sample_policy, tick,
+};
 
 fn rename(name: &str) -> JobPatch {
     JobPatch { name: Edit::Set(name.to_owned()), ..JobPatch::default() }
@@ -56,6 +58,16 @@ pub fn an_edit_changes_what_it_names_and_nothing_else<F: Fixture>(fixture: &F) -
             JobPatch { priority: Edit::Set(i32::MAX), ..JobPatch::default() },
             |job, _| job.priority = i32::MAX,
         ),
+        (
+            "not_before",
+            JobPatch { not_before: Patch::Set(BEGINNING), ..JobPatch::default() },
+            |job, _| job.not_before = Some(BEGINNING),
+        ),
+        (
+            "policy",
+            JobPatch { policy: Edit::Set(sample_policy()), ..JobPatch::default() },
+            |job, _| job.policy = sample_policy(),
+        ),
     ];
     let bystander = store.create_job(&sample_job("bystander"))?;
     let mut expected = store.create_job(&job_at("MgO", "/a"))?;
@@ -85,11 +97,12 @@ pub fn an_edit_empties_only_what_it_clears<F: Fixture>(fixture: &F) -> Outcome {
     let cleared = JobPatch {
         workflow: Patch::Clear,
         cluster: Patch::Clear,
+        not_before: Patch::Clear,
         parallelism: Edit::Set(Parallelism::default()),
         ..JobPatch::default()
     };
     let cleared = store.update_job(full.id, &cleared)?;
-    assert_eq!((cleared.workflow, cleared.cluster), (None, None));
+    assert_eq!((cleared.workflow, cleared.cluster, cleared.not_before), (None, None, None));
     assert_eq!(cleared.parallelism, Parallelism::default());
     assert_eq!(cleared.idempotency_key, full.idempotency_key);
     // The cluster is free again.
@@ -110,6 +123,8 @@ pub fn an_edit_that_changes_nothing_writes_nothing<F: Fixture>(fixture: &F) -> O
         runner: Edit::Set(job.runner),
         parallelism: Edit::Set(job.parallelism),
         priority: Edit::Set(job.priority),
+        not_before: Patch::Clear,
+        policy: Edit::Set(job.policy.clone()),
     };
     for patch in [same, JobPatch::default()] {
         assert_eq!(assert_untouched(&store, || store.update_job(job.id, &patch))?, job);

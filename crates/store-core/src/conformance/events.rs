@@ -23,7 +23,7 @@ fn all<S: Store>(store: &S) -> Result<Vec<Event>> {
 pub fn each_change_is_told_signed_and_dated<F: Fixture>(fixture: &F) -> Outcome {
     for &act in Act::ALL {
         let (store, clock) = open(fixture);
-        let cast = Cast::enter(&store)?;
+        let cast = Cast::enter(&store, &clock)?;
         let before = all(&store)?;
         let newest = before.last().expect("the cast has a history").sequence;
         let now = tick(&clock);
@@ -93,8 +93,8 @@ pub fn a_history_is_told_oldest_first<F: Fixture>(fixture: &F) -> Outcome {
 
 /// Going on from the last event misses none and repeats none, whatever the size of the pieces.
 pub fn events_are_followed_piece_by_piece<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    Cast::enter(&store, &clock)?;
     let everything = all(&store)?;
     assert!(everything.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
     for limit in [1, 2, 5, 1_000] {
@@ -162,13 +162,22 @@ pub fn a_note_is_kept_as_it_was_written<F: Fixture>(fixture: &F) -> Outcome {
 
 /// No one but the job itself is told of.
 pub fn each_event_is_of_the_job_that_changed<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
-    let of_each: usize =
-        [cast.child, cast.parent, cast.running, cast.failed, cast.completed, cast.archived]
-            .map(|job: JobId| store.history(job).map(|history| history.len()))
-            .into_iter()
-            .sum::<Result<usize>>()?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
+    let of_each: usize = [
+        cast.child,
+        cast.parent,
+        cast.running,
+        cast.held,
+        cast.lapsed,
+        cast.queued,
+        cast.failed,
+        cast.completed,
+        cast.archived,
+    ]
+    .map(|job: JobId| store.history(job).map(|history| history.len()))
+    .into_iter()
+    .sum::<Result<usize>>()?;
     assert_eq!(all(&store)?.len(), of_each);
     Ok(())
 }

@@ -49,8 +49,8 @@ pub fn a_fresh_store_is_empty<F: Fixture>(fixture: &F) -> Outcome {
 
 /// Every method says which job it did not find.
 pub fn a_job_that_is_not_there_is_named_by_every_method<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
     for number in [0, -1, i64::MIN, i64::MAX, 4_711] {
         let id = JobId::new(number);
         let queued = StatusChange::to(JobStatus::Queued);

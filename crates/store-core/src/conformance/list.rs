@@ -9,6 +9,18 @@ use super::outcome::Outcome;
 macro_rules! each_promise {
     ($($callback:tt)+) => {
         $($callback)+ ! {
+            claims {
+                a_claim_makes_a_job_running_under_a_lease
+                the_best_priority_goes_first_then_the_oldest
+                only_queued_jobs_are_claimed
+                a_claim_takes_what_its_filter_admits
+                a_job_is_claimed_only_once_its_dependencies_are_met
+                a_failure_that_is_tried_again_releases_nobody
+                a_job_is_not_claimed_before_its_time
+                a_claim_that_cannot_be_meant_is_refused
+                each_job_is_claimed_once_by_workers_that_meet
+                a_job_says_why_it_is_not_running
+            }
             clusters {
                 a_cluster_comes_back_as_it_was_given
                 clusters_are_listed_by_name
@@ -96,6 +108,24 @@ macro_rules! each_promise {
                 a_job_that_others_wait_for_is_not_deleted
                 statuses_are_told_of_any_number_of_jobs
             }
+            leases {
+                a_heartbeat_renews_a_lease_until_it_lapses
+                whoever_lost_a_lease_is_refused
+                a_lease_ends_with_its_run
+                a_recovery_never_touches_a_live_lease
+                a_lapse_goes_by_the_jobs_own_policy
+                a_lost_run_that_is_found_is_adopted
+                what_a_dead_worker_held_is_recovered_at_once
+                a_job_that_is_lost_too_often_fails
+            }
+            limits {
+                a_cluster_runs_no_more_than_its_limits
+                resources_are_deducted_and_given_back
+                a_paused_cluster_gets_no_job_until_it_is_resumed
+                a_draining_cluster_takes_no_new_job
+                limits_that_cannot_be_meant_are_refused
+                a_cluster_removed_by_force_says_what_it_came_to
+            }
             pages {
                 pages_of_any_size_list_each_job_once_newest_first
                 a_page_tells_whether_there_is_a_next_one
@@ -155,6 +185,16 @@ macro_rules! each_promise {
                 only_what_converged_is_used_again_unless_asked
                 the_newest_earlier_one_is_taken_and_who_calculated_is_named
                 two_creations_at_once_make_two_jobs
+            }
+            runs {
+                a_completion_lands_with_its_result
+                the_same_report_twice_counts_once
+                a_failure_is_tried_again_as_the_policy_says
+                a_retry_by_hand_gives_one_more_attempt
+                a_job_that_is_given_back_is_not_counted_as_failed
+                each_attempt_is_kept_as_it_was
+                a_run_that_is_to_stop_is_told_and_reported
+                a_run_that_is_to_stop_is_not_tried_again
             }
             statuses {
                 the_status_machine_is_kept

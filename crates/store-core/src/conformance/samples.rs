@@ -14,6 +14,7 @@ use crate::event::Actor;
 use crate::ids::{ClusterId, JobId};
 use crate::input::InputDeck;
 use crate::job::{Job, NewJob, Parallelism};
+use crate::policy::{Backoff, JobPolicy, OnLapse, OnUnsatisfiable};
 use crate::remote_job::NewRemoteJob;
 use crate::result::{Convergence, NewResult, ResultDocument};
 use crate::settings::ConnectionSettings;
@@ -22,8 +23,12 @@ use crate::store::{Store, WriteUnit};
 use crate::time::{Clock, ManualClock, Timestamp};
 use crate::units::{Energy, EnergyUnit};
 use crate::work_dir::{Placement, WorkDir};
+use crate::worker::Worker;
 
 use super::fixture::Fixture;
+
+/// The length of a lease that outlives most promises.
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
 /// When every sample begins: a moment with microseconds.
 pub(super) const BEGINNING: Timestamp = Timestamp::from_micros(1_700_000_000_123_457);
@@ -65,8 +70,15 @@ pub(super) fn full_job(name: &str, cluster: ClusterId, parent: JobId) -> NewJob 
         runner: Runner::Slurm,
         workflow: Some("band gap".to_owned()),
         cluster: Some(cluster),
-        parallelism: Parallelism { nodes: Some(2), mpi_ranks: Some(u32::MAX), threads: Some(1) },
+        parallelism: Parallelism {
+            nodes: Some(2),
+            mpi_ranks: Some(u32::MAX),
+            threads: Some(1),
+            memory_mib: Some(64_000),
+        },
         priority: i32::MIN,
+        not_before: Some(Timestamp::from_micros(1)),
+        policy: sample_policy(),
         idempotency_key: Some(format!("key of {name}")),
         uuid: Some(crate::JobUuid::from_bytes([0x71; 16])),
         ..sample_job(name)
@@ -74,6 +86,31 @@ pub(super) fn full_job(name: &str, cluster: ClusterId, parent: JobId) -> NewJob 
     .queued()
     .with_input(sample_deck(name))
     .after(parent, DependencyKind::AfterAny)
+}
+
+/// A worker of which everything is known.
+pub(super) fn sample_worker(name: &str) -> Worker {
+    Worker {
+        boot_id: Some("7f0c4a2e-boot".to_owned()),
+        pid_started_at: Some(4_711),
+        ..Worker::new(name, "node-17", 1_234)
+    }
+}
+
+/// A policy of which every field is set.
+pub(super) fn sample_policy() -> JobPolicy {
+    JobPolicy {
+        max_attempts: 3,
+        backoff: Backoff::Exponential {
+            first_seconds: 10,
+            longest_seconds: 3600,
+            jitter_percent: 20,
+        },
+        not_retried: ["bad_input".parse().expect("a word")].into(),
+        on_lapse: Some(OnLapse::Probe),
+        max_lapses: 2,
+        on_unsatisfiable: OnUnsatisfiable::Cancel,
+    }
 }
 
 pub(super) fn sample_deck(text: &str) -> InputDeck {

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A unit that returns `Ok` lands with each of its changes, whichever method made them.
 pub fn each_method_lands_when_its_unit_ends_well<F: Fixture>(fixture: &F) -> Outcome {
     for &act in Act::ALL {
-        let (store, _) = open(fixture);
-        let cast = Cast::enter(&store)?;
+        let (store, clock) = open(fixture);
+        let cast = Cast::enter(&store, &clock)?;
         let before = Dump::of(&store)?;
         let within = store.write(move |w| {
             act.perform(w, &cast)?;
@@ -37,8 +37,8 @@ pub fn each_method_lands_when_its_unit_ends_well<F: Fixture>(fixture: &F) -> Out
 /// The same calls straight on a store do the same as in a unit of work.
 pub fn each_method_lands_when_called_straight<F: Fixture>(fixture: &F) -> Outcome {
     for &act in Act::ALL {
-        let (store, _) = open(fixture);
-        let cast = Cast::enter(&store)?;
+        let (store, clock) = open(fixture);
+        let cast = Cast::enter(&store, &clock)?;
         let before = Dump::of(&store)?;
         act.perform(&store, &cast)?;
         assert_ne!(before, Dump::of(&store)?, "{act:?} changes something");
@@ -48,8 +48,8 @@ pub fn each_method_lands_when_called_straight<F: Fixture>(fixture: &F) -> Outcom
 
 /// A unit that returns an error leaves the store as it was, whichever method made its changes.
 pub fn each_method_leaves_nothing_when_its_unit_is_given_up<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
     for &act in Act::ALL {
         let given_up = assert_untouched(&store, || {
             store.write(move |w| -> Result<()> {
@@ -64,8 +64,8 @@ pub fn each_method_leaves_nothing_when_its_unit_is_given_up<F: Fixture>(fixture:
 
 /// A unit that does everything and then errs leaves the store as it was.
 pub fn a_long_unit_leaves_nothing_when_it_is_given_up<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
     let given_up = assert_untouched(&store, || {
         store.write(move |w| -> Result<()> {
             for act in Act::ALL {
@@ -82,8 +82,8 @@ pub fn a_long_unit_leaves_nothing_when_it_is_given_up<F: Fixture>(fixture: &F) -
 
 /// A refused call straight on a store leaves nothing behind.
 pub fn each_refused_call_leaves_nothing<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
     for &act in Act::ALL {
         let answer = assert_untouched(&store, || act.be_refused(&store, &cast));
         assert!(answer.is_err(), "{act:?} is to be refused");
@@ -94,8 +94,8 @@ pub fn each_refused_call_leaves_nothing<F: Fixture>(fixture: &F) -> Outcome {
 /// A refused call within a unit leaves nothing behind, and the unit goes on and lands.
 pub fn each_refused_call_leaves_nothing_in_a_unit_that_goes_on<F: Fixture>(fixture: &F) -> Outcome {
     for &act in Act::ALL {
-        let (store, _) = open(fixture);
-        let cast = Cast::enter(&store)?;
+        let (store, clock) = open(fixture);
+        let cast = Cast::enter(&store, &clock)?;
         let (before, after) = store.write(move |w| {
             w.add_note(cast.child, "before")?;
             let before = Dump::within(w)?;
@@ -115,8 +115,8 @@ pub fn each_refused_call_leaves_nothing_in_a_unit_that_goes_on<F: Fixture>(fixtu
 
 /// A refused call uses up no id: the next one gets the id that it would have had.
 pub fn a_refused_creation_uses_up_no_id<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
     let refused = Act::ALL.iter().map(|act| act.be_refused(&store, &cast));
     assert!(refused.into_iter().all(|answer| answer.is_err()));
     let next = store.create_job(&sample_job("next"))?;
@@ -127,8 +127,8 @@ pub fn a_refused_creation_uses_up_no_id<F: Fixture>(fixture: &F) -> Outcome {
 /// A panic in a closure reaches its caller with its own message, leaves nothing behind, and the
 /// store goes on.
 pub fn a_panic_reaches_its_caller_and_leaves_nothing<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
     for &act in Act::ALL {
         let panic = assert_untouched(&store, || {
             catch_unwind(AssertUnwindSafe(|| {
@@ -190,8 +190,8 @@ pub fn a_unit_sees_its_own_writes_and_no_one_else_does<F: Fixture>(fixture: &F) 
 
 /// A snapshot stays the same while others commit, and the next one sees what they did.
 pub fn a_snapshot_stays_the_same_while_others_commit<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let (store, clock) = open(fixture);
+    let cast = Cast::enter(&store, &clock)?;
     for &act in Act::ALL {
         let writer = store.clone();
         let seen = store.read(|r| {
@@ -253,7 +253,7 @@ pub fn a_unit_of_another_store_is_welcome_inside<F: Fixture>(fixture: &F) -> Out
 /// What was written is there when the store is opened again, for a backend that keeps it.
 pub fn a_store_that_is_opened_again_is_as_it_was<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
-    let cast = Cast::enter(&store)?;
+    let cast = Cast::enter(&store, &clock)?;
     store.delete_job(cast.child)?;
     let before = Dump::of(&store)?;
     let Some(again) = fixture.reopen(store, clock) else {

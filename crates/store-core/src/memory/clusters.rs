@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::cluster::{Cluster, ClusterPatch, NewCluster};
+use crate::cluster::{Cluster, ClusterPatch, ClusterRemoval, NewCluster};
 use crate::error::{Error, Noun, Result};
-use crate::ids::ClusterId;
+use crate::ids::{ClusterId, JobId};
+use crate::job::JobPatch;
+use crate::patch::Patch;
 use crate::repo::{ClusterRead, ClusterWrite};
+use crate::status::{JobStatus, StatusChange};
 
 use super::state::{GivenOut, State};
 use super::unit::{Signature, Unit, Writing};
@@ -57,9 +60,43 @@ impl ClusterWrite for Unit<'_, Writing> {
             Ok(())
         })
     }
+
+    fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval> {
+        self.change(|state, signature| state.remove_cluster(id, signature))
+    }
 }
 
 impl State {
+    fn remove_cluster(
+        &mut self,
+        id: ClusterId,
+        signature: Signature<'_>,
+    ) -> Result<ClusterRemoval> {
+        self.cluster(id)?;
+        let named = self.jobs.values().filter(|job| job.cluster == Some(id));
+        let named: Vec<JobId> = named.map(|job| job.id).collect();
+        let mut removal =
+            ClusterRemoval { detached: named.len() as u64, ..ClusterRemoval::default() };
+        for job in named {
+            let detach = JobPatch { cluster: Patch::Clear, ..JobPatch::default() };
+            if !self.job(job)?.status.is_terminal() {
+                let cancel = StatusChange::to(JobStatus::Cancelled)
+                    .because(format!("its cluster {id} was removed by force"));
+                self.change_status(job, &cancel, signature)?;
+                removal.cancelled.push(job);
+            }
+            if let Some((next, event)) = detach.apply(self.job(job)?, signature.now)? {
+                self.put_job(next);
+                self.record(event, signature.actor);
+            }
+        }
+        let before = self.remote_jobs.len();
+        self.remote_jobs.retain(|_, remote| remote.submission.cluster != id);
+        removal.submissions = (before - self.remote_jobs.len()) as u64;
+        self.clusters.remove(&id);
+        Ok(removal)
+    }
+
     fn find_cluster(&self, name: &str) -> Option<&Cluster> {
         let found = self.clusters.values().find(|c| c.config.name == name);
         found.map(AsRef::as_ref)

@@ -25,21 +25,7 @@ impl<Mode> DependencyRead for Unit<'_, Mode> {
     }
 
     fn readiness(&self, job: JobId) -> Result<Readiness> {
-        let state = self.state();
-        state.job(job)?;
-        let edges: Result<Vec<Unmet>> = state
-            .dependencies_of(job)
-            .map(|edge| {
-                let other = state.job(edge.depends_on)?;
-                Ok(Unmet {
-                    depends_on: other.id,
-                    name: other.name.clone(),
-                    status: other.status,
-                    kind: edge.kind,
-                })
-            })
-            .collect();
-        Ok(Readiness::of(edges?))
+        self.state().readiness(job)
     }
 }
 
@@ -85,6 +71,24 @@ impl DependencyWrite for Unit<'_, Writing> {
 }
 
 impl State {
+    /// What the dependencies of a job say of it.
+    pub(super) fn readiness(&self, job: JobId) -> Result<Readiness> {
+        self.job(job)?;
+        let edges: Result<Vec<Unmet>> = self
+            .dependencies_of(job)
+            .map(|edge| {
+                let other = self.job(edge.depends_on)?;
+                Ok(Unmet {
+                    depends_on: other.id,
+                    name: other.name.clone(),
+                    status: other.status,
+                    kind: edge.kind,
+                })
+            })
+            .collect();
+        Ok(Readiness::of(edges?))
+    }
+
     /// The shortest chain by which `from` waits for `to`, both included; of several the one with the
     /// smaller ids first.
     fn chain(&self, from: JobId, to: JobId) -> Option<Vec<JobId>> {

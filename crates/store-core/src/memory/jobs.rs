@@ -134,10 +134,10 @@ impl JobWrite for Unit<'_, Writing> {
     }
 
     fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
-        self.change(|state, Signature { actor, now }| {
-            let (next, event) = status::retry(state.job(id)?, to, now)?;
-            state.put_job(next.clone());
-            state.record(event, actor);
+        self.change(|state, signature| {
+            let step = status::retry(state.job(id)?, to, signature.now)?;
+            let next = step.job.clone();
+            state.store(step, signature);
             Ok(next)
         })
     }
@@ -176,6 +176,9 @@ impl JobWrite for Unit<'_, Writing> {
             state.remote_jobs.retain(|_, remote| remote.submission.job != id);
             state.results.retain(|_, result| result.job != id);
             state.events.retain(|_, event| event.job != id);
+            state.attempts.retain(|_, attempt| attempt.job != id);
+            state.leases.remove(&id);
+            state.tokens.remove(&id);
             Ok(())
         })
     }
@@ -220,7 +223,7 @@ impl State {
             return new.repeated(existing, input);
         }
         if let Some(cluster) = new.cluster {
-            self.cluster(cluster)?;
+            self.cluster(cluster)?.check_takes_new_jobs()?;
         }
         let id = JobId::new(GivenOut::next(&mut self.given_out.jobs));
         let is_taken = |dir: &WorkDir| Ok(self.find_job(|job| job.work_dir == *dir).is_some());
@@ -254,19 +257,18 @@ impl State {
         Ok(job)
     }
 
-    fn change_status(
+    pub(super) fn change_status(
         &mut self,
         id: JobId,
         change: &StatusChange,
-        Signature { actor, now }: Signature<'_>,
+        signature: Signature<'_>,
     ) -> Result<Transition> {
         let job = self.job(id)?;
         let from = job.status;
-        let Some((next, event)) = status::change(job, change, now)? else {
+        let Some(step) = status::change(job, change, self.lease(id), signature.now)? else {
             return Ok(Transition::Unchanged(from));
         };
-        self.put_job(next);
-        self.record(event, actor);
+        self.store(step, signature);
         Ok(Transition::Changed { from, to: change.to })
     }
 }

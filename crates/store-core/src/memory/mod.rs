@@ -5,6 +5,7 @@
 //! its last clone is dropped, and it counts and lists by going through all jobs, because that is
 //! obvious; a backend that keeps its jobs anywhere else MUST NOT.
 
+mod claims;
 mod clusters;
 mod dependencies;
 mod events;

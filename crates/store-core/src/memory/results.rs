@@ -10,7 +10,8 @@ use crate::repo::{ResultRead, ResultWrite};
 use crate::result::{self, JobResult, NewResult, Recorded};
 use crate::time::Timestamp;
 
-use super::unit::{Signature, Unit, Writing};
+use super::state::State;
+use super::unit::{Signature, Signer, Unit, Writing};
 
 impl<Mode> ResultRead for Unit<'_, Mode> {
     fn newest_result(&self, job: JobId) -> Result<Option<JobResult>> {
@@ -36,7 +37,7 @@ impl ResultWrite for Unit<'_, Writing> {
 }
 
 /// What the domain decides is to be stored: nothing, or a result and its event.
-type Decision = Option<(JobResult, NewEvent)>;
+pub(super) type Decision = Option<(JobResult, NewEvent)>;
 
 impl Unit<'_, Writing> {
     fn store_result(
@@ -48,13 +49,18 @@ impl Unit<'_, Writing> {
         self.change(|state, Signature { actor, now }| {
             let job = state.job(job)?;
             let decision = decide(job, state.present_result(job), new, now)?;
-            let Some((stored, event)) = decision else {
-                return Ok(Recorded::Unchanged);
-            };
-            let place = (stored.job, stored.attempt);
-            state.results.insert(place, Arc::new(stored));
-            state.record(event, actor);
-            Ok(Recorded::Recorded)
+            Ok(state.put_result(decision, actor))
         })
+    }
+}
+
+impl State {
+    /// Stores what the domain decided.
+    pub(super) fn put_result(&mut self, decision: Decision, signer: &Signer) -> Recorded {
+        let Some((stored, event)) = decision else { return Recorded::Unchanged };
+        let place = (stored.job, stored.attempt);
+        self.results.insert(place, Arc::new(stored));
+        self.record(event, signer);
+        Recorded::Recorded
     }
 }

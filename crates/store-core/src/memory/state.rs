@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::attempt::Attempt;
 use crate::cluster::Cluster;
 use crate::dependency::Dependency;
 use crate::error::{Error, Noun, Result};
-use crate::event::{Actor, Event, NewEvent};
+use crate::event::{Event, NewEvent};
 use crate::ids::{ClusterId, EventSequence, JobId, RemoteJobId};
 use crate::input::InputDeck;
 use crate::job::Job;
+use crate::lease::Lease;
 use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
+use crate::status::{JobStatus, Step};
+
+use super::unit::{Signature, Signer};
 
 /// One moment of a store. Rows are shared between moments, so that a copy is cheap; none is changed
 /// in place.
@@ -26,6 +31,12 @@ pub(super) struct State {
     /// By job and attempt.
     pub(super) results: BTreeMap<(JobId, u32), Arc<JobResult>>,
     pub(super) events: BTreeMap<EventSequence, Arc<Event>>,
+    /// By the job that is RUNNING.
+    pub(super) leases: BTreeMap<JobId, Arc<Lease>>,
+    /// The token of each job's newest lease.
+    pub(super) tokens: BTreeMap<JobId, i64>,
+    /// Those that are over, by job and attempt.
+    pub(super) attempts: BTreeMap<(JobId, u32), Arc<Attempt>>,
     pub(super) given_out: GivenOut,
 }
 
@@ -76,10 +87,24 @@ impl State {
         self.dependencies.values().filter(move |edge| edge.job == job)
     }
 
+    /// Stores what a rule decided.
+    pub(super) fn store(&mut self, step: Step, Signature { actor, .. }: Signature<'_>) {
+        let Step { job, event, ended } = step;
+        if job.status != JobStatus::Running || job.probe_since.is_some() {
+            self.leases.remove(&job.id);
+        }
+        if let Some(attempt) = ended {
+            self.attempts.insert((attempt.job, attempt.attempt), Arc::new(attempt));
+        }
+        self.put_job(job);
+        self.record(event, actor);
+    }
+
     /// Writes an event at the end of the history.
-    pub(super) fn record(&mut self, event: NewEvent, actor: &Actor) -> Event {
+    pub(super) fn record(&mut self, event: NewEvent, signer: &Signer) -> Event {
         let sequence = EventSequence::new(GivenOut::next(&mut self.given_out.events));
-        let event = event.recorded(sequence, actor.clone());
+        let Signer { actor, process } = signer.clone();
+        let event = event.recorded(sequence, actor, process);
         self.events.insert(sequence, Arc::new(event.clone()));
         event
     }

@@ -8,16 +8,17 @@ use crate::nesting::{StoreKey, UnitGuard};
 use crate::store::Store;
 use crate::ticket::{Ticket, at_once};
 use crate::time::{Clock, SystemClock};
+use crate::worker::Process;
 
 use super::state::State;
-use super::unit::{Reading, Unit, Writing};
+use super::unit::{Reading, Signer, Unit, Writing};
 use super::watch::{Commits, MemoryWatch};
 
 /// A store in memory. Its clones are the same store.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
-    actor: Actor,
+    signer: Signer,
 }
 
 #[derive(Debug)]
@@ -47,7 +48,15 @@ impl MemoryStore {
             newest: Mutex::default(),
             commits: Arc::default(),
         };
-        Self { shared: Arc::new(shared), actor: Actor::new("anonymous").expect("a name") }
+        let actor = Actor::new("anonymous").expect("a name");
+        Self { shared: Arc::new(shared), signer: Signer { actor, process: None } }
+    }
+
+    /// The same store, with every change told as made by `process`; none is told unless set.
+    #[must_use]
+    pub fn in_process(mut self, process: Process) -> Self {
+        self.signer.process = Some(process);
+        self
     }
 }
 
@@ -91,7 +100,7 @@ impl Store for MemoryStore {
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
         let _inside = UnitGuard::enter(self.shared.key)?;
         let snapshot = self.shared.snapshot();
-        work(&Unit::new(snapshot, &*self.shared.clock, &self.actor))
+        work(&Unit::new(snapshot, &*self.shared.clock, &self.signer))
     }
 
     fn write<T: Send + 'static>(
@@ -100,7 +109,7 @@ impl Store for MemoryStore {
     ) -> Result<T> {
         let _inside = UnitGuard::enter(self.shared.key)?;
         let _turn = lock(&self.shared.turn);
-        let unit = Unit::new(self.shared.snapshot(), &*self.shared.clock, &self.actor);
+        let unit = Unit::new(self.shared.snapshot(), &*self.shared.clock, &self.signer);
         let answer = work(&unit)?;
         self.shared.commit(unit.state());
         Ok(answer)
@@ -119,6 +128,7 @@ impl Store for MemoryStore {
     }
 
     fn acting_as(&self, actor: Actor) -> Self {
-        Self { shared: Arc::clone(&self.shared), actor }
+        let signer = Signer { actor, ..self.signer.clone() };
+        Self { shared: Arc::clone(&self.shared), signer }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::event::Actor;
 use crate::time::{Clock, Timestamp};
+use crate::worker::Process;
 
 use super::state::State;
 
@@ -23,24 +24,35 @@ pub struct Writing(());
 pub struct Unit<'t, Mode> {
     state: RefCell<Arc<State>>,
     clock: &'t dyn Clock,
-    actor: &'t Actor,
+    signer: &'t Signer,
     mode: PhantomData<Mode>,
 }
 
 impl<'t, Mode> Unit<'t, Mode> {
-    pub(super) fn new(state: Arc<State>, clock: &'t dyn Clock, actor: &'t Actor) -> Self {
-        Self { state: RefCell::new(state), clock, actor, mode: PhantomData }
+    pub(super) fn new(state: Arc<State>, clock: &'t dyn Clock, signer: &'t Signer) -> Self {
+        Self { state: RefCell::new(state), clock, signer, mode: PhantomData }
     }
 
     pub(super) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state.borrow())
     }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Who signs changes.
+#[derive(Debug, Clone)]
+pub(super) struct Signer {
+    pub(super) actor: Actor,
+    pub(super) process: Option<Process>,
 }
 
 /// What a method that writes knows besides the state: who and when.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signature<'t> {
-    pub(super) actor: &'t Actor,
+    pub(super) actor: &'t Signer,
     pub(super) now: Timestamp,
 }
 
@@ -51,7 +63,7 @@ impl<'t> Unit<'t, Writing> {
         &self,
         method: impl FnOnce(&mut State, Signature<'t>) -> Result<T>,
     ) -> Result<T> {
-        let signature = Signature { actor: self.actor, now: self.clock.now() };
+        let signature = Signature { actor: self.signer, now: self.clock.now() };
         let mut next = State::clone(&self.state());
         let answer = method(&mut next, signature)?;
         self.state.replace(Arc::new(next));

@@ -1,6 +1,6 @@
 //! Clusters.
 
-use crate::cluster::{Cluster, ClusterPatch, NewCluster};
+use crate::cluster::{Cluster, ClusterPatch, ClusterRemoval, NewCluster};
 use crate::error::Result;
 use crate::ids::ClusterId;
 use crate::store::Store;
@@ -37,8 +37,13 @@ pub trait ClusterWrite: ClusterRead {
     /// Removes a cluster that no job and no submission names.
     ///
     /// # Errors
-    /// [`Error::InUse`](crate::Error::InUse); make it inactive instead.
+    /// [`Error::InUse`](crate::Error::InUse); make it inactive instead, or remove it by force.
     fn delete_cluster(&self, id: ClusterId) -> Result<()>;
+
+    /// Removes a cluster whatever names it, and says what that came to: jobs that have not ended are
+    /// CANCELLED, no job names the cluster any more, and submissions to it are gone. Whoever runs one of the
+    /// jobs learns it from its next heartbeat.
+    fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval>;
 }
 
 impl<S: Store> ClusterRead for S {
@@ -68,5 +73,9 @@ impl<S: Store> ClusterWrite for S {
 
     fn delete_cluster(&self, id: ClusterId) -> Result<()> {
         self.write(move |w| w.delete_cluster(id))
+    }
+
+    fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval> {
+        self.write(move |w| w.force_delete_cluster(id))
     }
 }

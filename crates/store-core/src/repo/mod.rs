@@ -15,6 +15,7 @@
 //! [`Error::Invalid`]: crate::Error::Invalid
 //! [`Error::NotFound`]: crate::Error::NotFound
 
+mod claims;
 mod clusters;
 mod dependencies;
 mod events;
@@ -22,6 +23,7 @@ mod jobs;
 mod remote_jobs;
 mod results;
 
+pub use claims::{ClaimRead, ClaimWrite};
 pub use clusters::{ClusterRead, ClusterWrite};
 pub use dependencies::{DependencyRead, DependencyWrite};
 pub use events::{EventRead, EventWrite};

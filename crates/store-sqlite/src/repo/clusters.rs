@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Row, params};
-use store_core::repo::{ClusterRead, ClusterWrite};
+use store_core::repo::{ClusterRead, ClusterWrite, JobRead, JobWrite};
 use store_core::{
-    Cluster, ClusterId, ClusterPatch, Code, ConnectionSettings, Error, NewCluster, Noun, Result,
+    Cluster, ClusterId, ClusterLimits, ClusterPatch, ClusterRemoval, Code, ConnectionSettings,
+    Error, Intake, JobId, JobPatch, JobStatus, NewCluster, Noun, Patch, Result, StatusChange,
 };
 
 use crate::codec::{Columns, micros, to_json};
@@ -14,7 +15,7 @@ use crate::unit::{Mode, Unit, Writing};
 macro_rules! columns {
     () => {
         "id, name, kind, hostname, port, username, settings, status, code_roots, setup_commands, \
-         created_at, updated_at"
+         created_at, updated_at, intake, max_running, nodes, cores, memory_mib"
     };
 }
 
@@ -23,20 +24,24 @@ pub(super) const BY_NAME: &str = concat!("SELECT ", columns!(), " FROM clusters 
 pub(super) const ALL: &str = concat!("SELECT ", columns!(), " FROM clusters ORDER BY name");
 
 const INSERT: &str = "INSERT INTO clusters (name, kind, hostname, port, username, settings, status, \
-                      code_roots, setup_commands, created_at, updated_at) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)";
+                      code_roots, setup_commands, created_at, updated_at, intake, max_running, nodes, \
+                      cores, memory_mib) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15)";
 const UPDATE: &str = "UPDATE clusters SET name = ?1, kind = ?2, hostname = ?3, port = ?4, username = ?5, \
                       settings = ?6, status = ?7, code_roots = ?8, setup_commands = ?9, \
-                      updated_at = ?10 WHERE id = ?11";
+                      updated_at = ?10, intake = ?12, max_running = ?13, nodes = ?14, cores = ?15, \
+                      memory_mib = ?16 WHERE id = ?11";
 pub(super) const JOBS: &str =
     "SELECT count(*) FROM jobs INDEXED BY jobs_by_cluster WHERE cluster_id = ?1";
+pub(super) const JOB_IDS: &str =
+    "SELECT id FROM jobs INDEXED BY jobs_by_cluster WHERE cluster_id = ?1";
 pub(super) const SUBMISSIONS: &str =
     "SELECT count(*) FROM remote_jobs INDEXED BY remote_jobs_by_cluster WHERE cluster_id = ?1";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Cluster> {
     let mut columns = Columns::of(row);
     let id = columns.id(ClusterId::new)?;
-    let config = NewCluster {
+    let mut config = NewCluster {
         name: columns.plain()?,
         kind: columns.word()?,
         hostname: columns.plain()?,
@@ -46,8 +51,18 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Cluster> {
         status: columns.word()?,
         code_roots: columns.json::<BTreeMap<Code, String>>()?,
         setup_commands: columns.json::<Vec<String>>()?,
+        intake: Intake::Open,
+        limits: ClusterLimits::default(),
     };
-    Ok(Cluster { id, config, created_at: columns.time()?, updated_at: columns.time()? })
+    let (created_at, updated_at) = (columns.time()?, columns.time()?);
+    config.intake = columns.word()?;
+    config.limits = ClusterLimits {
+        max_running: columns.plain()?,
+        nodes: columns.plain()?,
+        cores: columns.plain()?,
+        memory_mib: columns.plain()?,
+    };
+    Ok(Cluster { id, config, created_at, updated_at })
 }
 
 impl<M: Mode> ClusterRead for Unit<'_, M> {
@@ -82,6 +97,11 @@ impl ClusterWrite for Unit<'_, Writing> {
                 to_json(&new.code_roots),
                 to_json(&new.setup_commands),
                 micros(self.now()),
+                new.intake.as_str(),
+                new.limits.max_running,
+                new.limits.nodes,
+                new.limits.cores,
+                new.limits.memory_mib,
             ],
         )?;
         Ok(new.clone().into_cluster(ClusterId::new(self.last_id()), self.now()))
@@ -104,6 +124,11 @@ impl ClusterWrite for Unit<'_, Writing> {
                 to_json(&next.config.setup_commands),
                 micros(next.updated_at),
                 id.get(),
+                next.config.intake.as_str(),
+                next.config.limits.max_running,
+                next.config.limits.nodes,
+                next.config.limits.cores,
+                next.config.limits.memory_mib,
             ],
         )?;
         Ok(next)
@@ -120,6 +145,29 @@ impl ClusterWrite for Unit<'_, Writing> {
             return Err(cluster.in_use(jobs, submissions));
         }
         self.execute("DELETE FROM clusters WHERE id = ?1", [id.get()]).map(drop)
+    }
+
+    fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval> {
+        self.cluster(id)?;
+        let mut named = self.list(JOB_IDS, [id.get()], |row| row.get(0).map(JobId::new))?;
+        named.sort_unstable();
+        let mut removal =
+            ClusterRemoval { detached: named.len() as u64, ..ClusterRemoval::default() };
+        let detach = JobPatch { cluster: Patch::Clear, ..JobPatch::default() };
+        for job in named {
+            if !self.job(job)?.status.is_terminal() {
+                let cancel = StatusChange::to(JobStatus::Cancelled)
+                    .because(format!("its cluster {id} was removed by force"));
+                self.change_status(job, &cancel)?;
+                removal.cancelled.push(job);
+            }
+            self.update_job(job, &detach)?;
+        }
+        let submissions =
+            self.execute("DELETE FROM remote_jobs WHERE cluster_id = ?1", [id.get()])?;
+        removal.submissions = submissions as u64;
+        self.execute("DELETE FROM clusters WHERE id = ?1", [id.get()])?;
+        Ok(removal)
     }
 }
 

@@ -6,15 +6,20 @@ use store_core::{
     ClusterId, DependencyKind, Error, InputDeck, Job, JobId, NewJob, Noun, Result, WorkDir,
 };
 
+use super::jobs::{is_delayed, policy_as_stored};
 use crate::codec::{micros, optional_micros};
 use crate::unit::{Unit, Writing};
 
 const INSERT: &str = "INSERT INTO jobs (id, uuid, name, work_dir, status, code, runner, workflow, \
                       cluster_id, nodes, mpi_ranks, threads, priority, idempotency_key, created_at, \
-                      queued_at, updated_at, finished_at, cached_from) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15, \
-                      ?17, ?18)";
+                      queued_at, updated_at, memory_mib, not_before, delayed, policy, lane_id, \
+                      finished_at, cached_from) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+                      ?15, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
 pub(super) const DIR_IS_TAKEN: &str = "SELECT 1 FROM jobs WHERE work_dir = ?1";
+pub(super) const IS_DRAINING: &str = "SELECT 1 FROM clusters WHERE id = ?1 AND intake = 'draining'";
+pub(super) const LANE: &str = "SELECT id FROM job_lanes INDEXED BY job_lanes_by_content WHERE cluster_id = ?1 AND runner = ?2 AND code = ?3 \
+                               AND nodes = ?4 AND cores = ?5 AND memory_mib = ?6";
 const NEXT_ID: &str =
     "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1";
 
@@ -30,6 +35,11 @@ impl Unit<'_, Writing> {
         {
             let input = self.input_hash_of(existing.id)?;
             return new.repeated(existing, input);
+        }
+        if let Some(cluster) = new.cluster
+            && self.find(IS_DRAINING, [cluster.get()], |_| Ok(()))?.is_some()
+        {
+            self.cluster(cluster)?.check_takes_new_jobs()?;
         }
         // The id that AUTOINCREMENT would give; nobody else writes meanwhile.
         let id = self.find(NEXT_ID, [], |row| row.get(0))?.map_or(JobId::new(1), JobId::new);
@@ -80,10 +90,29 @@ impl Unit<'_, Writing> {
                 job.idempotency_key,
                 micros(job.created_at),
                 optional_micros(job.queued_at),
+                job.parallelism.memory_mib,
+                optional_micros(job.not_before),
+                is_delayed(job, self.now()),
+                policy_as_stored(&job.policy),
+                self.lane_of(job)?,
                 optional_micros(job.finished_at),
                 job.cached_from.as_ref().map(|uuid| uuid.as_bytes().as_slice()),
             ],
         )
+    }
+
+    /// The lane of a new job; none where there is none yet, which a trigger then makes.
+    fn lane_of(&self, job: &Job) -> Result<Option<i64>> {
+        let needs = job.parallelism.needs();
+        let params = params![
+            job.cluster.map_or(0, ClusterId::get),
+            job.runner.as_str(),
+            job.code.as_str(),
+            needs.nodes,
+            needs.cores,
+            needs.memory_mib,
+        ];
+        self.find(LANE, params, |row| row.get(0))
     }
 
     /// Explains why the schema refused a job's row.

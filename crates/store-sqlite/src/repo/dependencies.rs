@@ -17,7 +17,7 @@ pub(super) const OF: &str = "SELECT job_id, depends_on, kind, created_at FROM jo
                              WHERE job_id = ?1 ORDER BY depends_on";
 pub(super) const ON: &str = "SELECT job_id, depends_on, kind, created_at FROM job_dependencies \
                              INDEXED BY job_dependencies_by_parent \
-                             WHERE depends_on = ?1 ORDER BY job_id";
+                             WHERE depends_on = ?1";
 pub(super) const EDGE: &str = "SELECT job_id, depends_on, kind, created_at FROM job_dependencies \
                                WHERE job_id = ?1 AND depends_on = ?2";
 pub(super) const PARENTS: &str = "SELECT parents.id, parents.name, parents.status, edges.kind \
@@ -55,7 +55,10 @@ impl<M: Mode> DependencyRead for Unit<'_, M> {
 
     fn dependents_of(&self, job: JobId) -> Result<Vec<Dependency>> {
         self.check_job(job)?;
-        self.list(ON, [job.get()], decode)
+        let mut edges = self.list(ON, [job.get()], decode)?;
+        // The index has them by kind.
+        edges.sort_unstable_by_key(|edge| edge.job);
+        Ok(edges)
     }
 
     fn readiness(&self, job: JobId) -> Result<Readiness> {

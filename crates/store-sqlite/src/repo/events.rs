@@ -3,14 +3,15 @@
 use rusqlite::{Row, params};
 use store_core::event::NewEvent;
 use store_core::repo::{EventRead, EventWrite, JobRead};
-use store_core::{Actor, Event, EventSequence, JobId, JobStatus, Result};
+use store_core::{Actor, Event, EventSequence, JobId, JobStatus, Process, Result};
 
 use crate::codec::{Columns, micros, to_json};
 use crate::unit::{Mode, Unit, Writing};
+use crate::worker::this_process;
 
 macro_rules! columns {
     () => {
-        "sequence, job_id, attempt, at, kind, from_status, to_status, actor, detail"
+        "sequence, job_id, attempt, at, kind, from_status, to_status, actor, detail, host, pid"
     };
 }
 
@@ -27,7 +28,7 @@ pub(super) const AFTER: &str = concat!(
 pub(super) const NEWEST: &str = "SELECT max(sequence) FROM job_events";
 
 const INSERT: &str = "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
-                      detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                      detail, host, pid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Event> {
     let mut columns = Columns::of(row);
@@ -41,6 +42,10 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Event> {
         to: columns.optional_word()?,
         actor: columns.checked(Actor::new)?,
         detail: columns.json()?,
+        process: match (columns.plain::<Option<String>>()?, columns.plain::<Option<u32>>()?) {
+            (Some(host), Some(pid)) => Some(Process { host, pid }),
+            _ => None,
+        },
     })
 }
 
@@ -65,13 +70,14 @@ impl EventWrite for Unit<'_, Writing> {
         let job = self.job(job)?;
         let event = NewEvent::noted(&job, text, self.now())?;
         let sequence = self.record(event.clone())?;
-        Ok(event.recorded(sequence, self.actor().clone()))
+        Ok(event.recorded(sequence, self.actor().clone(), Some(this_process().clone())))
     }
 }
 
 impl Unit<'_, Writing> {
     /// Writes an event, signed by the unit's actor.
     pub(super) fn record(&self, event: NewEvent) -> Result<EventSequence> {
+        let process = this_process();
         self.execute(
             INSERT,
             params![
@@ -83,6 +89,8 @@ impl Unit<'_, Writing> {
                 event.to.map(JobStatus::as_str),
                 self.actor().as_str(),
                 to_json(&event.detail),
+                process.host,
+                process.pid,
             ],
         )?;
         Ok(EventSequence::new(self.last_id()))

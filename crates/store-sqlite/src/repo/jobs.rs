@@ -8,11 +8,11 @@ use store_core::repo::{DependencyRead, JobRead, JobWrite};
 use store_core::status;
 use store_core::{
     Code, Error, InitialStatus, InputDeck, InputHash, Job, JobFilter, JobId, JobPage, JobPatch,
-    JobStatus, JobUuid, NewJob, Noun, Page, Parallelism, Result, Reuse, StatusChange, StatusCounts,
-    Transition, WorkDir,
+    JobPolicy, JobStatus, JobUuid, NewJob, Noun, Page, Parallelism, Result, Reuse, StatusChange,
+    StatusCounts, Timestamp, Transition, WorkDir,
 };
 
-use crate::codec::{Columns, micros, optional_micros};
+use crate::codec::{Columns, micros, optional_micros, to_json};
 use crate::unit::{Mode, Unit, Writing};
 
 /// The columns of a job, in the order in which [`decode`] takes them.
@@ -21,7 +21,8 @@ macro_rules! columns {
         "jobs.id, jobs.uuid, jobs.name, jobs.work_dir, jobs.status, jobs.attempt, jobs.code, \
          jobs.runner, jobs.workflow, jobs.cluster_id, jobs.nodes, jobs.mpi_ranks, jobs.threads, \
          jobs.pid, jobs.host, jobs.priority, jobs.idempotency_key, jobs.created_at, jobs.queued_at, \
-         jobs.started_at, jobs.finished_at, jobs.updated_at, jobs.archived_at, jobs.cached_from"
+         jobs.started_at, jobs.finished_at, jobs.updated_at, jobs.archived_at, jobs.memory_mib, \
+         jobs.not_before, jobs.policy, jobs.cancel_requested_at, jobs.probe_since, jobs.cached_from"
     };
 }
 pub(super) use columns;
@@ -41,17 +42,19 @@ pub(super) const STATUSES: &str = "SELECT jobs.id, jobs.status FROM json_each(?1
 
 const UPDATE: &str = "UPDATE jobs SET name = ?2, work_dir = ?3, runner = ?4, workflow = ?5, \
                       cluster_id = ?6, nodes = ?7, mpi_ranks = ?8, threads = ?9, priority = ?10, \
-                      updated_at = ?11 WHERE id = ?1";
+                      updated_at = ?11, memory_mib = ?12, not_before = ?13, delayed = ?14, \
+                      policy = ?15 WHERE id = ?1";
 const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4, host = ?5, \
                              queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
-                             archived_at = ?10 WHERE id = ?1";
+                             not_before = ?10, delayed = ?11, cancel_requested_at = ?12, \
+                             probe_since = ?13 WHERE id = ?1";
 
 pub(crate) const DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
 
 /// Takes a job from the columns of [`columns`], which come first.
 pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
     let mut columns = Columns::of(row);
-    Ok(Job {
+    let mut job = Job {
         id: columns.id(JobId::new)?,
         uuid: JobUuid::from_bytes(columns.plain()?),
         name: columns.plain()?,
@@ -66,10 +69,15 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
             nodes: columns.plain()?,
             mpi_ranks: columns.plain()?,
             threads: columns.plain()?,
+            memory_mib: None,
         },
         pid: columns.plain()?,
         host: columns.plain()?,
         priority: columns.plain()?,
+        not_before: None,
+        policy: JobPolicy::default(),
+        cancel_requested_at: None,
+        probe_since: None,
         idempotency_key: columns.plain()?,
         created_at: columns.time()?,
         queued_at: columns.optional_time()?,
@@ -77,8 +85,25 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
         finished_at: columns.optional_time()?,
         updated_at: columns.time()?,
         archived_at: columns.optional_time()?,
-        cached_from: columns.plain::<Option<[u8; 16]>>()?.map(JobUuid::from_bytes),
-    })
+        cached_from: None,
+    };
+    job.parallelism.memory_mib = columns.plain()?;
+    job.not_before = columns.optional_time()?;
+    job.policy = columns.optional_json()?.unwrap_or_default();
+    job.cancel_requested_at = columns.optional_time()?;
+    job.probe_since = columns.optional_time()?;
+    job.cached_from = columns.plain::<Option<[u8; 16]>>()?.map(JobUuid::from_bytes);
+    Ok(job)
+}
+
+/// A policy as stored; the default one is not.
+pub(super) fn policy_as_stored(policy: &JobPolicy) -> Option<String> {
+    (!policy.is_default()).then(|| to_json(policy))
+}
+
+/// Whether a job's time has not come at `now`; a claim looks again.
+pub(super) fn is_delayed(job: &Job, now: Timestamp) -> bool {
+    job.not_before.is_some_and(|not_before| not_before > now)
 }
 
 impl<M: Mode> JobRead for Unit<'_, M> {
@@ -157,6 +182,10 @@ impl JobWrite for Unit<'_, Writing> {
                 parallelism.threads,
                 next.priority,
                 micros(next.updated_at),
+                parallelism.memory_mib,
+                optional_micros(next.not_before),
+                is_delayed(&next, self.now()),
+                policy_as_stored(&next.policy),
             ],
         )?;
         if let Err(refused) = updated {
@@ -181,12 +210,16 @@ impl JobWrite for Unit<'_, Writing> {
 
     fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
         let job = self.job(id)?;
-        match status::change(&job, change, self.now())? {
+        // Nobody holds a lease on a job that is not RUNNING.
+        let lease = match job.status {
+            JobStatus::Running => self.find_lease(id)?,
+            _ => None,
+        };
+        match status::change(&job, change, lease.as_ref(), self.now())? {
             None => Ok(Transition::Unchanged(job.status)),
-            Some((next, event)) => {
-                self.update_status(&next)?;
-                self.record(event)?;
-                Ok(Transition::Changed { from: job.status, to: next.status })
+            Some(step) => {
+                self.store(&step)?;
+                Ok(Transition::Changed { from: job.status, to: step.job.status })
             }
         }
     }
@@ -198,10 +231,13 @@ impl JobWrite for Unit<'_, Writing> {
     }
 
     fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
-        let (next, event) = status::retry(&self.job(id)?, to, self.now())?;
-        self.update_status(&next)?;
-        self.record(event)?;
-        Ok(next)
+        let step = status::retry(&self.job(id)?, to, self.now())?;
+        self.execute(
+            "UPDATE jobs SET archived_at = NULL WHERE id = ?1 AND archived = 1",
+            [id.get()],
+        )?;
+        self.store(&step)?;
+        Ok(step.job)
     }
 
     fn archive_job(&self, id: JobId) -> Result<()> {
@@ -236,7 +272,8 @@ impl Unit<'_, Writing> {
         self.record(event).map(drop)
     }
 
-    fn update_status(&self, next: &Job) -> Result<()> {
+    /// Writes what a change of status changes.
+    pub(super) fn update_status(&self, next: &Job) -> Result<()> {
         let updated = self.execute(
             UPDATE_STATUS,
             params![
@@ -249,7 +286,10 @@ impl Unit<'_, Writing> {
                 optional_micros(next.started_at),
                 optional_micros(next.finished_at),
                 micros(next.updated_at),
-                optional_micros(next.archived_at),
+                optional_micros(next.not_before),
+                is_delayed(next, self.now()),
+                optional_micros(next.cancel_requested_at),
+                optional_micros(next.probe_since),
             ],
         );
         updated.map(drop)

@@ -1,11 +1,14 @@
 //! The SQL of each noun. Every query names its columns and, where there is a choice, its index.
 
+mod claims;
 mod clusters;
 mod creation;
 mod dependencies;
 mod events;
 mod inputs;
 mod jobs;
+mod lanes;
+mod leases;
 mod lists;
 mod remote_jobs;
 mod results;

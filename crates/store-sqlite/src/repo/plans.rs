@@ -11,7 +11,8 @@ use store_core::{
 };
 
 use super::{
-    clusters, creation, dependencies, events, inputs, jobs, lists, remote_jobs, results, reuse,
+    claims, clusters, creation, dependencies, events, inputs, jobs, lanes, leases, lists,
+    remote_jobs, results, reuse,
 };
 use crate::create::fresh_in_memory;
 use crate::maintenance::retention::{components, removal};
@@ -40,6 +41,24 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("input files", inputs::FILES),
         ("job exists", inputs::EXISTS),
         ("directory is taken", creation::DIR_IS_TAKEN),
+        ("lane", creation::LANE),
+        ("cluster is draining", creation::IS_DRAINING),
+        ("next lane", lanes::HEAD),
+        ("next lane of a workflow", lanes::HEAD_OF_WORKFLOW),
+        ("best of a lane", lanes::BEST),
+        ("best of a lane of a workflow", lanes::BEST_OF_WORKFLOW),
+        ("come due", lanes::DUE),
+        ("lease of a job", leases::OF),
+        ("leases", leases::ALL),
+        ("lapsed leases", leases::LAPSED),
+        ("attempts of a job", leases::ATTEMPTS),
+        ("attempt", leases::ATTEMPT),
+        ("outcomes of a job", leases::OUTCOMES),
+        ("jobs to probe", claims::TO_PROBE),
+        ("jobs to cancel", claims::TO_CANCEL),
+        ("load of a cluster", claims::LOAD),
+        ("claims of a job", claims::CLAIMS),
+        ("ids of the jobs of a cluster", clusters::JOB_IDS),
         ("jobs of a cluster", clusters::JOBS),
         ("submissions to a cluster", clusters::SUBMISSIONS),
         ("cluster by id", clusters::BY_ID),
@@ -130,8 +149,9 @@ fn plans(connection: &Connection) -> Result<BTreeMap<String, String>, Box<dyn Er
 fn wasteful(plans: &BTreeMap<String, String>) -> Vec<&str> {
     let wasteful = |plan: &str| {
         let scans = plan.split("; ").any(|step| {
-            // The wanted ids, the few clusters and the twelve counts are read whole.
-            step.starts_with("SCAN ") && !step.contains("wanted") && !step.contains("clusters")
+            // The wanted ids, the few clusters and the few leases are read whole.
+            let whole = ["wanted", "clusters", "job_leases"];
+            step.starts_with("SCAN ") && !whole.iter().any(|table| step.contains(table))
         });
         scans || plan.contains("TEMP B-TREE")
     };
@@ -176,6 +196,8 @@ fn statistics_of_a_lopsided_store_change_no_plan() -> Outcome {
          ANALYZE",
     )?;
     let after = plans(&connection)?;
-    assert_eq!(after, before);
+    let differ = |(name, plan): &(&String, &String)| before.get(*name) != Some(plan);
+    assert_eq!(after.iter().filter(differ).collect::<Vec<_>>(), []);
+    assert_eq!(after.len(), before.len());
     Ok(())
 }

@@ -66,6 +66,18 @@ pub(super) enum Fault {
     ForgetsDecks,
     /// A second job may be created under a key.
     ForgetsKeys,
+    /// A claim hands out what another worker holds.
+    ClaimsTwice,
+    /// A claim takes jobs that wait for others.
+    ClaimsTheWaiting,
+    /// A claim overlooks what a cluster may run.
+    IgnoresLimits,
+    /// A worker that lost its lease may report all the same.
+    ForgetsTokens,
+    /// The same failure, reported again, is told again.
+    CountsAFailureTwice,
+    /// A recovery takes live leases away.
+    TakesLiveLeases,
     /// Of two writes that are handed in, the second is run first.
     SwapsTickets,
     /// A write that was handed in and fails undoes the one before it.

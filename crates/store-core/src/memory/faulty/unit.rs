@@ -1,8 +1,14 @@
 //! A unit of work of a store with a fault.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::cluster::{Cluster, ClusterPatch, NewCluster};
+use crate::attempt::Attempt;
+use crate::claim::{ClaimFilter, Explanation};
+use crate::cluster::{
+    Cluster, ClusterLimits, ClusterLoad, ClusterPatch, ClusterRemoval, NewCluster,
+};
 use crate::code::Code;
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::{Error, Result};
@@ -10,18 +16,22 @@ use crate::event::Event;
 use crate::ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
+use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
 use crate::memory::store::MemoryStore;
 use crate::memory::unit::{Unit, Writing};
 use crate::query::{JobFilter, JobPage, Page, StatusCounts};
 use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
 use crate::repo::{
-    ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
-    JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+    ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
+    EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
 };
 use crate::result::{JobResult, NewResult, Recorded};
 use crate::reuse::Reuse;
+use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
+use crate::time::Timestamp;
 use crate::work_dir::WorkDir;
+use crate::worker::Worker;
 
 use super::Fault;
 
@@ -162,6 +172,104 @@ pass_on! {
 }
 
 pass_on! {
+    impl<Mode> ClaimRead for Mode {
+        fn lease_of(job: JobId) -> Option<Lease>;
+        fn check_lease(key: &LeaseKey) -> Lease;
+        fn leases() -> Vec<Lease>;
+        fn attempts_of(job: JobId) -> Vec<Attempt>;
+        fn jobs_to_probe(limit: u32) -> Vec<Job>;
+        fn jobs_to_cancel(limit: u32) -> Vec<Job>;
+        fn cluster_load(cluster: ClusterId) -> ClusterLoad;
+        fn explain(job: JobId) -> Explanation;
+    } but {
+        fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
+            Ok(self.fault == Fault::ClaimsTheWaiting || self.inner.can_claim(filter)?)
+        }
+    }
+}
+
+impl FaultyUnit<'_, Writing> {
+    /// The key that is looked at: with the fault, that of whoever holds the job.
+    fn fenced(&self, key: &LeaseKey) -> LeaseKey {
+        let held = self.inner.lease_of(key.job).ok().flatten();
+        match held {
+            Some(lease) if self.fault == Fault::ForgetsTokens => lease.key(),
+            _ => *key,
+        }
+    }
+}
+
+pass_on! {
+    impl<> ClaimWrite for Writing {
+        fn adopt(job: JobId, worker: &Worker, lease: Duration) -> Claim;
+        fn recover_lost(keys: &[LeaseKey]) -> Vec<Recovered>;
+        fn request_cancel(job: JobId, reason: Option<&str>) -> Cancellation;
+        fn release(key: &LeaseKey, reason: Option<&str>, not_before: Option<Timestamp>) -> Ended;
+    } but {
+        fn claim(
+            &self,
+            worker: &Worker,
+            filter: &ClaimFilter,
+            count: u32,
+            lease: Duration,
+        ) -> Result<Vec<Claim>> {
+            if self.fault == Fault::IgnoresLimits {
+                self.inner.change(|state, _| {
+                    for cluster in state.clusters.values_mut() {
+                        let mut open = Cluster::clone(cluster);
+                        open.config.limits = ClusterLimits::default();
+                        *cluster = Arc::new(open);
+                    }
+                    Ok(())
+                })?;
+            }
+            if self.fault == Fault::ClaimsTheWaiting {
+                self.inner.change(|state, _| {
+                    state.dependencies.clear();
+                    Ok(())
+                })?;
+            }
+            let mut claims = self.inner.claim(worker, filter, count, lease)?;
+            if self.fault == Fault::ClaimsTwice {
+                // What others hold is handed out as well.
+                for held in self.inner.leases()? {
+                    let job = self.inner.job(held.job)?;
+                    if claims.len() < count as usize && held.worker != *worker {
+                        claims.push(Claim { job, lease: held });
+                    }
+                }
+            }
+            Ok(claims)
+        }
+
+        fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>> {
+            let keys: Vec<LeaseKey> = keys.iter().map(|key| self.fenced(key)).collect();
+            self.inner.heartbeat(&keys, lease)
+        }
+
+        fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
+            self.inner.complete(&self.fenced(key), completion)
+        }
+
+        fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
+            let ended = self.inner.fail(&self.fenced(key), failure)?;
+            if (self.fault, ended) == (Fault::CountsAFailureTwice, Ended::Repeated) {
+                self.inner.add_note(key.job, "it failed again")?;
+            }
+            Ok(ended)
+        }
+
+        fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
+            if self.fault == Fault::TakesLiveLeases {
+                let keys: Vec<LeaseKey> = self.inner.leases()?.iter().map(Lease::key).collect();
+                return self.inner.recover_lost(&keys);
+            }
+            self.inner.recover_expired(limit)
+        }
+    }
+}
+
+pass_on! {
     impl<Mode> ClusterRead for Mode {
         fn cluster(id: ClusterId) -> Cluster;
         fn find_cluster_by_name(name: &str) -> Option<Cluster>;
@@ -174,6 +282,7 @@ pass_on! {
         fn create_cluster(new: &NewCluster) -> Cluster;
         fn update_cluster(id: ClusterId, patch: &ClusterPatch) -> Cluster;
         fn delete_cluster(id: ClusterId) -> ();
+        fn force_delete_cluster(id: ClusterId) -> ClusterRemoval;
     }
 }
 

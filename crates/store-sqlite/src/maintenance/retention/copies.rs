@@ -36,7 +36,7 @@ impl Copies {
         let Self { source, found } = self;
         on_snapshot(&source, || {
             let tables = Tables::of(&source)?;
-            let from = Unit::reading(&source);
+            let from = Unit::reading(&source, w.now());
             let mut copied = Copied::default();
             for component in found {
                 let copy = Copy { from: &from, to: w, tables: &tables };

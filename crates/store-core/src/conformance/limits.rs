@@ -1,0 +1,215 @@
+//! Promises about what clusters take.
+
+use crate::claim::{ClaimFilter, Explanation};
+use crate::cluster::{ClusterLimits, ClusterLoad, ClusterPatch, ClusterStatus, Intake};
+use crate::error::{Error, Result};
+use crate::ids::{ClusterId, JobId};
+use crate::job::{JobPatch, NewJob, Parallelism};
+use crate::patch::{Edit, Patch};
+use crate::remote_job::NewRemoteJob;
+use crate::repo::{
+    ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, EventRead, JobRead, JobWrite, RemoteJobRead,
+    RemoteJobWrite,
+};
+use crate::resources::Resources;
+use crate::run::{Completion, Failure};
+use crate::status::{JobStatus, StatusChange};
+use crate::store::Store;
+
+use super::dump::assert_untouched;
+use super::fixture::Fixture;
+use super::outcome::{Outcome, assert_refused};
+use super::samples::{HOUR, open, sample_cluster, sample_job, sample_worker};
+
+fn queue_on<S: Store>(store: &S, cluster: ClusterId, needs: Parallelism) -> Result<JobId> {
+    let new = NewJob { cluster: Some(cluster), parallelism: needs, ..sample_job("on a cluster") };
+    Ok(store.create_job(&new.queued())?.id)
+}
+
+fn limited<S: Store>(store: &S, limits: ClusterLimits) -> Result<ClusterId> {
+    let mut new = sample_cluster("limited");
+    new.limits = limits;
+    Ok(store.create_cluster(&new)?.id)
+}
+
+fn claim_all<S: Store>(store: &S) -> Result<Vec<JobId>> {
+    let claims = store.claim(&sample_worker("w"), &ClaimFilter::all(), 100, HOUR)?;
+    Ok(claims.into_iter().map(|claim| claim.job.id).collect())
+}
+
+fn why<S: Store>(store: &S, job: JobId) -> Result<Vec<String>> {
+    match store.explain(job)? {
+        Explanation::NotStarted(obstacles) => {
+            Ok(obstacles.iter().map(ToString::to_string).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// No more jobs run on a cluster than it may have, in one claim and in many; the next one starts when one
+/// has ended, however it ends.
+pub fn a_cluster_runs_no_more_than_its_limits<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let limits = ClusterLimits { max_running: Some(2), ..ClusterLimits::default() };
+    let cluster = limited(&store, limits)?;
+    let jobs: Vec<JobId> =
+        (0..7).map(|_| queue_on(&store, cluster, Parallelism::default())).collect::<Result<_>>()?;
+    let elsewhere = store.create_job(&sample_job("elsewhere").queued())?.id;
+    assert_eq!(claim_all(&store)?, [jobs[0], jobs[1], elsewhere]);
+    assert_eq!(assert_untouched(&store, || claim_all(&store))?, []);
+    assert_eq!(why(&store, jobs[2])?, ["cluster limited runs 2 jobs of 2"]);
+
+    let key = |store: &F::Store, job| Ok::<_, Error>(store.lease_of(job)?.expect("held").key());
+    store.complete(&key(&store, jobs[0])?, &Completion::default())?;
+    assert_eq!(claim_all(&store)?, [jobs[2]]);
+    store.fail(&key(&store, jobs[1])?, &Failure::of("timeout".parse()?))?;
+    assert_eq!(claim_all(&store)?, [jobs[3]]);
+    store.change_status(jobs[2], &StatusChange::to(JobStatus::Cancelled))?;
+    assert_eq!(claim_all(&store)?, [jobs[4]]);
+    let lost = key(&store, jobs[3])?;
+    store.recover_lost(&[lost])?;
+    assert_eq!(claim_all(&store)?, [jobs[3]], "the oldest goes first again");
+    // One that is moved away makes room too.
+    let away = JobPatch { cluster: Patch::Clear, ..JobPatch::default() };
+    store.update_job(jobs[4], &away)?;
+    assert_eq!(claim_all(&store)?, [jobs[5]]);
+    assert_eq!(store.cluster_load(cluster)?.running, 2);
+    Ok(())
+}
+
+/// What a job needs is deducted by its claim and given back at its end; one that does not fit holds up no
+/// other.
+pub fn resources_are_deducted_and_given_back<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let limits = ClusterLimits {
+        max_running: None,
+        nodes: Some(4),
+        cores: Some(64),
+        memory_mib: Some(1_000),
+    };
+    let cluster = limited(&store, limits)?;
+    let needs = |nodes, mpi_ranks, threads, memory_mib| Parallelism {
+        nodes: Some(nodes),
+        mpi_ranks: Some(mpi_ranks),
+        threads: Some(threads),
+        memory_mib,
+    };
+    let large = queue_on(&store, cluster, needs(2, 24, 2, Some(600)))?;
+    let cores = queue_on(&store, cluster, needs(1, 17, 1, None))?;
+    let memory = queue_on(&store, cluster, needs(1, 1, 1, Some(401)))?;
+    let nodes = queue_on(&store, cluster, needs(3, 3, 1, None))?;
+    let fits = queue_on(&store, cluster, needs(1, 4, 4, Some(400)))?;
+    let never = queue_on(&store, cluster, needs(5, 1, 1, None))?;
+    assert_eq!(claim_all(&store)?, [large, fits]);
+    let in_use = Resources { nodes: 3, cores: 64, memory_mib: 1_000 };
+    assert_eq!(store.cluster_load(cluster)?, ClusterLoad { running: 2, in_use });
+    let told = |job| why(&store, job).map(|mut why| why.pop());
+    let expected = "cluster limited uses 64 of 64 cores, and the job needs 17";
+    assert_eq!(told(cores)?.as_deref(), Some(expected));
+    let expected = "cluster limited uses 3 of 4 nodes, and the job needs 3";
+    assert_eq!(told(nodes)?.as_deref(), Some(expected));
+    let expected = "cluster limited has 4 nodes in all, and the job needs 5";
+    assert_eq!(told(never)?.as_deref(), Some(expected));
+
+    store.change_status(large, &StatusChange::to(JobStatus::Failed))?;
+    assert_eq!(claim_all(&store)?, [cores, memory]);
+    let more =
+        ClusterPatch { limits: Edit::Set(ClusterLimits::default()), ..ClusterPatch::default() };
+    store.update_cluster(cluster, &more)?;
+    assert_eq!(claim_all(&store)?, [nodes, never]);
+    for job in [cores, memory, nodes, fits, never] {
+        store.change_status(job, &StatusChange::to(JobStatus::Completed))?;
+    }
+    assert_eq!(store.cluster_load(cluster)?, ClusterLoad::default());
+    Ok(())
+}
+
+/// A cluster that is not active, or not open, gets no job until it is again; what runs goes on.
+pub fn a_paused_cluster_gets_no_job_until_it_is_resumed<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let cluster = limited(&store, ClusterLimits::default())?;
+    let running = queue_on(&store, cluster, Parallelism::default())?;
+    claim_all(&store)?;
+    let status = |status| ClusterPatch { status: Edit::Set(status), ..ClusterPatch::default() };
+    let closings = [
+        (ClusterPatch::intake(Intake::Paused), "cluster limited is paused"),
+        (ClusterPatch::intake(Intake::Draining), "cluster limited is draining"),
+        (status(ClusterStatus::Inactive), "cluster limited is inactive"),
+        (status(ClusterStatus::Error), "cluster limited is error"),
+    ];
+    for (closing, reason) in closings {
+        let waiting = queue_on(&store, cluster, Parallelism::default())?;
+        store.update_cluster(cluster, &closing)?;
+        assert_eq!(assert_untouched(&store, || claim_all(&store))?, []);
+        assert_eq!(why(&store, waiting)?, [reason]);
+        let key = store.lease_of(running)?.expect("it goes on").key();
+        store.heartbeat(&[key], HOUR)?;
+        store.update_cluster(cluster, &status(ClusterStatus::Active))?;
+        store.update_cluster(cluster, &ClusterPatch::intake(Intake::Open))?;
+        assert_eq!(claim_all(&store)?, [waiting]);
+    }
+    Ok(())
+}
+
+/// A cluster that is draining takes no new jobs.
+pub fn a_draining_cluster_takes_no_new_job<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let cluster = limited(&store, ClusterLimits::default())?;
+    store.update_cluster(cluster, &ClusterPatch::intake(Intake::Draining))?;
+    let refused = assert_untouched(&store, || queue_on(&store, cluster, Parallelism::default()));
+    assert_refused!(refused, Error::InUse { by, .. } if by.contains("draining"));
+    store.update_cluster(cluster, &ClusterPatch::intake(Intake::Open))?;
+    queue_on(&store, cluster, Parallelism::default())?;
+    Ok(())
+}
+
+/// A limit of zero resources is refused by name; a limit of zero jobs lets none start.
+pub fn limits_that_cannot_be_meant_are_refused<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let none = ClusterLimits::default();
+    for (field, limits) in [
+        ("nodes", ClusterLimits { nodes: Some(0), ..none }),
+        ("cores", ClusterLimits { cores: Some(0), ..none }),
+        ("memory_mib", ClusterLimits { memory_mib: Some(0), ..none }),
+    ] {
+        let refused = assert_untouched(&store, || limited(&store, limits));
+        assert_refused!(refused, Error::Invalid(invalid) if invalid.field == field);
+    }
+    let closed = limited(&store, ClusterLimits { max_running: Some(0), ..none })?;
+    queue_on(&store, closed, Parallelism::default())?;
+    assert_eq!(claim_all(&store)?, []);
+    Ok(())
+}
+
+/// A cluster that is removed by force takes its submissions with it, and nothing else: its jobs stay,
+/// CANCELLED where they had not ended, and it says so.
+pub fn a_cluster_removed_by_force_says_what_it_came_to<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let cluster = limited(&store, ClusterLimits::default())?;
+    let done = queue_on(&store, cluster, Parallelism::default())?;
+    store.change_status(done, &StatusChange::to(JobStatus::Completed))?;
+    let running = queue_on(&store, cluster, Parallelism::default())?;
+    claim_all(&store)?;
+    let waiting = queue_on(&store, cluster, Parallelism::default())?;
+    store.record_submission(&NewRemoteJob::new(running, cluster, "4711"))?;
+    let refused = assert_untouched(&store, || store.delete_cluster(cluster));
+    assert_refused!(refused, Error::InUse { .. });
+
+    let removal = store.force_delete_cluster(cluster)?;
+    assert_eq!(removal.cancelled, [running, waiting]);
+    assert_eq!((removal.detached, removal.submissions), (3, 1));
+    assert_refused!(store.cluster(cluster), Error::NotFound { .. });
+    for (job, status) in [
+        (done, JobStatus::Completed),
+        (running, JobStatus::Cancelled),
+        (waiting, JobStatus::Cancelled),
+    ] {
+        let stored = store.job(job)?;
+        assert_eq!((stored.status, stored.cluster), (status, None));
+    }
+    assert_eq!(store.remote_jobs_of(running)?, []);
+    assert_eq!(store.leases()?, []);
+    let history = store.history(running)?;
+    assert!(history.iter().any(|event| event.detail.get("handle").is_some_and(|h| h == "4711")));
+    Ok(())
+}

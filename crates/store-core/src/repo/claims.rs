@@ -1,0 +1,243 @@
+//! Claims, leases and the ends of runs.
+
+use std::time::Duration;
+
+use crate::attempt::Attempt;
+use crate::claim::{self, ClaimFilter, Explanation};
+use crate::cluster::ClusterLoad;
+use crate::error::Result;
+use crate::ids::{ClusterId, JobId};
+use crate::job::Job;
+use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
+use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::worker::Worker;
+
+/// Reading what workers do.
+pub trait ClaimRead {
+    /// Whether a claim would find something now, apart from the limits of clusters. It MUST cost no more
+    /// than a probe of an index for each kind of job that there is, however many jobs are stored.
+    fn can_claim(&self, filter: &ClaimFilter) -> Result<bool>;
+
+    /// The lease on a job, if somebody holds one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn lease_of(&self, job: JobId) -> Result<Option<Lease>>;
+
+    /// The lease that `key` shows. In a unit of work that writes, a worker calls this first: then
+    /// everything else in the unit lands only if the job has not gone on without it.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost).
+    fn check_lease(&self, key: &LeaseKey) -> Result<Lease>;
+
+    /// All leases, by job: what is being worked on, and by whom.
+    fn leases(&self) -> Result<Vec<Lease>>;
+
+    /// The attempts of a job, oldest first; the last one is the present one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn attempts_of(&self, job: JobId) -> Result<Vec<Attempt>>;
+
+    /// The jobs whose runs are to be looked for, those that wait longest first.
+    fn jobs_to_probe(&self, limit: u32) -> Result<Vec<Job>>;
+
+    /// The jobs whose runs are to stop, those that wait longest first.
+    fn jobs_to_cancel(&self, limit: u32) -> Result<Vec<Job>>;
+
+    /// What the RUNNING jobs of a cluster use. MUST NOT scan the jobs.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound).
+    fn cluster_load(&self, cluster: ClusterId) -> Result<ClusterLoad>;
+
+    /// Why a job is not running, or who runs it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn explain(&self, job: JobId) -> Result<Explanation>;
+}
+
+/// Writing what workers do.
+pub trait ClaimWrite: ClaimRead {
+    /// Takes up to `count` jobs for `worker`, which may run them until `lease` has passed since now: QUEUED
+    /// jobs that `filter` admits, whose dependencies are met, whose time has come, and whose cluster, if
+    /// they name one, is active, open and has room for them. The best priority goes first, then the oldest
+    /// job (the smallest id). A job that does not fit into its cluster holds up no other.
+    ///
+    /// A straight call reads first, and writes only if there may be something to claim.
+    ///
+    /// # Atomicity
+    /// All jobs of a claim become RUNNING together. No job is ever in two claims, whatever threads and
+    /// processes claim at once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) as [`claim::check`] says.
+    fn claim(
+        &self,
+        worker: &Worker,
+        filter: &ClaimFilter,
+        count: u32,
+        lease: Duration,
+    ) -> Result<Vec<Claim>>;
+
+    /// Renews leases, each until `lease` has passed since now, and says which are lost. A lease that has
+    /// lapsed is not renewed, even if nobody has taken the job away yet. It writes no event.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for too short a lease.
+    fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>>;
+
+    /// The run ended well: the job is COMPLETED, with its result. The same report again is
+    /// [`Ended::Repeated`].
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost); those of `record_result`.
+    fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended>;
+
+    /// The run ended badly: the job is tried again as its policy says, or FAILED. The same report again
+    /// is [`Ended::Repeated`], and counts once.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost); those of `record_result`.
+    fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended>;
+
+    /// The worker gives the job back, which is QUEUED again and may be claimed from `not_before` on. No
+    /// policy counts that.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost).
+    fn release(
+        &self,
+        key: &LeaseKey,
+        reason: Option<&str>,
+        not_before: Option<Timestamp>,
+    ) -> Result<Ended>;
+
+    /// Takes away up to `limit` jobs whose leases have lapsed, those that lapsed first first, and does
+    /// with each what its policy says ([`run::lapse`](crate::run::lapse)). It never touches a live lease.
+    fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>>;
+
+    /// The same with leases whose workers are known to be gone, whether they have lapsed or not. The
+    /// caller vouches for it: by the process table of the worker's host, in the same boot. Keys that open
+    /// nothing any more are passed over.
+    fn recover_lost(&self, keys: &[LeaseKey]) -> Result<Vec<Recovered>>;
+
+    /// Gives a RUNNING job that nobody holds a lease on to a worker that knows of its run: it was found by
+    /// a probe, or was started without a claim. The worker then reports on it like on any other.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a job that is not RUNNING or that somebody
+    /// holds.
+    fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim>;
+
+    /// Asks a job to end. One that has not started is CANCELLED; one that is RUNNING keeps its lease and its
+    /// submissions, so that whoever runs it can stop it and report it CANCELLED.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation>;
+}
+
+impl<S: Store> ClaimRead for S {
+    fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
+        self.read(|r| r.can_claim(filter))
+    }
+
+    fn lease_of(&self, job: JobId) -> Result<Option<Lease>> {
+        self.read(|r| r.lease_of(job))
+    }
+
+    fn check_lease(&self, key: &LeaseKey) -> Result<Lease> {
+        self.read(|r| r.check_lease(key))
+    }
+
+    fn leases(&self) -> Result<Vec<Lease>> {
+        self.read(|r| r.leases())
+    }
+
+    fn attempts_of(&self, job: JobId) -> Result<Vec<Attempt>> {
+        self.read(|r| r.attempts_of(job))
+    }
+
+    fn jobs_to_probe(&self, limit: u32) -> Result<Vec<Job>> {
+        self.read(|r| r.jobs_to_probe(limit))
+    }
+
+    fn jobs_to_cancel(&self, limit: u32) -> Result<Vec<Job>> {
+        self.read(|r| r.jobs_to_cancel(limit))
+    }
+
+    fn cluster_load(&self, cluster: ClusterId) -> Result<ClusterLoad> {
+        self.read(|r| r.cluster_load(cluster))
+    }
+
+    fn explain(&self, job: JobId) -> Result<Explanation> {
+        self.read(|r| r.explain(job))
+    }
+}
+
+impl<S: Store> ClaimWrite for S {
+    fn claim(
+        &self,
+        worker: &Worker,
+        filter: &ClaimFilter,
+        count: u32,
+        lease: Duration,
+    ) -> Result<Vec<Claim>> {
+        claim::check(worker, count, lease)?;
+        // Idle workers ask again and again, and need no turn to write for that.
+        if !self.read(|r| r.can_claim(filter))? {
+            return Ok(Vec::new());
+        }
+        let (worker, filter) = (worker.clone(), filter.clone());
+        self.write(move |w| w.claim(&worker, &filter, count, lease))
+    }
+
+    fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>> {
+        let keys = keys.to_vec();
+        self.write(move |w| w.heartbeat(&keys, lease))
+    }
+
+    fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
+        let (key, completion) = (*key, completion.clone());
+        self.write(move |w| w.complete(&key, &completion))
+    }
+
+    fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
+        let (key, failure) = (*key, failure.clone());
+        self.write(move |w| w.fail(&key, &failure))
+    }
+
+    fn release(
+        &self,
+        key: &LeaseKey,
+        reason: Option<&str>,
+        not_before: Option<Timestamp>,
+    ) -> Result<Ended> {
+        let (key, reason) = (*key, reason.map(str::to_owned));
+        self.write(move |w| w.release(&key, reason.as_deref(), not_before))
+    }
+
+    fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
+        self.write(move |w| w.recover_expired(limit))
+    }
+
+    fn recover_lost(&self, keys: &[LeaseKey]) -> Result<Vec<Recovered>> {
+        let keys = keys.to_vec();
+        self.write(move |w| w.recover_lost(&keys))
+    }
+
+    fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim> {
+        let worker = worker.clone();
+        self.write(move |w| w.adopt(job, &worker, lease))
+    }
+
+    fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation> {
+        let reason = reason.map(str::to_owned);
+        self.write(move |w| w.request_cancel(job, reason.as_deref()))
+    }
+}

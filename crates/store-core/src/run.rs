@@ -1,0 +1,384 @@
+//! How a run ends: its worker completes it, fails it or gives it back; its lease lapses; its owner cancels it.
+
+use crate::attempt::{Attempt, AttemptOutcome, End};
+use crate::code::Runner;
+use crate::error::{Error, Invalid, Result};
+use crate::event::{EventKind, NewEvent};
+use crate::ids::JobId;
+use crate::job::Job;
+use crate::lease::{Lease, LeaseKey, held};
+use crate::policy::{FailureKind, OnLapse};
+use crate::result::NewResult;
+use crate::status::{JobStatus, StatusChange, Step, change};
+use crate::time::Timestamp;
+use crate::words::{check_optional_text, words};
+
+/// A run that ended well.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Completion {
+    /// What it yielded; recorded as by `record_result`.
+    pub result: Option<NewResult>,
+    /// The exit code of its process.
+    pub exit_code: Option<i32>,
+}
+
+impl Completion {
+    /// With a result.
+    pub fn with(result: NewResult) -> Self {
+        Self { result: Some(result), exit_code: None }
+    }
+}
+
+/// A run that ended badly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// What kind of failure it was: the job's policy may not retry some.
+    pub kind: FailureKind,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// The exit code of its process.
+    pub exit_code: Option<i32>,
+    /// What it yielded all the same; recorded as by `record_result`.
+    pub result: Option<NewResult>,
+}
+
+impl Failure {
+    /// A failure of which only the kind is known.
+    pub const fn of(kind: FailureKind) -> Self {
+        Self { kind, reason: None, exit_code: None, result: None }
+    }
+
+    /// With a reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Refuses what no store takes. Backends call it before they write.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the field's name.
+    pub fn check(&self) -> std::result::Result<(), Invalid> {
+        check_optional_text("reason", self.reason.as_deref())
+    }
+}
+
+/// How often a job has failed and lapsed before, in attempts that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    /// Attempts that failed.
+    pub failures: u32,
+    /// Attempts whose lease lapsed.
+    pub lapses: u32,
+}
+
+impl Past {
+    /// Counts them.
+    pub fn of(outcomes: impl IntoIterator<Item = AttemptOutcome>) -> Self {
+        let mut past = Self::default();
+        for outcome in outcomes {
+            past.failures += u32::from(outcome == AttemptOutcome::Failed);
+            past.lapses += u32::from(outcome == AttemptOutcome::Lapsed);
+        }
+        past
+    }
+}
+
+/// What the end of a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The job has ended with this status.
+    Finally(JobStatus),
+    /// The job is QUEUED again, as a new attempt.
+    Requeued {
+        /// The number of the new attempt.
+        attempt: u32,
+        /// When it may be claimed; at once where there is none.
+        not_before: Option<Timestamp>,
+    },
+    /// The run may go on somewhere: the job waits to be looked for.
+    ToBeProbed,
+    /// The same was reported before; nothing was written.
+    Repeated,
+}
+
+impl Ended {
+    /// What a step comes to.
+    pub const fn of(step: &Step) -> Self {
+        let job = &step.job;
+        match job.status {
+            JobStatus::Queued => {
+                Self::Requeued { attempt: job.attempt, not_before: job.not_before }
+            }
+            JobStatus::Running => Self::ToBeProbed,
+            status => Self::Finally(status),
+        }
+    }
+}
+
+/// A job whose lease lapsed, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// The job.
+    pub job: JobId,
+    /// The lease that lapsed.
+    pub lease: Lease,
+    /// What became of the job.
+    pub came_to: Ended,
+}
+
+words! {
+    /// What a request to cancel a job came to.
+    pub enum Cancellation as "cancellation" {
+        /// It had not started, and is CANCELLED.
+        Cancelled = "cancelled",
+        /// It is RUNNING: whoever runs it is told to stop, and reports it CANCELLED.
+        Requested = "requested",
+        /// Its run was to stop already.
+        AlreadyRequested = "already_requested",
+        /// It had ended before.
+        AlreadyEnded = "already_ended",
+    }
+}
+
+/// Whether a report that finds its lease gone is one that was taken before: the attempt ended under the
+/// same token in the same way.
+///
+/// # Errors
+/// The error of the lease, where it is not.
+pub fn repeated(
+    lost: Error,
+    key: &LeaseKey,
+    past: Option<&Attempt>,
+    outcome: AttemptOutcome,
+) -> Result<Ended> {
+    match past {
+        Some(past) if past.token == Some(key.token) && past.outcome == Some(outcome) => {
+            Ok(Ended::Repeated)
+        }
+        _ => Err(lost),
+    }
+}
+
+/// The run ended well: the job is COMPLETED. Backends store what this returns, with the result.
+///
+/// # Errors
+/// [`Error::LeaseLost`].
+pub fn complete(
+    key: &LeaseKey,
+    job: Option<&Job>,
+    lease: Option<&Lease>,
+    completion: &Completion,
+    now: Timestamp,
+) -> Result<Step> {
+    let lease = held(key, job, lease)?;
+    let job = running(job, key)?;
+    let end = End { exit_code: completion.exit_code, ..End::of(AttemptOutcome::Completed) };
+    end_finally(job, Some(lease), JobStatus::Completed, end, now)
+}
+
+/// The run ended badly: the job is queued as a new attempt, if its policy says so, or FAILED. A job that
+/// was to be cancelled is CANCELLED instead of being tried again. Backends store what this returns.
+///
+/// # Errors
+/// [`Error::LeaseLost`], [`Error::Invalid`].
+pub fn fail(
+    key: &LeaseKey,
+    job: Option<&Job>,
+    lease: Option<&Lease>,
+    failure: &Failure,
+    past: Past,
+    now: Timestamp,
+) -> Result<Step> {
+    failure.check()?;
+    let lease = held(key, job, lease)?;
+    fail_run(running(job, key)?, lease, failure, past, now)
+}
+
+fn fail_run(
+    job: &Job,
+    lease: &Lease,
+    failure: &Failure,
+    past: Past,
+    now: Timestamp,
+) -> Result<Step> {
+    let failures = past.failures + 1;
+    let end = End {
+        outcome: AttemptOutcome::Failed,
+        failure_kind: Some(failure.kind.clone()),
+        reason: failure.reason.clone(),
+        exit_code: failure.exit_code,
+    };
+    let again = job.policy.retries(&failure.kind, failures);
+    match (again, job.cancel_requested_at) {
+        (true, None) => {
+            let pause = job.policy.backoff.pause(failures, job.uuid, job.attempt);
+            let not_before = (!pause.is_zero()).then(|| now + pause);
+            Ok(requeue(job, Some(lease), end, not_before, now))
+        }
+        (true, Some(_)) => end_finally(job, Some(lease), JobStatus::Cancelled, end, now),
+        (false, _) => end_finally(job, Some(lease), JobStatus::Failed, end, now),
+    }
+}
+
+/// The worker gives the job back, for no fault of the job: it is queued as a new attempt, which no policy
+/// counts. Backends store what this returns.
+///
+/// # Errors
+/// [`Error::LeaseLost`], [`Error::Invalid`].
+pub fn release(
+    key: &LeaseKey,
+    job: Option<&Job>,
+    lease: Option<&Lease>,
+    reason: Option<&str>,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Step> {
+    check_optional_text("reason", reason)?;
+    let lease = held(key, job, lease)?;
+    let job = running(job, key)?;
+    let end = End { reason: reason.map(str::to_owned), ..End::of(AttemptOutcome::Released) };
+    if job.cancel_requested_at.is_some() {
+        return end_finally(job, Some(lease), JobStatus::Cancelled, end, now);
+    }
+    Ok(requeue(job, Some(lease), end, not_before, now))
+}
+
+/// The lease of a run lapsed, or its worker is known to be gone: what the job's policy says becomes of it.
+/// Backends store what this returns.
+///
+/// # Errors
+/// [`Error::Bug`] for a job that cannot have a lease.
+pub fn lapse(job: &Job, lease: &Lease, past: Past, now: Timestamp) -> Result<Step> {
+    let reason = format!("worker {} of {} was lost", lease.worker.name, lease.worker.process);
+    let fallback = match job.runner {
+        Runner::Local => OnLapse::Requeue,
+        Runner::Ssh | Runner::Slurm => OnLapse::Probe,
+    };
+    let on_lapse = job.policy.on_lapse.unwrap_or(fallback);
+    if on_lapse == OnLapse::Probe {
+        let next = Job { probe_since: Some(now), updated_at: now, ..job.clone() };
+        let event = NewEvent::of(&next, EventKind::ProbeNeeded, now)
+            .with("reason", reason)
+            .with("token", lease.token.get());
+        return Ok(Step { job: next, event, ended: None });
+    }
+    let end = End { reason: Some(reason.clone()), ..End::of(AttemptOutcome::Lapsed) };
+    if job.cancel_requested_at.is_some() {
+        return end_finally(job, Some(lease), JobStatus::Cancelled, end, now);
+    }
+    if on_lapse == OnLapse::Requeue && past.lapses < job.policy.max_lapses {
+        return Ok(requeue(job, Some(lease), end, None, now));
+    }
+    let failure = Failure::of(FailureKind::lease_lapsed()).because(reason);
+    if on_lapse == OnLapse::Requeue {
+        // It has taken enough workers down.
+        let end = End {
+            outcome: AttemptOutcome::Failed,
+            failure_kind: Some(failure.kind),
+            reason: failure.reason,
+            exit_code: None,
+        };
+        return end_finally(job, Some(lease), JobStatus::Failed, end, now);
+    }
+    fail_run(job, lease, &failure, past, now)
+}
+
+/// The owner wants the job to end: it is CANCELLED, or its run is told to stop and keeps everything that
+/// is needed for that. Nothing is to be stored where there is no step.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn request_cancel(
+    job: &Job,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<(Cancellation, Option<Step>)> {
+    check_optional_text("reason", reason)?;
+    if job.status.is_terminal() {
+        return Ok((Cancellation::AlreadyEnded, None));
+    }
+    if job.status != JobStatus::Running {
+        let cancel = StatusChange {
+            reason: reason.map(str::to_owned),
+            ..StatusChange::to(JobStatus::Cancelled)
+        };
+        return Ok((Cancellation::Cancelled, change(job, &cancel, None, now)?));
+    }
+    if job.cancel_requested_at.is_some() {
+        return Ok((Cancellation::AlreadyRequested, None));
+    }
+    let next = Job { cancel_requested_at: Some(now), updated_at: now, ..job.clone() };
+    let event = with_reason(NewEvent::of(&next, EventKind::CancelRequested, now), reason);
+    Ok((Cancellation::Requested, Some(Step { job: next, event, ended: None })))
+}
+
+fn running<'j>(job: Option<&'j Job>, key: &LeaseKey) -> Result<&'j Job> {
+    job.filter(|job| job.status == JobStatus::Running)
+        .ok_or_else(|| Error::Bug { what: format!("there is a {key}, and no run"), source: None })
+}
+
+fn end_finally(
+    job: &Job,
+    lease: Option<&Lease>,
+    to: JobStatus,
+    end: End,
+    now: Timestamp,
+) -> Result<Step> {
+    let report = StatusChange { reason: end.reason.clone(), ..StatusChange::to(to) };
+    let mut step = change(job, &report, lease, now)?.ok_or_else(|| Error::Bug {
+        what: format!("job {} is RUNNING and {to}", job.id),
+        source: None,
+    })?;
+    step.event = describe(step.event, &end);
+    step.ended = Some(Attempt::ended(job, lease, end, now));
+    Ok(step)
+}
+
+fn requeue(
+    job: &Job,
+    lease: Option<&Lease>,
+    end: End,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+) -> Step {
+    let next = Job {
+        status: JobStatus::Queued,
+        attempt: job.attempt + 1,
+        pid: None,
+        host: None,
+        queued_at: Some(now),
+        started_at: None,
+        not_before,
+        updated_at: now,
+        ..job.clone()
+    };
+    // It tells of the attempt that is over.
+    let event = NewEvent::of(job, EventKind::Requeued, now)
+        .between(JobStatus::Running, JobStatus::Queued)
+        .with("outcome", end.outcome.as_str())
+        .with("next_attempt", next.attempt);
+    let mut event = with_reason(describe(event, &end), end.reason.as_deref());
+    if let Some(not_before) = not_before {
+        event = event.with("not_before", not_before.as_micros());
+    }
+    Step { job: next, event, ended: Some(Attempt::ended(job, lease, end, now)) }
+}
+
+fn describe(mut event: NewEvent, end: &End) -> NewEvent {
+    if let Some(kind) = &end.failure_kind {
+        event = event.with("failure_kind", kind.as_str());
+    }
+    if let Some(exit_code) = end.exit_code {
+        event = event.with("exit_code", exit_code);
+    }
+    event
+}
+
+fn with_reason(event: NewEvent, reason: Option<&str>) -> NewEvent {
+    match reason {
+        Some(reason) => event.with("reason", reason),
+        None => event,
+    }
+}

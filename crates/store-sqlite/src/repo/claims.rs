@@ -1,0 +1,305 @@
+//! Claims, and the ends of runs.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use rusqlite::{Row, params};
+use store_core::claim::{self, explain};
+use store_core::lease::{self, check_length};
+use store_core::repo::{ClaimRead, ClaimWrite, ClusterRead, DependencyRead, JobRead, ResultWrite};
+use store_core::run;
+use store_core::status::Step;
+use store_core::{
+    Attempt, AttemptOutcome, Cancellation, Claim, ClaimFilter, ClusterId, ClusterLoad, Completion,
+    Ended, Error, Explanation, Failure, Heartbeat, Job, JobId, JobStatus, Lease, LeaseKey,
+    LeaseToken, NewResult, Noun, Recovered, Resources, Result, Timestamp, Worker,
+};
+
+use super::jobs::{BY_ID, columns, decode};
+use crate::codec::{Columns, micros};
+use crate::unit::{Mode, Unit, Writing};
+
+pub(super) const TO_PROBE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM jobs INDEXED BY jobs_to_probe WHERE probe_since IS NOT NULL ORDER BY probe_since, id LIMIT ?1"
+);
+pub(super) const TO_CANCEL: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM jobs INDEXED BY jobs_to_cancel WHERE cancel_requested_at IS NOT NULL \
+     ORDER BY cancel_requested_at, id LIMIT ?1"
+);
+pub(super) const LOAD: &str =
+    "SELECT running, nodes, cores, memory_mib FROM cluster_loads WHERE cluster_id = ?1";
+pub(super) const CLAIMS: &str = "SELECT claims FROM jobs WHERE id = ?1";
+
+const START: &str = "UPDATE jobs SET status = ?2, pid = ?3, host = ?4, started_at = ?5, updated_at = ?6, \
+                     claims = ?7 WHERE id = ?1";
+
+/// How many jobs of a lane are read at once.
+const READ_AHEAD: usize = 32;
+
+impl<M: Mode> ClaimRead for Unit<'_, M> {
+    fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
+        Ok(self.some_come_due(self.now())? || !self.open_lanes(filter)?.0.is_empty())
+    }
+
+    fn lease_of(&self, job: JobId) -> Result<Option<Lease>> {
+        self.check_job(job)?;
+        self.find_lease(job)
+    }
+
+    fn check_lease(&self, key: &LeaseKey) -> Result<Lease> {
+        let (job, found) = self.job_and_lease(key.job)?;
+        lease::held(key, job.as_ref(), found.as_ref()).cloned()
+    }
+
+    fn leases(&self) -> Result<Vec<Lease>> {
+        self.all_leases()
+    }
+
+    fn attempts_of(&self, job: JobId) -> Result<Vec<Attempt>> {
+        let job = self.job(job)?;
+        let mut attempts = self.past_attempts(job.id)?;
+        if !job.status.is_terminal() {
+            attempts.push(Attempt::present(&job, self.find_lease(job.id)?.as_ref()));
+        }
+        Ok(attempts)
+    }
+
+    fn jobs_to_probe(&self, limit: u32) -> Result<Vec<Job>> {
+        self.list(TO_PROBE, [limit], decode)
+    }
+
+    fn jobs_to_cancel(&self, limit: u32) -> Result<Vec<Job>> {
+        self.list(TO_CANCEL, [limit], decode)
+    }
+
+    fn cluster_load(&self, cluster: ClusterId) -> Result<ClusterLoad> {
+        let found = self.find(LOAD, [cluster.get()], decode_load)?;
+        found.ok_or_else(|| Error::not_found(Noun::Cluster, cluster))
+    }
+
+    fn explain(&self, job: JobId) -> Result<Explanation> {
+        let job = self.job(job)?;
+        let cluster = match job.cluster {
+            Some(id) => Some((self.cluster(id)?, self.cluster_load(id)?)),
+            None => None,
+        };
+        let cluster = cluster.as_ref().map(|(cluster, load)| (cluster, *load));
+        let (readiness, lease) = (self.readiness(job.id)?, self.find_lease(job.id)?);
+        Ok(explain(&job, readiness, cluster, lease.as_ref(), self.now()))
+    }
+}
+
+impl ClaimWrite for Unit<'_, Writing> {
+    fn claim(
+        &self,
+        worker: &Worker,
+        filter: &ClaimFilter,
+        count: u32,
+        length: Duration,
+    ) -> Result<Vec<Claim>> {
+        claim::check(worker, count, length)?;
+        self.let_come_due()?;
+        let count = count as usize;
+        let (lanes, mut clusters) = self.open_lanes(filter)?;
+        let order = |(priority, job): (i32, JobId)| (priority, Reverse(job));
+        let mut heads: BinaryHeap<_> =
+            lanes.iter().enumerate().map(|(place, lane)| (order(lane.head), place)).collect();
+        let mut read: BTreeMap<usize, VecDeque<(Job, i64)>> = BTreeMap::new();
+        let mut claims = Vec::with_capacity(count.min(lanes.len().max(1)));
+        while claims.len() < count
+            && let Some((_, place)) = heads.pop()
+        {
+            let lane = &lanes[place];
+            if !clusters.have_room(lane.cluster, lane.needs) {
+                continue;
+            }
+            let wanted = (count - claims.len()).min(READ_AHEAD);
+            let ahead = read.entry(place).or_default();
+            if ahead.is_empty() {
+                // What was claimed is no longer among them.
+                ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
+            }
+            let Some((job, earlier_claims)) = ahead.pop_front() else { continue };
+            claims.push(self.start(&job, earlier_claims, worker, length)?);
+            clusters.count(lane.cluster, lane.needs);
+            if claims.len() == count {
+                break;
+            }
+            if ahead.is_empty() {
+                ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
+            }
+            if let Some((next, _)) = ahead.front() {
+                heads.push((order((next.priority, next.id)), place));
+            }
+        }
+        Ok(claims)
+    }
+
+    fn heartbeat(&self, keys: &[LeaseKey], length: Duration) -> Result<Vec<Heartbeat>> {
+        check_length(length)?;
+        let beat = |key: &LeaseKey| {
+            let (job, found) = self.job_and_lease(key.job)?;
+            let beat = lease::renew(key, job.as_ref(), found.as_ref(), length, self.now());
+            if let Heartbeat::Renewed { lease, .. } = &beat {
+                self.extend_lease(lease)?;
+            }
+            Ok(beat)
+        };
+        keys.iter().map(beat).collect()
+    }
+
+    fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
+        let (job, lease) = self.job_and_lease(key.job)?;
+        let step = run::complete(key, job.as_ref(), lease.as_ref(), completion, self.now());
+        self.end(key, step, AttemptOutcome::Completed, completion.result.as_ref())
+    }
+
+    fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
+        let (job, lease) = self.job_and_lease(key.job)?;
+        let past = self.past(key.job)?;
+        let step = run::fail(key, job.as_ref(), lease.as_ref(), failure, past, self.now());
+        self.end(key, step, AttemptOutcome::Failed, failure.result.as_ref())
+    }
+
+    fn release(
+        &self,
+        key: &LeaseKey,
+        reason: Option<&str>,
+        not_before: Option<Timestamp>,
+    ) -> Result<Ended> {
+        let (job, lease) = self.job_and_lease(key.job)?;
+        let step = run::release(key, job.as_ref(), lease.as_ref(), reason, not_before, self.now());
+        self.end(key, step, AttemptOutcome::Released, None)
+    }
+
+    fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
+        let lapsed = self.lapsed_leases(limit)?;
+        lapsed.into_iter().map(|lease| self.lapse(lease)).collect()
+    }
+
+    fn recover_lost(&self, keys: &[LeaseKey]) -> Result<Vec<Recovered>> {
+        let mut recovered = Vec::new();
+        for key in keys {
+            if let Some(lease) = self.find_lease(key.job)?.filter(|lease| lease.key() == *key) {
+                recovered.push(self.lapse(lease)?);
+            }
+        }
+        Ok(recovered)
+    }
+
+    fn adopt(&self, job: JobId, worker: &Worker, length: Duration) -> Result<Claim> {
+        worker.check()?;
+        check_length(length)?;
+        let job = self.job(job)?;
+        let held = self.find_lease(job.id)?;
+        let claims: i64 = self.find(CLAIMS, [job.id.get()], |row| row.get(0))?.unwrap_or(0);
+        let token = LeaseToken::new(claims + 1);
+        let (step, lease) = lease::adopt(&job, held.as_ref(), worker, token, length, self.now())?;
+        self.store(&step)?;
+        self.execute("UPDATE jobs SET claims = ?2 WHERE id = ?1", [job.id.get(), token.get()])?;
+        self.insert_lease(&lease)?;
+        Ok(Claim { job: step.job, lease })
+    }
+
+    fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation> {
+        let (answer, step) = run::request_cancel(&self.job(job)?, reason, self.now())?;
+        if let Some(step) = step {
+            self.store(&step)?;
+        }
+        Ok(answer)
+    }
+}
+
+impl<M: Mode> Unit<'_, M> {
+    pub(super) fn job_and_lease(&self, job: JobId) -> Result<(Option<Job>, Option<Lease>)> {
+        Ok((self.find(BY_ID, [job.get()], decode)?, self.find_lease(job)?))
+    }
+}
+
+impl Unit<'_, Writing> {
+    fn start(
+        &self,
+        job: &Job,
+        earlier_claims: i64,
+        worker: &Worker,
+        length: Duration,
+    ) -> Result<Claim> {
+        let token = LeaseToken::new(earlier_claims + 1);
+        let (step, lease) = lease::claim(job, worker, token, length, self.now())?;
+        let job = step.job;
+        self.execute(
+            START,
+            params![
+                job.id.get(),
+                job.status.as_str(),
+                job.pid,
+                job.host,
+                job.started_at.map(micros),
+                micros(job.updated_at),
+                token.get(),
+            ],
+        )?;
+        self.insert_lease(&lease)?;
+        self.record(step.event)?;
+        Ok(Claim { job, lease })
+    }
+
+    fn end(
+        &self,
+        key: &LeaseKey,
+        step: Result<Step>,
+        outcome: AttemptOutcome,
+        result: Option<&NewResult>,
+    ) -> Result<Ended> {
+        let step = match step {
+            Ok(step) => step,
+            Err(lost @ Error::LeaseLost { .. }) => {
+                let past = self.past_attempt(key.job, key.attempt)?;
+                return run::repeated(lost, key, past.as_ref(), outcome);
+            }
+            Err(other) => return Err(other),
+        };
+        if let Some(result) = result {
+            self.record_result(key.job, result)?;
+        }
+        self.store(&step)?;
+        Ok(Ended::of(&step))
+    }
+
+    fn lapse(&self, lease: Lease) -> Result<Recovered> {
+        let job = self.job(lease.job)?;
+        let step = run::lapse(&job, &lease, self.past(job.id)?, self.now())?;
+        self.store(&step)?;
+        Ok(Recovered { job: job.id, lease, came_to: Ended::of(&step) })
+    }
+
+    /// Stores what a rule decided.
+    pub(super) fn store(&self, step: &Step) -> Result<()> {
+        let Step { job, event, ended } = step;
+        self.update_status(job)?;
+        if job.status != JobStatus::Running || job.probe_since.is_some() {
+            self.delete_lease(job.id)?;
+        }
+        if let Some(attempt) = ended {
+            self.insert_attempt(attempt)?;
+        }
+        self.record(event.clone()).map(drop)
+    }
+}
+
+fn decode_load(row: &Row<'_>) -> rusqlite::Result<ClusterLoad> {
+    let mut columns = Columns::of(row);
+    Ok(ClusterLoad {
+        running: columns.plain()?,
+        in_use: Resources {
+            nodes: columns.plain()?,
+            cores: columns.plain()?,
+            memory_mib: columns.plain()?,
+        },
+    })
+}
