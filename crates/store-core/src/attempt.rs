@@ -92,6 +92,11 @@ impl Attempt {
         }
     }
 
+    /// The attempt of a job that was completed from an earlier one when it was created: it never ran.
+    pub fn reused(job: &Job) -> Self {
+        Self::ended(job, None, End::of(AttemptOutcome::Completed), job.created_at)
+    }
+
     /// The attempt that `job` was in, over.
     pub(crate) fn ended(job: &Job, lease: Option<&Lease>, end: End, now: Timestamp) -> Self {
         let End { outcome, failure_kind, reason, exit_code } = end;

@@ -11,6 +11,7 @@ use crate::input::{InputDeck, InputHash};
 use crate::patch::{Edit, Patch};
 use crate::policy::JobPolicy;
 use crate::resources::Resources;
+use crate::reuse::Reuse;
 use crate::status::{InitialStatus, JobStatus};
 use crate::time::Timestamp;
 use crate::words::{check_name, check_optional_name};
@@ -112,6 +113,9 @@ pub struct Job {
     pub updated_at: Timestamp,
     /// When it was put away; lists leave it out.
     pub archived_at: Option<Timestamp>,
+    /// The job that calculated its result, where it was completed from an earlier one; that job may be
+    /// gone, or in another store.
+    pub cached_from: Option<JobUuid>,
 }
 
 /// A job to be created. [`NewJob::new`] has what every job needs; the rest is set on the fields.
@@ -149,6 +153,9 @@ pub struct NewJob {
     pub idempotency_key: Option<String>,
     /// Its identity across stores, where it has one already; made new unless set.
     pub uuid: Option<JobUuid>,
+    /// Whether an earlier, identical calculation may take the place of this one, and which; see
+    /// [`reuse`](crate::reuse). None unless set.
+    pub reuse: Option<Reuse>,
 }
 
 impl NewJob {
@@ -170,6 +177,7 @@ impl NewJob {
             dependencies: Vec::new(),
             idempotency_key: None,
             uuid: None,
+            reuse: None,
         }
     }
 
@@ -198,6 +206,13 @@ impl NewJob {
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Completed at once where an earlier job has calculated the same; see [`reuse`](crate::reuse).
+    #[must_use]
+    pub const fn reusing(mut self, reuse: Reuse) -> Self {
+        self.reuse = Some(reuse);
         self
     }
 
@@ -249,6 +264,7 @@ impl NewJob {
             finished_at: None,
             updated_at: now,
             archived_at: None,
+            cached_from: None,
         }
     }
 

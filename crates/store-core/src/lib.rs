@@ -9,7 +9,9 @@
 //! | What does a job wait for? | [`dependency`], [`held`] |
 //! | Which jobs belong together? | [`workflow`] |
 //! | What did a job yield? | [`result`], [`units`] |
+//! | When is nothing calculated twice? | [`reuse`] |
 //! | What happened to it? | [`event`] |
+//! | How does a program learn that something happened? | [`watch`] |
 //! | Who runs it, and for how long? | [`claim`], [`lease`], [`worker`] |
 //! | How does a run end, and how often is a job tried? | [`run`], [`attempt`], [`policy`] |
 //! | Where does it run? | [`cluster`], [`remote_job`] |
@@ -43,6 +45,7 @@ pub mod remote_job;
 pub mod repo;
 pub mod resources;
 pub mod result;
+pub mod reuse;
 pub mod run;
 pub mod settings;
 pub mod status;
@@ -50,6 +53,7 @@ pub mod store;
 pub mod ticket;
 pub mod time;
 pub mod units;
+pub mod watch;
 pub mod work_dir;
 pub mod worker;
 pub mod workflow;
@@ -75,6 +79,7 @@ pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusC
 pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
 pub use resources::Resources;
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
+pub use reuse::Reuse;
 pub use run::{Cancellation, Completion, Ended, Failure, Recovered};
 pub use settings::ConnectionSettings;
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
@@ -82,6 +87,7 @@ pub use store::{ReadUnit, Store, WriteUnit};
 pub use ticket::Ticket;
 pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};
+pub use watch::{Feed, Watch};
 pub use work_dir::{Placement, WorkDir};
 pub use worker::{Process, Worker};
 pub use workflow::{NewWorkflow, Workflow, WorkflowPlan, WorkflowProblem, WorkflowSummary};
@@ -94,4 +100,5 @@ pub mod prelude {
         ResultWrite, WorkflowRead, WorkflowWrite,
     };
     pub use crate::store::Store;
+    pub use crate::watch::Watch;
 }

@@ -195,7 +195,7 @@ fn stored(job: &Job, new: &NewResult, now: Timestamp) -> JobResult {
     JobResult { job: job.id, attempt: job.attempt, result: new.clone(), recorded_at: now }
 }
 
-fn describe(event: NewEvent, new: &NewResult) -> NewEvent {
+pub(crate) fn describe(event: NewEvent, new: &NewResult) -> NewEvent {
     let event = event.with("convergence", new.convergence.as_str());
     match new.energy {
         Some(energy) => event.with("energy_ev", energy.electron_volts()),

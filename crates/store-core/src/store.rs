@@ -2,12 +2,14 @@
 
 use crate::error::Result;
 use crate::event::Actor;
+use crate::ids::EventSequence;
 use crate::repo::{
     ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
     EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
     WorkflowRead, WorkflowWrite,
 };
 use crate::ticket::Ticket;
+use crate::watch::{Feed, Watch};
 
 /// What can be read, in a unit of work or straight from a store.
 pub trait ReadUnit:
@@ -103,6 +105,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The unit of work that writes.
     type Write<'t>: WriteUnit;
 
+    /// What wakes when somebody has committed.
+    type Watch: Watch;
+
     /// Runs `work` on one snapshot: everything that it reads is of the same moment, whatever others
     /// commit meanwhile.
     ///
@@ -146,6 +151,29 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Ticket<T>>;
+
+    /// A watch, which wakes when any thread of any process has committed; see [`Watch`]. What was
+    /// committed before this returns need not wake it.
+    ///
+    /// # Errors
+    /// [`Error::Closed`](crate::Error::Closed), and those of setting the watch up.
+    fn watch(&self) -> Result<Self::Watch>;
+
+    /// A feed of the events after `place`, as they are committed; see [`Feed::after`].
+    ///
+    /// # Errors
+    /// Those of [`watch`](Self::watch).
+    fn feed_after(&self, place: EventSequence) -> Result<Feed<Self>> {
+        Feed::after(self, place)
+    }
+
+    /// A feed of the events from now on; see [`Feed::from_now`].
+    ///
+    /// # Errors
+    /// Those of [`watch`](Self::watch) and of reading.
+    fn feed_from_now(&self) -> Result<Feed<Self>> {
+        Feed::from_now(self)
+    }
 
     /// The same store, with every change signed by `actor`.
     #[must_use]

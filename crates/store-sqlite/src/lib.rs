@@ -7,6 +7,7 @@
 //! | What can be set? | [`options`] |
 //! | How is a file opened, and when is it refused? | [`open`](crate::OpenError) |
 //! | Who writes when? | `writer`, `gate` |
+//! | What tells that somebody has committed? | `watch` |
 //! | What keeps the log small? | `checkpointer`, `snapshots` |
 //! | How is a noun stored? | `repo` |
 //! | Which process is this, and is another one gone? | [`worker`] |
@@ -30,6 +31,7 @@ mod sight;
 mod snapshots;
 mod store;
 mod unit;
+mod watch;
 mod writer;
 
 pub mod maintenance;
@@ -38,11 +40,14 @@ pub mod worker;
 
 pub use counters::{Activity, Distribution};
 pub use error::OpenError;
-pub use maintenance::{CheckDepth, CheckReport, CheckpointReport, Stats};
+pub use maintenance::{
+    CheckDepth, CheckReport, CheckpointReport, Retention, RetentionReport, Stats,
+};
 pub use options::{Durability, Options, WhenFull};
 pub use snapshots::HeldSnapshot;
 pub use store::SqliteStore;
 pub use unit::{Reading, Unit, Writing};
+pub use watch::SqliteWatch;
 
 /// The traits that a program which uses a store wants in scope.
 pub mod prelude {

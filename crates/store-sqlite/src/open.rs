@@ -18,6 +18,7 @@ use crate::pool;
 use crate::pragmas::{self, Role};
 use crate::sight::Sight;
 use crate::store::{Opened, SqliteStore};
+use crate::watch::Ending;
 use crate::writer::Writer;
 
 /// The oldest SQLite that does not lose committed pages of the log
@@ -96,6 +97,7 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
         sight,
         writer: Some(writer),
         _checkpointer: Some(checkpointer),
+        ending: Arc::new(Ending::new()),
     })
 }
 
@@ -123,6 +125,7 @@ fn open_to_read(options: &Options, location: Location) -> Result<Opened, OpenErr
         sight: Arc::new(Sight::new(options)),
         writer: None,
         _checkpointer: None,
+        ending: Arc::new(Ending::new()),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::options::Options;
 use crate::pool::{Connections, Lent, on_snapshot};
 use crate::sight::Sight;
 use crate::unit::{Reading, Unit, Writing};
+use crate::watch::{Ending, SqliteWatch};
 use crate::writer::Writer;
 
 /// A store in one SQLite file. Clones are cheap and share its connections; [`Options::open`] makes one.
@@ -44,11 +45,20 @@ pub(crate) struct Opened {
     pub(crate) writer: Option<Writer>,
     /// After the writer, so that it is there as long as anyone writes.
     pub(crate) _checkpointer: Option<Checkpointer>,
+    /// Tells the watches, which do not keep the store open.
+    pub(crate) ending: Arc<Ending>,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.ending.come();
+    }
 }
 
 impl Opened {
     /// Waits for the writes that were begun, and brings the log into the database.
     fn finish(&self) -> Result<()> {
+        self.ending.come();
         let Some(writer) = &self.writer else { return Ok(()) };
         writer.close();
         writer.in_turn(checkpoint::truncate).map(drop)
@@ -128,7 +138,7 @@ impl SqliteStore {
         work(&opened, &connection)
     }
 
-    fn reader(&self, opened: &Opened) -> Result<Lent> {
+    pub(crate) fn reader(&self, opened: &Opened) -> Result<Lent> {
         let begun = Instant::now();
         opened.readers.get_timeout(self.shared.deadline.max(Duration::from_millis(1))).map_err(
             |error| {
@@ -146,6 +156,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     type Read<'t> = Unit<'t, Reading>;
     type Write<'t> = Unit<'t, Writing>;
+    type Watch = SqliteWatch;
 
     #[track_caller]
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
@@ -172,6 +183,11 @@ impl Store for SqliteStore {
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
         writer.submit(&self.shared.options.clock, &self.actor, Arc::clone(&opened), work)
+    }
+
+    fn watch(&self) -> Result<SqliteWatch> {
+        let opened = self.opened()?;
+        SqliteWatch::begin(opened.key, &opened.location, &self.shared.options, &opened.ending)
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

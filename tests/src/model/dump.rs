@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use store_core::{
-    Archived, ClusterId, Code, Energy, EnergyRange, EnergyUnit, EventSequence, Job, JobFilter,
-    JobId, JobStatus, Page, ReadUnit, Result, Runner, TimeRange,
+    Archived, ClusterId, Code, Energy, EnergyRange, EnergyUnit, EventSequence, InputDeck, Job,
+    JobFilter, JobId, JobStatus, Page, ReadUnit, Result, Reuse, Runner, TimeRange,
 };
 
 use super::strategies::BEGINNING;
@@ -55,6 +55,14 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
     let ids: Vec<JobId> = (0..20).map(JobId::new).collect();
     say("statuses", &unit.statuses(&ids)?);
     say("counts", &unit.counts_by_status()?);
+    for (code, text) in [(Code::Crystal, "MgO\n"), (Code::Vasp, ""), (Code::Vasp, "MgO\n")] {
+        let deck = InputDeck::file("a.d12", text)?;
+        for which in [Reuse::Converged, Reuse::AnyResult] {
+            let found = unit.find_completed(&code, deck.hash(), which)?;
+            say("completed with an input", &found.map(|job| job.id));
+        }
+    }
+    say("newest sequence", &unit.newest_sequence()?);
     for filter in filters() {
         let ids: Vec<i64> = listed(unit, &filter)?.iter().map(|job| job.id.get()).collect();
         say(&format!("{filter:?}"), &ids);

@@ -11,8 +11,8 @@ use store_core::{
     Completion, ConnectionSettings, Convergence, DependencyKind, Edit, Energy, EnergyUnit, Failure,
     InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus, JobUuid, LeaseKey,
     LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, OnLapse, OnUnsatisfiable, Parallelism,
-    Patch, Placement, RemoteJobId, RemoteJobPatch, ResultDocument, Runner, StatusChange, Timestamp,
-    WorkDir, Worker,
+    Patch, Placement, RemoteJobId, RemoteJobPatch, ResultDocument, Reuse, Runner, StatusChange,
+    Timestamp, WorkDir, Worker,
 };
 
 use super::operation::{End, Operation, Step};
@@ -257,8 +257,9 @@ fn job() -> BoxedStrategy<NewJob> {
     let policy = prop_oneof![3 => Just(JobPolicy::default()), 2 => policy()];
     let when = (option::weighted(0.2, moment()), policy);
     let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>(), when);
-    (who, how, what)
-        .prop_map(|(who, how, what)| {
+    let reuse = option::weighted(0.5, select(vec![Reuse::Converged, Reuse::AnyResult]));
+    (who, how, what, reuse)
+        .prop_map(|(who, how, what, reuse)| {
             let (name, code, placement, runner, number) = who;
             let (workflow, cluster, parallelism, priority) = how;
             let (input, dependencies, key, queued, (not_before, policy)) = what;
@@ -276,6 +277,7 @@ fn job() -> BoxedStrategy<NewJob> {
                 idempotency_key: key.map(|key| format!("key {key}")),
                 // Given, because a store would make one up.
                 uuid: Some(JobUuid::from_bytes([number; 16])),
+                reuse,
                 ..NewJob::new(name, code, placement)
             }
         })

@@ -81,6 +81,7 @@ pub fn a_job_begins_with_what_it_was_given<F: Fixture>(fixture: &F) -> Outcome {
         finished_at: None,
         updated_at: now,
         archived_at: None,
+        cached_from: None,
     };
     assert_eq!(full, expected);
     assert_eq!(store.input(full.id)?, Some(sample_deck("full")));

@@ -178,6 +178,14 @@ macro_rules! each_promise {
                 a_result_does_not_change_the_status
                 what_the_check_of_a_result_refuses_is_not_stored
             }
+            reuse {
+                a_job_is_completed_from_an_earlier_one_that_is_the_same
+                nothing_is_used_again_unasked
+                without_an_earlier_one_the_job_is_created_as_usual
+                only_what_converged_is_used_again_unless_asked
+                the_newest_earlier_one_is_taken_and_who_calculated_is_named
+                two_creations_at_once_make_two_jobs
+            }
             runs {
                 a_completion_lands_with_its_result
                 the_same_report_twice_counts_once
@@ -225,6 +233,15 @@ macro_rules! each_promise {
                 units_of_one_store_do_not_nest
                 a_unit_of_another_store_is_welcome_inside
                 a_store_that_is_opened_again_is_as_it_was
+            }
+            watching {
+                a_commit_wakes_who_waits
+                a_commit_between_two_waits_ends_the_next
+                what_is_not_committed_wakes_nobody
+                each_watch_is_woken_by_each_commit
+                a_wait_inside_a_unit_is_refused
+                a_feed_misses_nothing_and_repeats_nothing
+                a_feed_goes_on_where_it_was
             }
         }
     };

@@ -28,11 +28,13 @@ pub mod races;
 pub mod readers;
 pub mod remote_jobs;
 pub mod results;
+pub mod reuse;
 pub mod runs;
 pub mod statuses;
 pub mod texts;
 pub mod tickets;
 pub mod units_of_work;
+pub mod watching;
 
 pub use dump::Dump;
 pub use fixture::Fixture;

@@ -69,6 +69,15 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::UndoesItsNeighbour, "tickets", "a_failing_ticket_disturbs_no_other"),
         (Fault::LosesTheUnwaited, "tickets", "a_dropped_ticket_takes_nothing_back"),
         (Fault::RunsLate, "tickets", "a_dropped_ticket_takes_nothing_back"),
+        (
+            Fault::ReusesWhatDidNotConverge,
+            "reuse",
+            "only_what_converged_is_used_again_unless_asked",
+        ),
+        (Fault::ReusesUnasked, "reuse", "nothing_is_used_again_unasked"),
+        (Fault::WatchesOnlyWhileWaiting, "watching", "a_commit_between_two_waits_ends_the_next"),
+        (Fault::WakesForNothing, "watching", "what_is_not_committed_wakes_nobody"),
+        (Fault::MistakesNesting, "watching", "a_wait_inside_a_unit_is_refused"),
     ];
     for (fault, subject, name) in table {
         assert!(!keeps(fault, subject, name), "{subject}::{name} does not find {fault:?}");

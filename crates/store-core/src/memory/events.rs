@@ -23,6 +23,10 @@ impl<Mode> EventRead for Unit<'_, Mode> {
         let events = state.events.range(later).take(limit as usize);
         Ok(events.map(|(_, event)| Event::clone(event)).collect())
     }
+
+    fn newest_sequence(&self) -> Result<EventSequence> {
+        Ok(self.state().events.keys().last().copied().unwrap_or(EventSequence::START))
+    }
 }
 
 impl EventWrite for Unit<'_, Writing> {

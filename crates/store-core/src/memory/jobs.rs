@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::attempt::Attempt;
+use crate::code::Code;
 use crate::dependency::Dependency;
 use crate::error::{Error, Noun, Result};
 use crate::event::NewEvent;
 use crate::ids::{JobId, JobUuid};
-use crate::input::InputDeck;
+use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
 use crate::query::{Cursor, JobFilter, JobPage, Page, StatusCounts};
 use crate::repo::{JobRead, JobWrite};
+use crate::result::JobResult;
+use crate::reuse::{self, Reuse};
 use crate::status::{self, InitialStatus, JobStatus, StatusChange, Transition};
 use crate::work_dir::WorkDir;
 
@@ -32,6 +36,10 @@ impl<Mode> JobRead for Unit<'_, Mode> {
 
     fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
         Ok(self.state().find_job_by_key(key))
+    }
+
+    fn find_completed(&self, code: &Code, input: InputHash, which: Reuse) -> Result<Option<Job>> {
+        Ok(self.state().find_completed(code, input, which).map(|(job, _)| job.clone()))
     }
 
     fn input(&self, job: JobId) -> Result<Option<InputDeck>> {
@@ -182,6 +190,24 @@ impl State {
         self.find_job(|job| job.idempotency_key.as_deref() == Some(key))
     }
 
+    fn find_completed(
+        &self,
+        code: &Code,
+        input: InputHash,
+        which: Reuse,
+    ) -> Option<(&Job, &JobResult)> {
+        let same = |job: &Job| {
+            let deck = self.inputs.get(&job.id);
+            job.code == *code && deck.is_some_and(|deck| deck.hash() == input)
+        };
+        self.jobs
+            .values()
+            .rev()
+            .filter(|job| job.status == JobStatus::Completed && same(job))
+            .filter_map(|job| Some((&**job, self.present_result(job)?)))
+            .find(|(_, result)| which.admits(result.result.convergence))
+    }
+
     fn check_work_dir_free(&self, job: &Job) -> Result<()> {
         let taken = |other: &Job| other.work_dir == job.work_dir && other.id != job.id;
         match self.find_job(taken) {
@@ -227,8 +253,20 @@ impl State {
         if let Some(deck) = &new.input {
             self.inputs.insert(id, Arc::new(deck.clone()));
         }
+        let earlier = new
+            .wanted_result()
+            .and_then(|(input, which)| self.find_completed(&new.code, input, which));
+        let (job, event) = match earlier {
+            None => (job.clone(), NewEvent::created(&job)),
+            Some((source, result)) => {
+                let (job, result, event) = reuse::complete(job, source, result)?;
+                self.results.insert((id, job.attempt), Arc::new(result));
+                self.attempts.insert((id, job.attempt), Arc::new(Attempt::reused(&job)));
+                (job, event)
+            }
+        };
         self.put_job(job.clone());
-        self.record(NewEvent::created(&job), actor);
+        self.record(event, actor);
         Ok(job)
     }
 

@@ -15,6 +15,7 @@ mod results;
 mod state;
 mod store;
 mod unit;
+mod watch;
 mod workflows;
 
 #[cfg(all(test, feature = "conformance"))]
@@ -24,3 +25,4 @@ mod faulty;
 
 pub use store::MemoryStore;
 pub use unit::{Reading, Unit, Writing};
+pub use watch::MemoryWatch;

@@ -12,6 +12,7 @@ use crate::worker::Process;
 
 use super::state::State;
 use super::unit::{Reading, Signer, Unit, Writing};
+use super::watch::{Commits, MemoryWatch};
 
 /// A store in memory. Its clones are the same store.
 #[derive(Debug, Clone)]
@@ -28,6 +29,7 @@ struct Shared {
     turn: Mutex<()>,
     /// Held for as long as it takes to copy or replace the pointer.
     newest: Mutex<Arc<State>>,
+    commits: Arc<Commits>,
 }
 
 impl MemoryStore {
@@ -44,6 +46,7 @@ impl MemoryStore {
             clock,
             turn: Mutex::default(),
             newest: Mutex::default(),
+            commits: Arc::default(),
         };
         let actor = Actor::new("anonymous").expect("a name");
         Self { shared: Arc::new(shared), signer: Signer { actor, process: None } }
@@ -80,6 +83,7 @@ impl Shared {
         let previous = std::mem::replace(&mut *lock(&self.newest), state);
         // Only now, with nobody kept waiting.
         drop(previous);
+        self.commits.count();
     }
 }
 
@@ -91,6 +95,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store for MemoryStore {
     type Read<'t> = Unit<'t, Reading>;
     type Write<'t> = Unit<'t, Writing>;
+    type Watch = MemoryWatch;
 
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
         let _inside = UnitGuard::enter(self.shared.key)?;
@@ -116,6 +121,10 @@ impl Store for MemoryStore {
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Ticket<T>> {
         Ok(at_once(self.shared.key, || self.write(work)))
+    }
+
+    fn watch(&self) -> Result<MemoryWatch> {
+        Ok(MemoryWatch::of(self.shared.key, &self.shared.commits))
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

@@ -15,7 +15,14 @@ pub trait EventRead {
 
     /// The first `limit` events of all jobs after `sequence`, in the order of their commits. Going
     /// on from the last one misses none and repeats none, whatever is committed meanwhile.
+    ///
+    /// The events of a job go with it: a deletion leaves no trace here, nor does a job that is moved
+    /// into another store.
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>>;
+
+    /// The sequence of the newest event that is there, or [`EventSequence::START`]; every event that
+    /// is committed later comes after it.
+    fn newest_sequence(&self) -> Result<EventSequence>;
 }
 
 /// Writing the history. Every other method that writes adds to it by itself.
@@ -34,6 +41,10 @@ impl<S: Store> EventRead for S {
 
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {
         self.read(|r| r.events_after(sequence, limit))
+    }
+
+    fn newest_sequence(&self) -> Result<EventSequence> {
+        self.read(|r| r.newest_sequence())
     }
 }
 

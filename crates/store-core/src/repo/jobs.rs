@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::code::Code;
 use crate::error::Result;
 use crate::ids::{JobId, JobUuid};
-use crate::input::InputDeck;
+use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
 use crate::query::{JobFilter, JobPage, Page, StatusCounts};
+use crate::reuse::Reuse;
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
 use crate::store::Store;
 use crate::work_dir::WorkDir;
@@ -28,6 +30,11 @@ pub trait JobRead {
     /// The job that was created under this idempotency key, if there is one. This tells what became
     /// of a creation that ended in [`Error::CommitUnknown`](crate::Error::CommitUnknown).
     fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>>;
+
+    /// The newest COMPLETED job of this code and input whose present attempt has a result that `which`
+    /// admits, by the order of creation; those that were put away, and those that were themselves
+    /// completed from an earlier one, among them.
+    fn find_completed(&self, code: &Code, input: InputHash, which: Reuse) -> Result<Option<Job>>;
 
     /// The input deck of a job, if it has one.
     ///
@@ -55,8 +62,14 @@ pub trait JobWrite: JobRead {
     /// Under an idempotency key that a job has already, that job is returned and nothing is
     /// written, if its name, code and input are the same.
     ///
+    /// A job that asks for it ([`NewJob::reusing`]) is created COMPLETED where
+    /// [`find_completed`](Self::find_completed) finds a result to use again, as
+    /// [`reuse::complete`](crate::reuse::complete) says, whatever status it was to begin with; otherwise as
+    /// any other. It is a job of its own in each case.
+    ///
     /// # Atomicity
-    /// The job, its input, its edges, its directory and its event land together.
+    /// The job, its input, its edges, its directory, its event and a result that is used again land
+    /// together.
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) on `work_dir`, `uuid` or `idempotency_key`;
@@ -137,6 +150,10 @@ impl<S: Store> JobRead for S {
 
     fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
         self.read(|r| r.find_job_by_idempotency_key(key))
+    }
+
+    fn find_completed(&self, code: &Code, input: InputHash, which: Reuse) -> Result<Option<Job>> {
+        self.read(|r| r.find_completed(code, input, which))
     }
 
     fn input(&self, job: JobId) -> Result<Option<InputDeck>> {

@@ -4,8 +4,10 @@
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod checkpoint;
+pub(crate) mod retention;
 pub(crate) mod stats;
 
 pub use check::{CheckDepth, CheckReport};
 pub use checkpoint::CheckpointReport;
+pub use retention::{Retention, RetentionReport};
 pub use stats::{PoolUse, Stats};

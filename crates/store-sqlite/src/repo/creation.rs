@@ -1,12 +1,11 @@
 //! The creation of jobs.
 
 use rusqlite::params;
-use store_core::event::NewEvent;
 use store_core::held::asks_to_be_cancelled;
 use store_core::repo::{ClusterRead, JobRead};
 use store_core::{
-    ClusterId, Code, DependencyKind, Error, InputDeck, Job, JobId, JobStatus, NewJob, Noun, Resources,
-    Result, Runner, UnmetCounts, WorkDir,
+    Attempt, ClusterId, Code, DependencyKind, Error, InputDeck, Job, JobId, JobStatus, NewJob,
+    Noun, Resources, Result, Runner, UnmetCounts, WorkDir,
 };
 
 use super::jobs::{is_delayed, policy_as_stored};
@@ -16,9 +15,9 @@ use crate::unit::{Unit, Writing};
 const INSERT: &str = "INSERT INTO jobs (id, uuid, name, work_dir, status, code, runner, workflow, \
                       cluster_id, nodes, mpi_ranks, threads, priority, idempotency_key, created_at, \
                       queued_at, updated_at, memory_mib, not_before, delayed, policy, lane_id, \
-                      waiting_dependencies, unsatisfiable_dependencies) \
+                      waiting_dependencies, unsatisfiable_dependencies, finished_at, cached_from) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-                      ?15, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+                      ?15, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
 pub(super) const DIR_IS_TAKEN: &str = "SELECT 1 FROM jobs WHERE work_dir = ?1";
 pub(super) const STATUS: &str = "SELECT status FROM jobs WHERE id = ?1";
 pub(super) const IS_DRAINING: &str = "SELECT 1 FROM clusters WHERE id = ?1 AND intake = 'draining'";
@@ -96,6 +95,7 @@ impl<'u, 't> Creation<'u, 't> {
             };
             unmet.count(kind.verdict(status));
         }
+        let (mut job, event, earlier) = unit.with_earlier_result(new, job)?;
         let lane = self.lane_of(&job)?;
         let mut inserted = unit.insert_row(&job, unmet, lane)?;
         if inserted.is_err() {
@@ -115,7 +115,11 @@ impl<'u, 't> Creation<'u, 't> {
         for (parent, kind) in &new.dependencies {
             unit.insert_dependency(id, *parent, *kind)?;
         }
-        unit.record(NewEvent::created(&job))?;
+        if let Some(result) = &earlier {
+            unit.insert_result(result)?;
+            unit.insert_attempt(&Attempt::reused(&job))?;
+        }
+        unit.record(event)?;
         Ok(job)
     }
 
@@ -177,6 +181,8 @@ impl Unit<'_, Writing> {
                 lane,
                 unmet.waiting,
                 unmet.unsatisfiable,
+                optional_micros(job.finished_at),
+                job.cached_from.as_ref().map(|uuid| uuid.as_bytes().as_slice()),
             ],
         )
     }

@@ -7,8 +7,8 @@ use store_core::dependency::{check_self_edge, cycle};
 use store_core::event::NewEvent;
 use store_core::repo::{DependencyRead, DependencyWrite, JobRead};
 use store_core::{
-    Dependency, DependencyKind, Error, EventKind, HeldPage, JobId, Noun, Page, Readiness, Result, Unmet,
-    UnmetCounts,
+    Dependency, DependencyKind, Error, EventKind, HeldPage, JobId, Noun, Page, Readiness, Result,
+    Unmet, UnmetCounts,
 };
 
 use crate::codec::{Columns, micros};
@@ -41,6 +41,13 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Dependency> {
         kind: columns.word()?,
         created_at: columns.time()?,
     })
+}
+
+impl<M: Mode> Unit<'_, M> {
+    /// Whether other jobs wait for it.
+    pub(crate) fn has_dependents(&self, job: JobId) -> Result<bool> {
+        Ok(self.find(HAS_DEPENDENTS, [job.get()], |_| Ok(()))?.is_some())
+    }
 }
 
 impl<M: Mode> DependencyRead for Unit<'_, M> {
@@ -156,7 +163,7 @@ impl Unit<'_, Writing> {
     /// with the smaller ids first.
     pub(super) fn chain(&self, from: JobId, to: JobId) -> Result<Option<Vec<JobId>>> {
         // Most edges go from a job that nobody waits for.
-        if self.find(HAS_DEPENDENTS, [to.get()], |_| Ok(()))?.is_none() {
+        if !self.has_dependents(to)? {
             return Ok(None);
         }
         let mut reached_by = BTreeMap::from([(from, from)]);

@@ -25,6 +25,7 @@ pub(super) const AFTER: &str = concat!(
     columns!(),
     " FROM job_events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
 );
+pub(super) const NEWEST: &str = "SELECT max(sequence) FROM job_events";
 
 const INSERT: &str = "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
                       detail, host, pid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -56,6 +57,11 @@ impl<M: Mode> EventRead for Unit<'_, M> {
 
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {
         self.list(AFTER, [sequence.get(), i64::from(limit)], decode)
+    }
+
+    fn newest_sequence(&self) -> Result<EventSequence> {
+        let newest: Option<i64> = self.find(NEWEST, [], |row| row.get(0))?.flatten();
+        Ok(newest.map_or(EventSequence::START, EventSequence::new))
     }
 }
 

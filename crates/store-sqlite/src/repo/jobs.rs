@@ -8,9 +8,9 @@ use store_core::held::asks_to_be_cancelled;
 use store_core::repo::{DependencyRead, JobRead, JobWrite};
 use store_core::status;
 use store_core::{
-    Code, Error, InitialStatus, InputDeck, Job, JobFilter, JobId, JobPage, JobPatch, JobPolicy,
-    JobStatus, JobUuid, NewJob, Noun, Page, Parallelism, Result, StatusChange, StatusCounts,
-    Timestamp, Transition, WorkDir,
+    Code, Error, InitialStatus, InputDeck, InputHash, Job, JobFilter, JobId, JobPage, JobPatch,
+    JobPolicy, JobStatus, JobUuid, NewJob, Noun, Page, Parallelism, Result, Reuse, StatusChange,
+    StatusCounts, Timestamp, Transition, WorkDir,
 };
 
 use super::creation::Creation;
@@ -24,7 +24,7 @@ macro_rules! columns {
          jobs.runner, jobs.workflow, jobs.cluster_id, jobs.nodes, jobs.mpi_ranks, jobs.threads, \
          jobs.pid, jobs.host, jobs.priority, jobs.idempotency_key, jobs.created_at, jobs.queued_at, \
          jobs.started_at, jobs.finished_at, jobs.updated_at, jobs.archived_at, jobs.memory_mib, \
-         jobs.not_before, jobs.policy, jobs.cancel_requested_at, jobs.probe_since"
+         jobs.not_before, jobs.policy, jobs.cancel_requested_at, jobs.probe_since, jobs.cached_from"
     };
 }
 pub(super) use columns;
@@ -50,6 +50,8 @@ const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4
                              queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
                              not_before = ?10, delayed = ?11, cancel_requested_at = ?12, \
                              probe_since = ?13 WHERE id = ?1";
+
+pub(crate) const DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
 
 /// Takes a job from the columns of [`columns`], which come first.
 pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -85,12 +87,14 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
         finished_at: columns.optional_time()?,
         updated_at: columns.time()?,
         archived_at: columns.optional_time()?,
+        cached_from: None,
     };
     job.parallelism.memory_mib = columns.plain()?;
     job.not_before = columns.optional_time()?;
     job.policy = columns.optional_json()?.unwrap_or_default();
     job.cancel_requested_at = columns.optional_time()?;
     job.probe_since = columns.optional_time()?;
+    job.cached_from = columns.plain::<Option<[u8; 16]>>()?.map(JobUuid::from_bytes);
     Ok(job)
 }
 
@@ -120,6 +124,10 @@ impl<M: Mode> JobRead for Unit<'_, M> {
 
     fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
         self.find(BY_IDEMPOTENCY_KEY, [key], decode)
+    }
+
+    fn find_completed(&self, code: &Code, input: InputHash, which: Reuse) -> Result<Option<Job>> {
+        self.completed_with(code, input, which)
     }
 
     fn input(&self, job: JobId) -> Result<Option<InputDeck>> {
@@ -256,7 +264,7 @@ impl JobWrite for Unit<'_, Writing> {
             return Err(job.in_use(dependents));
         }
         // Inputs, results, submissions, edges and events go by cascade.
-        self.execute("DELETE FROM jobs WHERE id = ?1", [id.get()]).map(drop)
+        self.execute(DELETE, [id.get()]).map(drop)
     }
 }
 

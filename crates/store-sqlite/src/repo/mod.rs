@@ -14,7 +14,11 @@ mod leases;
 mod lists;
 mod remote_jobs;
 mod results;
+mod reuse;
 mod workflows;
+
+/// A job with everything that hangs on it, by cascade; what is kept about that is looked at before.
+pub(crate) use jobs::DELETE as DELETE_JOB;
 
 #[cfg(test)]
 mod plans;

@@ -12,9 +12,10 @@ use store_core::{
 
 use super::{
     claims, clusters, creation, dependencies, events, held, inputs, jobs, lanes, leases, lists,
-    remote_jobs, results, workflows,
+    remote_jobs, results, reuse, workflows,
 };
 use crate::create::fresh_in_memory;
+use crate::maintenance::retention::{components, removal};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -35,6 +36,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("job by idempotency key", jobs::BY_IDEMPOTENCY_KEY),
         ("counts by status", jobs::COUNTS),
         ("statuses", jobs::STATUSES),
+        ("completed with an input", reuse::COMPLETED),
         ("input hash", inputs::HASH),
         ("input files", inputs::FILES),
         ("job exists", inputs::EXISTS),
@@ -86,6 +88,11 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("followers of a workflow", workflows::FOLLOWERS),
         ("history", events::OF),
         ("events after", events::AFTER),
+        ("newest event", events::NEWEST),
+        ("ended jobs", components::ENDED),
+        ("state of a job", components::STATE),
+        ("connected jobs", components::CONNECTED),
+        ("old events of a job", removal::EVENTS),
     ]
     .map(|(name, sql)| (name.to_owned(), sql.to_owned()))
     .into();

@@ -38,7 +38,7 @@ const UPDATE: &str = "UPDATE job_results SET energy = ?3, energy_unit = ?4, conv
                       document = ?10, provenance = ?11, recorded_at = ?12 \
                       WHERE job_id = ?1 AND attempt = ?2";
 
-fn decode(row: &Row<'_>) -> rusqlite::Result<JobResult> {
+pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<JobResult> {
     let mut columns = Columns::of(row);
     let (job, attempt) = (columns.id(JobId::new)?, columns.plain()?);
     let value: Option<f64> = columns.plain()?;
@@ -110,6 +110,19 @@ impl Unit<'_, Writing> {
 
     /// Stores a result with its event; says whether the schema let it in.
     fn store_result(&self, sql: &str, (stored, event): (JobResult, NewEvent)) -> Result<bool> {
+        let written = self.write_result(sql, &stored)?;
+        if written {
+            self.record(event)?;
+        }
+        Ok(written)
+    }
+
+    /// Stores the result of a job that is made with it.
+    pub(super) fn insert_result(&self, stored: &JobResult) -> Result<()> {
+        self.write_result(INSERT, stored).map(drop)
+    }
+
+    fn write_result(&self, sql: &str, stored: &JobResult) -> Result<bool> {
         let result = &stored.result;
         let written = self.try_execute(
             sql,
@@ -128,9 +141,6 @@ impl Unit<'_, Writing> {
                 micros(stored.recorded_at),
             ],
         )?;
-        if written.is_ok() {
-            self.record(event)?;
-        }
         Ok(written.is_ok())
     }
 }

@@ -12,10 +12,12 @@ use crate::event::{Actor, EventKind};
 use crate::store::Store;
 use crate::ticket::{Ticket, ticket};
 use crate::time::Clock;
+use crate::watch::Watch;
 
 use super::state::State;
 use super::store::MemoryStore;
 use super::unit::{Reading, Writing};
+use super::watch::MemoryWatch;
 
 use unit::FaultyUnit;
 
@@ -85,6 +87,14 @@ pub(super) enum Fault {
     LosesTheUnwaited,
     /// A write that was handed in is run after what is written next.
     RunsLate,
+    /// A result that did not converge is used again, though only others may be.
+    ReusesWhatDidNotConverge,
+    /// A result is used again, though nobody asked for that.
+    ReusesUnasked,
+    /// A watch sees only what is committed while it is being waited with.
+    WatchesOnlyWhileWaiting,
+    /// A watch wakes by itself, whether anybody commits or not.
+    WakesForNothing,
 }
 
 /// A write that was handed in and will tell its own ticket.
@@ -171,6 +181,7 @@ impl Fixture for FaultyFixture {
 impl Store for Faulty {
     type Read<'t> = FaultyUnit<'t, Reading>;
     type Write<'t> = FaultyUnit<'t, Writing>;
+    type Watch = FaultyWatch;
 
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
         let Self { inner: store, fault, .. } = self;
@@ -231,11 +242,32 @@ impl Store for Faulty {
         Ok(ticket)
     }
 
+    fn watch(&self) -> Result<FaultyWatch> {
+        Ok(FaultyWatch { inner: self.inner.watch()?, fault: self.fault })
+    }
+
     fn acting_as(&self, actor: Actor) -> Self {
         match self.fault {
             Fault::SignsForAnother => self.clone(),
             _ => Self { inner: self.inner.acting_as(actor), ..self.clone() },
         }
+    }
+}
+
+/// A watch of a store with a fault.
+pub(super) struct FaultyWatch {
+    inner: MemoryWatch,
+    fault: Fault,
+}
+
+impl Watch for FaultyWatch {
+    fn wait(&mut self, timeout: Duration) -> Result<bool> {
+        match self.fault {
+            Fault::WatchesOnlyWhileWaiting => self.inner.forget(),
+            Fault::WakesForNothing => return Ok(true),
+            _ => {}
+        }
+        self.inner.wait(timeout).map_err(|error| self.fault.mistake(error))
     }
 }
 

@@ -9,11 +9,12 @@ use crate::claim::{ClaimFilter, Explanation};
 use crate::cluster::{
     Cluster, ClusterLimits, ClusterLoad, ClusterPatch, ClusterRemoval, NewCluster,
 };
+use crate::code::Code;
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
-use crate::input::InputDeck;
+use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
 use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
 use crate::memory::store::MemoryStore;
@@ -25,6 +26,7 @@ use crate::repo::{
     EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
 };
 use crate::result::{JobResult, NewResult, Recorded};
+use crate::reuse::Reuse;
 use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
 use crate::time::Timestamp;
@@ -65,6 +67,7 @@ pass_on! {
         fn find_job_by_uuid(uuid: JobUuid) -> Option<Job>;
         fn find_job_by_work_dir(dir: &WorkDir) -> Option<Job>;
         fn find_job_by_idempotency_key(key: &str) -> Option<Job>;
+        fn find_completed(code: &Code, input: InputHash, which: Reuse) -> Option<Job>;
         fn input(job: JobId) -> Option<InputDeck>;
     } but {
         fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
@@ -119,6 +122,10 @@ pass_on! {
             match self.fault {
                 Fault::ForgetsDecks => new.input = None,
                 Fault::ForgetsKeys => new.idempotency_key = None,
+                Fault::ReusesWhatDidNotConverge => {
+                    new.reuse = new.reuse.map(|_| Reuse::AnyResult);
+                }
+                Fault::ReusesUnasked => new.reuse = Some(Reuse::Converged),
                 _ => {}
             }
             self.inner.create_job(&new)
@@ -342,6 +349,7 @@ pass_on! {
     impl<Mode> EventRead for Mode {
         fn history(job: JobId) -> Vec<Event>;
         fn events_after(sequence: EventSequence, limit: u32) -> Vec<Event>;
+        fn newest_sequence() -> EventSequence;
     }
 }
 

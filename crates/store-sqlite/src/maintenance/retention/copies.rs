@@ -1,0 +1,182 @@
+//! How jobs come into the second store: as they are at one moment of the first, each component whole or not
+//! at all.
+
+use std::collections::BTreeSet;
+
+use rusqlite::params;
+use rusqlite::types::Value;
+use store_core::{Error, JobId, Noun, Result};
+
+use super::components::{Component, State, state_of};
+use super::tables::{Table, Tables};
+use crate::pool::{Lent, on_snapshot};
+use crate::repo;
+use crate::unit::{Mode, Reading, Unit, Writing};
+
+/// Components that are to be copied out of the store of a connection.
+pub(super) struct Copies {
+    pub(super) source: Lent,
+    pub(super) found: Vec<Component>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Copied {
+    /// Those that are in the second store now, exactly as they are known.
+    pub(super) there: Vec<Component>,
+    /// Jobs that have changed since they were found.
+    pub(super) changed: u64,
+    /// Jobs for which there is no place.
+    pub(super) refused: Vec<JobId>,
+}
+
+impl Copies {
+    /// Copies them within a unit of work of the second store.
+    pub(super) fn land(self, w: &Unit<'_, Writing>) -> Result<Copied> {
+        let Self { source, found } = self;
+        on_snapshot(&source, || {
+            let tables = Tables::of(&source)?;
+            let from = Unit::reading(&source, w.now());
+            let mut copied = Copied::default();
+            for component in found {
+                let copy = Copy { from: &from, to: w, tables: &tables };
+                match w.atomically(|| copy.component(&component)) {
+                    Ok(true) => copied.there.push(component),
+                    Ok(false) => copied.changed += component.len(),
+                    Err(Error::Conflict { .. }) => {
+                        copied.refused.extend(component.jobs.iter().map(|(job, ..)| *job));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(copied)
+        })
+    }
+}
+
+struct Copy<'c, 't> {
+    from: &'c Unit<'t, Reading>,
+    to: &'c Unit<'t, Writing>,
+    tables: &'c Tables,
+}
+
+type Rows = Vec<Vec<Value>>;
+
+/// What the second store alone has of a job that is copied anew.
+#[derive(Default)]
+struct Kept {
+    /// Edges from jobs that have left the first store already.
+    edges: Rows,
+    /// Events that have left the first store already.
+    events: Rows,
+}
+
+impl Copy<'_, '_> {
+    /// Copies a component; says whether it is still as it was found.
+    fn component(&self, component: &Component) -> Result<bool> {
+        let (mut due, mut kept) = (Vec::new(), Kept::default());
+        for (job, state, _) in &component.jobs {
+            if state_of(self.from, *job)?.is_none_or(|(found, _)| found != *state) {
+                return Ok(false);
+            }
+            match state_of(self.to, *job)? {
+                None => due.push(*job),
+                Some((there, _)) if there == *state => {}
+                Some((there, _)) if is_earlier(&there, state) => {
+                    self.set_aside(*job, &mut kept)?;
+                    due.push(*job);
+                }
+                Some(_) => return Err(no_place(*job)),
+            }
+        }
+        let mut named = BTreeSet::new();
+        for table in &self.tables.of_a_job {
+            for job in &due {
+                self.bring_named(table, job.get(), &mut named)?;
+                for row in rows(self.from, &table.select(), job.get())? {
+                    self.insert(&table.insert(), row, *job)?;
+                }
+            }
+        }
+        for (name, rows) in [("job_dependencies", kept.edges), ("job_events", kept.events)] {
+            let table = self.tables.of_a_job.iter().find(|table| table.name == name);
+            for (table, row) in table.into_iter().flat_map(|t| rows.iter().map(move |r| (t, r))) {
+                self.to.execute(
+                    &table.insert_missing(),
+                    rusqlite::params_from_iter(row.iter().cloned()),
+                )?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes an earlier copy of a job out of the second store, to be copied anew.
+    fn set_aside(&self, job: JobId, kept: &mut Kept) -> Result<()> {
+        let find = |name| self.tables.of_a_job.iter().find(|table| table.name == name);
+        if let Some(events) = find("job_events") {
+            kept.events.extend(rows(self.to, &events.select(), job.get())?);
+        }
+        if let Some(edges) = find("job_dependencies") {
+            let waiting = edges.select().replace("job_id = ?1", "depends_on = ?1");
+            kept.edges.extend(rows(self.to, &waiting, job.get())?);
+        }
+        self.to.execute("DELETE FROM job_dependencies WHERE depends_on = ?1", [job.get()])?;
+        self.to.execute(repo::DELETE_JOB, [job.get()]).map(drop)
+    }
+
+    /// Brings the rows that a row names, and what those name.
+    fn bring_named(
+        &self,
+        table: &Table,
+        of: i64,
+        named: &mut BTreeSet<(String, i64)>,
+    ) -> Result<()> {
+        for (column, parent) in &table.names {
+            let Some((there, key)) = self.tables.named.get(parent) else { continue };
+            let keys = self.from.list(&table.keys(column), [of], |row| row.get::<_, i64>(0))?;
+            for found in keys {
+                if !named.insert((parent.clone(), found)) {
+                    continue;
+                }
+                self.bring_named(there, found, named)?;
+                if parent == "clusters" {
+                    self.free_name(found)?;
+                }
+                for row in rows(self.from, &there.select(), found)? {
+                    self.insert(&there.insert_or_update(key), row, JobId::new(of))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Another cluster there may have had the name before: it gets its id after it.
+    fn free_name(&self, cluster: i64) -> Result<()> {
+        const NAME: &str = "SELECT name FROM clusters WHERE id = ?1";
+        const RENAME: &str = "UPDATE clusters SET name = substr(name, 1, 230) || ' (' || id || ')' \
+                              WHERE name = ?1 AND id <> ?2";
+        let name: Option<String> = self.from.find(NAME, [cluster], |row| row.get(0))?;
+        self.to.execute(RENAME, params![name, cluster]).map(drop)
+    }
+
+    fn insert(&self, sql: &str, row: Vec<Value>, job: JobId) -> Result<()> {
+        let written = self.to.try_execute(sql, rusqlite::params_from_iter(row))?;
+        written.map(drop).map_err(|refused| {
+            tracing::warn!(%job, %refused, "the second store has no place for a job");
+            no_place(job)
+        })
+    }
+}
+
+/// Whether it is the same job before more happened to it.
+fn is_earlier(there: &State, here: &State) -> bool {
+    there.uuid == here.uuid && there.newest_event < here.newest_event
+}
+
+fn no_place(job: JobId) -> Error {
+    Error::conflict(Noun::Job, "id", job)
+}
+
+fn rows<M: Mode>(unit: &Unit<'_, M>, sql: &str, of: i64) -> Result<Rows> {
+    unit.list(sql, [of], |row| (0..row.as_ref().column_count()).map(|at| row.get(at)).collect())
+}

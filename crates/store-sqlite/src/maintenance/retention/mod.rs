@@ -1,0 +1,211 @@
+//! Retention: jobs that ended long ago go into a second store, which is opened and searched like any other,
+//! or for good.
+//!
+//! | question | module |
+//! |---|---|
+//! | Which jobs go, and which stay because a live one is connected with them? | [`components`] |
+//! | Which tables hang on a job? | [`tables`] |
+//! | How do jobs come into the second store? | [`copies`] |
+//! | How do they leave the first one, in short steps? | [`removal`] |
+//!
+//! The copy is on the disk before anything is removed, and a job is removed only as it was copied. So a
+//! crash at any moment leaves each job in the first store, or in both, or in the second one; the next call
+//! finishes what was begun ([ADR
+//! 0012](../../../../../docs/adr/0012-the-archive-is-a-store-of-its-own.md)).
+
+pub(crate) mod components;
+mod copies;
+pub(crate) mod removal;
+mod tables;
+
+use std::panic::Location;
+use std::path::Path;
+use std::time::Duration;
+
+use store_core::{Error, Invalid, JobId, Result, Store, Timestamp};
+
+use self::components::{Component, Search};
+use self::copies::Copies;
+use crate::options::{Durability, Options};
+use crate::store::SqliteStore;
+
+/// How many jobs are copied in one transaction, unless one component has more.
+const BATCH: u64 = 256;
+
+/// Which jobs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    finished_before: Timestamp,
+    at_most: u64,
+    dry_run: bool,
+}
+
+impl Retention {
+    /// The jobs that ended before this moment, with all that belongs to them.
+    ///
+    /// A job goes only with every job that it is connected with by dependencies, directly or through
+    /// others, and only if all of them ended before this moment. A job with a submission that has not
+    /// ended stays too: its handle may be needed.
+    pub const fn finished_before(moment: Timestamp) -> Self {
+        Self { finished_before: moment, at_most: u64::MAX, dry_run: false }
+    }
+
+    /// About how many jobs one call takes, so that a scheduler can do a little now and then. What is
+    /// connected goes as a whole, also where it is more. Default: all.
+    #[must_use]
+    pub const fn at_most(mut self, jobs: u64) -> Self {
+        self.at_most = jobs;
+        self
+    }
+
+    /// Changes nothing, and reports what a call would take now. Default: false.
+    #[must_use]
+    pub const fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+}
+
+/// What a call did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetentionReport {
+    /// Jobs that went, or would go.
+    pub jobs: u64,
+    /// Events of their histories.
+    pub events: u64,
+    /// Jobs that are old enough, and stay because of a live one that was met before them. A job that is
+    /// connected with live ones may be counted or not.
+    pub held: u64,
+    /// Jobs that stay because they, or one that is connected with them, changed during the call; the next
+    /// one looks at them anew. Some may be in the second store already: the first one's is the true one.
+    pub changed: u64,
+    /// Jobs that stay because the second store has no place for them: another job there has their
+    /// directory, id or key, or their copy there was changed. Another file takes them.
+    pub refused: Vec<JobId>,
+    /// Transactions that removed something.
+    pub steps: u64,
+    /// How long the longest of them worked, without its commit.
+    pub longest_step: Duration,
+    /// Whether nothing is left that this call could have taken.
+    pub complete: bool,
+}
+
+impl SqliteStore {
+    /// Moves jobs that ended long ago into the store at `into`, which is made if there is none: jobs with
+    /// their inputs, results, attempts, submissions, edges and history, under the same ids, uuids and
+    /// sequences, and the clusters that they name. Search it through a store that is opened there,
+    /// [`read_only`](Options::read_only).
+    ///
+    /// The jobs are copied in transactions that are on the disk (`synchronous=FULL`) before the first of
+    /// them is removed here. What is removed is removed in steps of about 15 milliseconds, between which
+    /// other writers have their turns; each step looks whether the job is still as it was copied.
+    ///
+    /// The events of a job go with it, and no event says so: who follows
+    /// [`events_after`](store_core::repo::EventRead::events_after) sees nothing. Ids and sequences do not
+    /// come back.
+    ///
+    /// A call that ends in an error may have moved some jobs; none is lost, and calling again goes on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `into` is this store; [`Error::ReadOnly`]; [`Error::Access`] with the
+    /// [`OpenError`](crate::OpenError) where the store there cannot be opened; those of reading and writing.
+    pub fn move_finished(&self, retention: &Retention, into: &Path) -> Result<RetentionReport> {
+        drop(self.guard()?);
+        self.check_writes()?;
+        if retention.dry_run {
+            return self.retain(retention, None);
+        }
+        let archive = self.archive(into)?;
+        let report = self.retain(retention, Some(&archive))?;
+        archive.close()?;
+        Ok(report)
+    }
+
+    /// Deletes jobs that ended long ago, with all that belongs to them, for good; in the same steps, and
+    /// under the same conditions, as [`move_finished`](Self::move_finished). No event says so.
+    ///
+    /// # Errors
+    /// As [`move_finished`](Self::move_finished).
+    pub fn prune(&self, retention: &Retention) -> Result<RetentionReport> {
+        drop(self.guard()?);
+        self.check_writes()?;
+        self.retain(retention, None)
+    }
+
+    fn check_writes(&self) -> Result<()> {
+        self.opened()?.writer.as_ref().map(drop).ok_or(Error::ReadOnly)
+    }
+
+    /// Opens the second store.
+    fn archive(&self, into: &Path) -> Result<Self> {
+        let own = self.options();
+        let options = Options { path: into.to_owned(), ..own.clone() };
+        let canonical = |path: &Path| std::fs::canonicalize(path).ok();
+        if canonical(into).is_some_and(|found| Some(found) == canonical(&own.path)) {
+            let reason = format!("{} is this store: give another file", into.display());
+            return Err(Invalid::new("into", reason).into());
+        }
+        let archive = options.durability(Durability::Full).readers(1).open();
+        archive.map_err(|error| Error::Access(error.into()))
+    }
+
+    fn retain(&self, retention: &Retention, archive: Option<&Self>) -> Result<RetentionReport> {
+        let mut report = RetentionReport::default();
+        let mut search = Search::new(retention.finished_before);
+        let mut left = retention.at_most;
+        while left > 0 {
+            let wanted = left.min(BATCH);
+            let found = self.read(|r| search.next(r, wanted))?;
+            let jobs: u64 = found.iter().map(Component::len).sum();
+            if jobs == 0 {
+                report.complete = true;
+                break;
+            }
+            left = left.saturating_sub(jobs);
+            if retention.dry_run {
+                report.jobs += jobs;
+                report.events += found.iter().map(Component::events).sum::<u64>();
+                continue;
+            }
+            let found = match archive {
+                Some(archive) => self.copy(found, archive, &mut report)?,
+                None => found,
+            };
+            self.remove(found, &mut report)?;
+        }
+        report.held = search.held();
+        Ok(report)
+    }
+
+    /// Copies components into the second store, and gives back those that are there now.
+    fn copy(
+        &self,
+        found: Vec<Component>,
+        archive: &Self,
+        report: &mut RetentionReport,
+    ) -> Result<Vec<Component>> {
+        let opened = self.opened()?;
+        let copies = Copies { source: self.reader(&opened)?, found };
+        let _held = opened.sight.snapshots.hold(Location::caller());
+        let copied = archive.write(move |w| copies.land(w))?;
+        report.changed += copied.changed;
+        report.refused.extend(copied.refused);
+        Ok(copied.there)
+    }
+
+    /// Removes components in short steps.
+    fn remove(&self, found: Vec<Component>, report: &mut RetentionReport) -> Result<()> {
+        let mut left = found;
+        while !left.is_empty() {
+            let step = self.write(move |w| removal::step(w, left))?;
+            report.jobs += step.jobs;
+            report.events += step.events;
+            report.changed += step.changed;
+            report.steps += 1;
+            report.longest_step = report.longest_step.max(step.worked);
+            left = step.left;
+        }
+        Ok(())
+    }
+}
