@@ -9,7 +9,8 @@
 //! | What does a job wait for? | [`dependency`] |
 //! | What did a job yield? | [`result`], [`units`] |
 //! | What happened to it? | [`event`] |
-//! | Where does it run? | [`cluster`], [`remote_job`] |
+//! | Where does it run? | [`cluster`], [`remote_job`], [`remote_phase`], [`contact`] |
+//! | How is a job submitted once, whatever crashes? | [`submission`], [`slurm`] |
 //! | How are jobs listed? | [`query`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
 //! | What can go wrong? | [`error`] |
@@ -20,6 +21,7 @@ pub mod cluster;
 pub mod code;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod contact;
 pub mod dependency;
 pub mod error;
 pub mod event;
@@ -32,11 +34,14 @@ pub mod nesting;
 pub mod patch;
 pub mod query;
 pub mod remote_job;
+pub mod remote_phase;
 pub mod repo;
 pub mod result;
 pub mod settings;
+pub mod slurm;
 pub mod status;
 pub mod store;
+pub mod submission;
 pub mod ticket;
 pub mod time;
 pub mod units;
@@ -44,6 +49,7 @@ pub mod work_dir;
 
 pub use cluster::{Cluster, ClusterKind, ClusterPatch, ClusterStatus, NewCluster};
 pub use code::{Code, CodeName, Runner};
+pub use contact::ClusterContact;
 pub use dependency::{Dependency, DependencyKind, Readiness, Unmet};
 pub use error::{Error, Holder, Invalid, Noun, Result};
 pub use event::{Actor, Event, EventKind};
@@ -52,11 +58,14 @@ pub use input::{InputDeck, InputHash};
 pub use job::{Job, JobPatch, NewJob, Parallelism};
 pub use patch::{Edit, Patch};
 pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusCounts};
-pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
+pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
+pub use remote_phase::RemotePhase;
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
 pub use settings::ConnectionSettings;
+pub use slurm::{RemoteFailure, RemoteOutcome, SlurmState};
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
 pub use store::{ReadUnit, Store, WriteUnit};
+pub use submission::{Confirmation, SubmissionToken};
 pub use ticket::Ticket;
 pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};

@@ -1,6 +1,7 @@
 //! Everything that can be read of a store, to compare two moments of it.
 
 use crate::cluster::Cluster;
+use crate::contact::ClusterContact;
 use crate::dependency::{Dependency, Readiness};
 use crate::error::Result;
 use crate::event::Event;
@@ -40,6 +41,12 @@ pub struct Dump {
     pub jobs: Vec<JobDump>,
     /// All clusters, each with its active submissions.
     pub clusters: Vec<(Cluster, Vec<RemoteJob>)>,
+    /// The intents that nobody has settled.
+    pub intents: Vec<RemoteJob>,
+    /// What is to be cancelled at the schedulers.
+    pub to_cancel: Vec<RemoteJob>,
+    /// How the clusters answer.
+    pub contacts: Vec<ClusterContact>,
     /// All events.
     pub events: Vec<Event>,
     /// The jobs by status.
@@ -76,8 +83,13 @@ impl Dump {
                 })
             })
             .collect::<Result<_>>()?;
-        let clusters = unit
-            .clusters()?
+        let clusters = unit.clusters()?;
+        let (mut to_cancel, mut contacts) = (Vec::new(), Vec::new());
+        for cluster in &clusters {
+            to_cancel.extend(unit.submissions_to_cancel(cluster.id)?);
+            contacts.push(unit.cluster_contact(cluster.id)?);
+        }
+        let clusters = clusters
             .into_iter()
             .map(|cluster| {
                 let active = unit.active_remote_jobs(cluster.id)?;
@@ -87,6 +99,9 @@ impl Dump {
         Ok(Self {
             jobs,
             clusters,
+            intents: unit.pending_intents(None)?,
+            to_cancel,
+            contacts,
             events: unit.events_after(EventSequence::START, u32::MAX)?,
             counts: unit.counts_by_status()?,
         })

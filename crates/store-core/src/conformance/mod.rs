@@ -26,6 +26,7 @@ pub mod readers;
 pub mod remote_jobs;
 pub mod results;
 pub mod statuses;
+pub mod submissions;
 pub mod texts;
 pub mod tickets;
 pub mod units_of_work;

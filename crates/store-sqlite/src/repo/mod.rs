@@ -1,6 +1,7 @@
 //! The SQL of each noun. Every query names its columns and, where there is a choice, its index.
 
 mod clusters;
+mod contacts;
 mod creation;
 mod dependencies;
 mod events;
