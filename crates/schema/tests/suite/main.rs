@@ -7,6 +7,7 @@ mod ledger;
 mod released;
 mod rules;
 mod snapshots;
+mod submissions;
 mod tidy;
 
 use std::error::Error;
