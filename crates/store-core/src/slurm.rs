@@ -1,8 +1,9 @@
 //! Slurm's words for the state of a job, and what they mean here.
 //!
-//! The words are those of "JOB STATE CODES" in the manuals of squeue and sacct
-//! (<https://slurm.schedmd.com/squeue.html>, <https://slurm.schedmd.com/sacct.html>), which print them
-//! long, as codes, or with something behind them (`CANCELLED by 1000`, `CANCELLED+`).
+//! The words are those of <https://slurm.schedmd.com/job_state_codes.html>. Some are states, others flags
+//! that are printed instead of the state while they are set. squeue and sacct print them long, as codes
+//! ("JOB STATE CODES" in <https://slurm.schedmd.com/squeue.html>), or with something behind them
+//! (`CANCELLED by 1000`, `CANCELLED+`).
 
 use crate::patch::{Edit, Patch};
 use crate::remote_job::RemoteJobPatch;
@@ -26,7 +27,7 @@ words! {
         Deadline = "DEADLINE",
         /// It ended with another exit code, or otherwise badly.
         Failed = "FAILED",
-        /// It could not be launched on its nodes.
+        /// It could not be launched on its nodes; its state follows.
         LaunchFailed = "LAUNCH_FAILED",
         /// One of its nodes failed.
         NodeFail = "NODE_FAIL",
@@ -36,9 +37,10 @@ words! {
         Pending = "PENDING",
         /// Its nodes are being powered up.
         PowerUpNode = "POWER_UP_NODE",
-        /// It was ended in favour of another.
+        /// It was ended in favour of another. Where the cluster puts such jobs back into the queue
+        /// (`PreemptMode=REQUEUE`), another state may follow.
         Preempted = "PREEMPTED",
-        /// Its nodes could not be reconfigured.
+        /// Its nodes could not be reconfigured; its state follows.
         ReconfigFail = "RECONFIG_FAIL",
         /// It runs.
         Running = "RUNNING",
@@ -148,8 +150,8 @@ impl SlurmState {
     }
 
     /// How far a submission in this state has come; `None` where the state does not tell: a job that is
-    /// put back into the queue has been further than that, and one that another cluster of a federation
-    /// runs has ended here alone.
+    /// put back into the queue has been further than that, a failed launch may be tried again, and what
+    /// another cluster of a federation runs has ended here alone.
     pub const fn phase(self) -> Option<RemotePhase> {
         Some(match self {
             Self::Pending | Self::Configuring | Self::PowerUpNode | Self::ReservationDeleted => {
@@ -167,13 +169,13 @@ impl SlurmState {
             | Self::Completed
             | Self::Deadline
             | Self::Failed
-            | Self::LaunchFailed
             | Self::NodeFail
             | Self::OutOfMemory
             | Self::Preempted
-            | Self::ReconfigFail
             | Self::Timeout => RemotePhase::Finished,
-            Self::Requeued
+            Self::LaunchFailed
+            | Self::ReconfigFail
+            | Self::Requeued
             | Self::RequeuedByFederation
             | Self::RequeuedOnHold
             | Self::SpecialExit
@@ -190,9 +192,7 @@ impl SlurmState {
             Self::Timeout => RemoteOutcome::Failed(RemoteFailure::Timeout),
             Self::Deadline => RemoteOutcome::Failed(RemoteFailure::Deadline),
             Self::OutOfMemory => RemoteOutcome::Failed(RemoteFailure::OutOfMemory),
-            Self::BootFail | Self::LaunchFailed | Self::NodeFail | Self::ReconfigFail => {
-                RemoteOutcome::Failed(RemoteFailure::NodeFailure)
-            }
+            Self::BootFail | Self::NodeFail => RemoteOutcome::Failed(RemoteFailure::NodeFailure),
             Self::Preempted => RemoteOutcome::Failed(RemoteFailure::Preempted),
             Self::Requeued
             | Self::RequeuedByFederation
@@ -200,7 +200,9 @@ impl SlurmState {
             | Self::SpecialExit => RemoteOutcome::Requeued,
             Self::Pending
             | Self::Configuring
+            | Self::LaunchFailed
             | Self::PowerUpNode
+            | Self::ReconfigFail
             | Self::ReservationDeleted
             | Self::Running
             | Self::Completing
