@@ -66,7 +66,7 @@ pub fn an_intent_is_kept_until_it_is_settled<F: Fixture>(fixture: &F) -> Outcome
     assert!(intent.is_active() && intent.is_pending_intent());
     assert_eq!(store.remote_job(intent.id)?, intent);
     assert_eq!(store.find_remote_job_by_token(token)?, Some(intent.clone()));
-    assert_eq!(store.active_remote_jobs(cluster)?, [intent.clone()]);
+    assert_eq!(store.active_remote_jobs(cluster)?, std::slice::from_ref(&intent));
     let event = store.history(job.id)?.pop().expect("an event");
     assert_eq!((event.kind, event.attempt), (EventKind::SubmissionIntended, 2));
     let detail = json!({
