@@ -138,6 +138,14 @@ macro_rules! each_promise {
                 what_the_check_of_a_submission_refuses_is_not_stored
                 ids_of_submissions_never_come_back
             }
+            remote_phases {
+                phases_go_forward_alone
+                a_report_dates_what_it_tells
+                a_requeue_keeps_its_phase_and_its_word
+                an_intent_is_not_reported_on_before_it_is_settled
+                what_runs_in_vain_is_to_be_cancelled
+                an_unreachable_cluster_is_no_failure
+            }
             results {
                 a_result_comes_back_as_it_was_given
                 numbers_come_back_to_the_bit
@@ -171,12 +179,6 @@ macro_rules! each_promise {
                 beginning_again_under_the_same_token_returns_the_first
                 a_job_that_has_ended_is_not_begun
                 what_the_check_of_an_intent_refuses_is_not_stored
-                phases_go_forward_alone
-                a_report_dates_what_it_tells
-                a_requeue_keeps_its_phase_and_its_word
-                an_intent_is_not_reported_on_before_it_is_settled
-                what_runs_in_vain_is_to_be_cancelled
-                an_unreachable_cluster_is_no_failure
             }
             texts {
                 difficult_texts_of_jobs_come_back

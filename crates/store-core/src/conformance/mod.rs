@@ -24,6 +24,7 @@ pub mod pages;
 pub mod races;
 pub mod readers;
 pub mod remote_jobs;
+pub mod remote_phases;
 pub mod results;
 pub mod statuses;
 pub mod submissions;

@@ -4,17 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::contact::ClusterContact;
 use crate::error::{Error, Invalid, Noun};
 use crate::event::EventKind;
 use crate::ids::{ClusterId, JobId};
-use crate::patch::Edit;
-use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
+use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
 use crate::remote_phase::RemotePhase;
 use crate::repo::{ClusterWrite, EventRead, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite};
-use crate::slurm;
 use crate::status::{InitialStatus, JobStatus, StatusChange};
-use crate::store::Store;
 use crate::submission::{Confirmation, SubmissionToken};
 use crate::time::Timestamp;
 
@@ -22,24 +18,15 @@ use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
 use super::samples::{
-    BEGINNING, full_submission, job_in, object, open, sample_cluster, sample_job, tick,
+    full_submission, job_in, object, open, ready_to_submit, remote_ids, sample_cluster, sample_job,
+    tick,
 };
 use super::threads::together;
-
-/// A cluster, and a job that waits to be submitted.
-fn ground<S: Store>(store: &S) -> crate::Result<(ClusterId, JobId)> {
-    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
-    Ok((cluster, job_in(store, "MgO", JobStatus::Queued)?.id))
-}
-
-fn ids(remotes: &[RemoteJob]) -> Vec<i64> {
-    remotes.iter().map(|remote| remote.id.get()).collect()
-}
 
 /// An intent comes back as it was begun, with a token of its own, and is listed until it is settled.
 pub fn an_intent_is_kept_until_it_is_settled<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
+    let (cluster, job) = ready_to_submit(&store)?;
     store.change_status(job, &StatusChange::to(JobStatus::Failed))?;
     let job = store.retry_job(job, InitialStatus::Queued)?;
     let now = tick(&clock);
@@ -81,7 +68,10 @@ pub fn an_intent_is_kept_until_it_is_settled<F: Fixture>(fixture: &F) -> Outcome
     assert_ne!(there.submission.token, intent.submission.token);
     let third = store.create_job(&sample_job("SrO"))?.id;
     let last = store.begin_submission(&NewRemoteJob::intended(third, cluster))?;
-    assert_eq!(ids(&store.pending_intents(Some(cluster))?), ids(&[intent.clone(), last.clone()]));
+    assert_eq!(
+        remote_ids(&store.pending_intents(Some(cluster))?),
+        remote_ids(&[intent.clone(), last.clone()])
+    );
     let all = [intent.clone(), last.clone(), there.clone()];
     assert_eq!(store.pending_intents(None)?, all, "by cluster, then oldest first");
     store.confirm_submission(intent.id, &Confirmation::new("1"))?;
@@ -94,7 +84,7 @@ pub fn an_intent_is_kept_until_it_is_settled<F: Fixture>(fixture: &F) -> Outcome
 /// A confirmed intent has its handle and its time; the same handle again is the same report.
 pub fn an_intent_ends_with_the_handle_it_was_given<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
+    let (cluster, job) = ready_to_submit(&store)?;
     let before = store.job(job)?;
     let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
     let now = tick(&clock);
@@ -136,7 +126,7 @@ pub fn an_intent_ends_with_the_handle_it_was_given<F: Fixture>(fixture: &F) -> O
 /// An abandoned intent has its reason, never gets a handle, and makes room for the next.
 pub fn what_never_reached_the_scheduler_is_abandoned<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
+    let (cluster, job) = ready_to_submit(&store)?;
     let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
     let now = tick(&clock);
     let abandoned = store.abandon_submission(intent.id, "squeue has nothing under it")?;
@@ -179,7 +169,7 @@ pub fn what_never_reached_the_scheduler_is_abandoned<F: Fixture>(fixture: &F) ->
 /// While an attempt has an active submission, however it came there, it is not begun again.
 pub fn an_attempt_is_submitted_once<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
+    let (cluster, job) = ready_to_submit(&store)?;
     let new = NewRemoteJob::intended(job, cluster);
     let refused = |by: &RemoteJob, phase: RemotePhase| {
         assert_refused!(
@@ -205,14 +195,14 @@ pub fn an_attempt_is_submitted_once<F: Fixture>(fixture: &F) -> Outcome {
     let second = store.begin_submission(&new)?;
     assert_eq!(second.attempt, 2);
     assert_eq!(store.pending_intents(None)?, [second]);
-    assert_eq!(ids(&store.submissions_to_cancel(cluster)?), [recorded.id.get()]);
+    assert_eq!(remote_ids(&store.submissions_to_cancel(cluster)?), [recorded.id.get()]);
     Ok(())
 }
 
 /// Of many threads that begin to submit the same attempt, one may call the scheduler.
 pub fn one_attempt_is_begun_once_however_many_try<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
-    let (cluster, job) = ground(&store)?;
+    let (cluster, job) = ready_to_submit(&store)?;
     let begun = AtomicUsize::new(0);
     together(8, |_| {
         match store.begin_submission(&NewRemoteJob::intended(job, cluster)) {
@@ -230,7 +220,7 @@ pub fn one_attempt_is_begun_once_however_many_try<F: Fixture>(fixture: &F) -> Ou
 /// A call whose outcome is not known can be repeated under the token that it was given.
 pub fn beginning_again_under_the_same_token_returns_the_first<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
+    let (cluster, job) = ready_to_submit(&store)?;
     let token = SubmissionToken::from_bytes([0x5a; 16]);
     let new = NewRemoteJob { token: Some(token), ..NewRemoteJob::intended(job, cluster) };
     let first = store.begin_submission(&new)?;
@@ -284,7 +274,7 @@ pub fn a_job_that_has_ended_is_not_begun<F: Fixture>(fixture: &F) -> Outcome {
 /// What an intent cannot have is not begun, and what is no handle is not confirmed.
 pub fn what_the_check_of_an_intent_refuses_is_not_stored<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
-    let (cluster, job) = ground(&store)?;
+    let (cluster, job) = ready_to_submit(&store)?;
     let new = NewRemoteJob::intended(job, cluster);
     for (field, refused) in [
         ("handle", NewRemoteJob::new(job, cluster, "1")),
@@ -310,180 +300,5 @@ pub fn what_the_check_of_an_intent_refuses_is_not_stored<F: Fixture>(fixture: &F
             Error::Invalid(Invalid { field: "handle", .. })
         );
     }
-    Ok(())
-}
-
-/// From each phase each later one can be reported; an earlier one changes nothing and is told as late.
-pub fn phases_go_forward_alone<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
-    for &from in &RemotePhase::ALL[1..] {
-        for &to in RemotePhase::ALL {
-            let handle = format!("{from} to {to}");
-            let remote = store.record_submission(&NewRemoteJob::new(job, cluster, &handle))?.id;
-            store.update_remote_job(remote, &RemoteJobPatch::phase(from))?;
-            tick(&clock);
-            // What else a late report says is as old as its phase.
-            let report = RemoteJobPatch { phase: Edit::Set(to), ..slurm::read("PENDING") };
-            let before = store.remote_job(remote)?;
-            if to < from {
-                let late = assert_untouched(&store, || store.update_remote_job(remote, &report))?;
-                assert_eq!(late, Reported::Late(before), "{handle}");
-            } else {
-                let reported = store.update_remote_job(remote, &report)?;
-                assert!(matches!(reported, Reported::Changed(_)), "{handle}: {reported:?}");
-                let remote = reported.remote();
-                assert_eq!((remote.phase, remote.is_active()), (to, !to.has_ended()), "{handle}");
-            }
-        }
-    }
-    assert_eq!(store.job(job)?.status, JobStatus::Queued, "a phase is not a status");
-    Ok(())
-}
-
-/// Each phase that was seen has its time, and an end the time that the scheduler tells.
-pub fn a_report_dates_what_it_tells<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
-    let submitted = tick(&clock);
-    store.confirm_submission(intent.id, &Confirmation::new("1"))?;
-    let pending = tick(&clock);
-    store.update_remote_job(intent.id, &slurm::read("PENDING"))?;
-    let running = tick(&clock);
-    store.update_remote_job(intent.id, &slurm::read("RUNNING"))?;
-    tick(&clock);
-    let ended = Timestamp::from_micros(1_600_000_000_000_000);
-    let report = RemoteJobPatch { ended_at: Edit::Set(ended), ..slurm::read("TIMEOUT") };
-    store.update_remote_job(intent.id, &report)?;
-    let retrieved = tick(&clock);
-    store.update_remote_job(intent.id, &RemoteJobPatch::phase(RemotePhase::Retrieved))?;
-    let known = store.remote_job(intent.id)?;
-    let times = [known.submitted_at, known.pending_at, known.running_at];
-    assert_eq!(known.intended_at, Some(BEGINNING));
-    assert_eq!(times, [submitted, pending, running].map(Some));
-    assert_eq!((known.ended_at, known.retrieved_at), (Some(ended), Some(retrieved)));
-    assert_eq!(known.submission.scheduler_state.as_deref(), Some("TIMEOUT"));
-    assert_eq!(store.job(job)?.status, JobStatus::Queued, "what it means is for the caller to say");
-
-    // What nobody saw has no time.
-    let missed = store.record_submission(&NewRemoteJob::new(job, cluster, "2"))?.id;
-    let now = tick(&clock);
-    let phase = RemoteJobPatch::phase(RemotePhase::Retrieved);
-    let known = store.update_remote_job(missed, &phase)?.into_remote();
-    assert_eq!((known.pending_at, known.running_at), (None, None));
-    assert_eq!((known.ended_at, known.retrieved_at), (Some(now), Some(now)));
-    let contradiction = RemoteJobPatch { phase: Edit::Set(RemotePhase::Running), ..report };
-    assert_refused!(
-        assert_untouched(&store, || store.update_remote_job(missed, &contradiction)),
-        Error::Invalid(Invalid { field: "ended_at", .. })
-    );
-    Ok(())
-}
-
-/// A job that Slurm puts back into its queue keeps the phase that it had reached.
-pub fn a_requeue_keeps_its_phase_and_its_word<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let (cluster, job) = ground(&store)?;
-    let remote = store.record_submission(&NewRemoteJob::new(job, cluster, "1"))?.id;
-    let report = |word: &str| {
-        let remote = store.update_remote_job(remote, &slurm::read(word))?.into_remote();
-        Ok::<_, Error>((remote.phase, remote.submission.scheduler_state))
-    };
-    let told = |phase, word: &str| (phase, Some(word.to_owned()));
-    assert_eq!(report("RUNNING")?, told(RemotePhase::Running, "RUNNING"));
-    assert_eq!(report("REQUEUED")?, told(RemotePhase::Running, "REQUEUED"));
-    assert_eq!(report("PENDING")?, told(RemotePhase::Running, "REQUEUED"));
-    assert_eq!(report("RUNNING")?, told(RemotePhase::Running, "RUNNING"));
-    assert_eq!(report("A_NEW_WORD")?, told(RemotePhase::Running, "A_NEW_WORD"));
-    assert_eq!(report("NODE_FAIL")?, told(RemotePhase::Finished, "NODE_FAIL"));
-    Ok(())
-}
-
-/// Before it is known whether an intent reached the scheduler, and once it is known that it did not,
-/// nothing can be reported of its phase; what else is known of it can.
-pub fn an_intent_is_not_reported_on_before_it_is_settled<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, _) = open(fixture);
-    let (cluster, job) = ground(&store)?;
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?.id;
-    let refuse = || {
-        let end = RemoteJobPatch { ended_at: Edit::Set(BEGINNING), ..RemoteJobPatch::default() };
-        let phases = RemotePhase::ALL[1..].iter().map(|&phase| RemoteJobPatch::phase(phase));
-        for report in phases.chain([end]) {
-            assert_refused!(
-                assert_untouched(&store, || store.update_remote_job(intent, &report)),
-                Error::WrongPhase { remote, phase: RemotePhase::Intended, .. } if remote == intent
-            );
-        }
-    };
-    refuse();
-    let queue = RemoteJobPatch {
-        queue: crate::Patch::Set("short".to_owned()),
-        ..RemoteJobPatch::default()
-    };
-    assert!(matches!(store.update_remote_job(intent, &queue)?, Reported::Changed(_)));
-    store.abandon_submission(intent, "sbatch refused it")?;
-    refuse();
-    Ok(())
-}
-
-/// The active submissions of cancelled jobs and of attempts that are over are to be cancelled, and keep
-/// their handles for it, until their end is reported.
-pub fn what_runs_in_vain_is_to_be_cancelled<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
-    let elsewhere = store.create_cluster(&sample_cluster("elsewhere"))?.id;
-    let mut begun = Vec::new();
-    for handle in ["1", "2", "3"] {
-        let job = store.create_job(&sample_job("MgO"))?.id;
-        let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?.id;
-        begun.push((job, store.confirm_submission(intent, &Confirmation::new(handle))?));
-    }
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
-    store.record_submission(&NewRemoteJob::new(job, elsewhere, "1"))?;
-    let to_cancel = || Ok::<_, Error>(ids(&store.submissions_to_cancel(cluster)?));
-    assert_eq!(to_cancel()?, [0; 0]);
-    store.change_status(begun[1].0, &StatusChange::to(JobStatus::Completed))?;
-    assert_eq!(to_cancel()?, [0; 0], "a job that ended by itself is over at the scheduler too");
-    let cancel = StatusChange::to(JobStatus::Cancelled);
-    store.change_status(job, &cancel)?;
-    store.change_status(begun[0].0, &cancel)?;
-    assert_eq!(store.submissions_to_cancel(cluster)?, [begun[0].1.clone(), intent.clone()]);
-    store.change_status(begun[2].0, &StatusChange::to(JobStatus::Failed))?;
-    store.retry_job(begun[2].0, InitialStatus::Queued)?;
-    let three = [begun[0].1.id, begun[2].1.id, intent.id].map(crate::RemoteJobId::get);
-    assert_eq!(to_cancel()?, three);
-    tick(&clock);
-    store.update_remote_job(begun[0].1.id, &slurm::read("CANCELLED by 1000"))?;
-    store.abandon_submission(intent.id, "the job was cancelled before")?;
-    assert_eq!(to_cancel()?, [begun[2].1.id.get()]);
-    assert_eq!(store.submissions_to_cancel(elsewhere)?.len(), 1);
-    Ok(())
-}
-
-/// That a cluster does not answer is counted and changes nothing else, until it answers again.
-pub fn an_unreachable_cluster_is_no_failure<F: Fixture>(fixture: &F) -> Outcome {
-    let (store, clock) = open(fixture);
-    let (cluster, job) = ground(&store)?;
-    let remote = store.record_submission(&NewRemoteJob::new(job, cluster, "1"))?;
-    store.change_status(job, &StatusChange::to(JobStatus::Running))?;
-    let before = (store.job(job)?, store.history(job)?);
-    assert_eq!(store.cluster_contact(cluster)?, ClusterContact::none(cluster));
-    let mut expected = ClusterContact::none(cluster);
-    expected.last_contact_at = Some(tick(&clock));
-    assert_eq!(store.report_reached(cluster)?, expected);
-    for failures in 1..=3 {
-        expected.last_failure_at = Some(tick(&clock));
-        expected.last_error = Some(format!("timed out {failures}"));
-        expected.failures = failures;
-        let told = store.report_unreachable(cluster, &format!("timed out {failures}"))?;
-        assert_eq!(told, expected);
-    }
-    assert_eq!(store.cluster_contact(cluster)?, expected);
-    assert_eq!((store.job(job)?, store.history(job)?), before);
-    assert_eq!(store.remote_job(remote.id)?, remote);
-    expected.last_contact_at = Some(tick(&clock));
-    expected.failures = 0;
-    assert_eq!(store.report_reached(cluster)?, expected, "the last failure stays to be read");
     Ok(())
 }
