@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use store_core::{
-    ClaimFilter, ClusterId, ClusterPatch, Completion, DependencyKind, Error, Failure,
+    ClaimFilter, ClusterId, ClusterPatch, Completion, Confirmation, DependencyKind, Error, Failure,
     InitialStatus, InputDeck, JobId, JobPatch, LeaseKey, NewCluster, NewJob, NewRemoteJob,
     NewResult, RemoteJobId, RemoteJobPatch, Result, StatusChange, Store, Timestamp, Worker,
     WriteUnit,
@@ -41,7 +41,12 @@ pub enum Operation {
     AddDependency(JobId, JobId, DependencyKind),
     RemoveDependency(JobId, JobId),
     RecordSubmission(NewRemoteJob),
+    BeginSubmission(NewRemoteJob),
+    ConfirmSubmission(RemoteJobId, Confirmation),
+    AbandonSubmission(RemoteJobId, String),
     UpdateRemoteJob(RemoteJobId, RemoteJobPatch),
+    ReportReached(ClusterId),
+    ReportUnreachable(ClusterId, String),
     RecordResult(JobId, NewResult),
     ReplaceResult(JobId, NewResult),
     AddNote(JobId, String),
@@ -86,6 +91,11 @@ impl Operation {
             Self::AddDependency(job, on, kind) => w.add_dependency(*job, *on, *kind).map(print),
             Self::RemoveDependency(job, on) => w.remove_dependency(*job, *on).map(print),
             Self::RecordSubmission(new) => w.record_submission(new).map(print),
+            Self::BeginSubmission(new) => w.begin_submission(new).map(print),
+            Self::ConfirmSubmission(id, answer) => w.confirm_submission(*id, answer).map(print),
+            Self::AbandonSubmission(id, reason) => w.abandon_submission(*id, reason).map(print),
+            Self::ReportReached(id) => w.report_reached(*id).map(print),
+            Self::ReportUnreachable(id, reason) => w.report_unreachable(*id, reason).map(print),
             Self::UpdateRemoteJob(id, patch) => w.update_remote_job(*id, patch).map(print),
             Self::RecordResult(job, result) => w.record_result(*job, result).map(print),
             Self::ReplaceResult(job, result) => w.replace_result(*job, result).map(print),

@@ -8,11 +8,11 @@ use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use store_core::{
     Backoff, ClaimFilter, ClusterId, ClusterKind, ClusterLimits, ClusterPatch, ClusterStatus, Code,
-    Completion, ConnectionSettings, Convergence, DependencyKind, Edit, Energy, EnergyUnit, Failure,
-    InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus, JobUuid, LeaseKey,
-    LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, OnLapse, OnUnsatisfiable, Parallelism,
-    Patch, Placement, RemoteJobId, RemoteJobPatch, ResultDocument, Reuse, Runner, StatusChange,
-    Timestamp, WorkDir, Worker,
+    Completion, Confirmation, ConnectionSettings, Convergence, DependencyKind, Edit, Energy,
+    EnergyUnit, Failure, InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus,
+    JobUuid, LeaseKey, LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, OnLapse,
+    OnUnsatisfiable, Parallelism, Patch, Placement, RemoteJobId, RemoteJobPatch, RemotePhase,
+    ResultDocument, Reuse, Runner, StatusChange, SubmissionToken, Timestamp, WorkDir, Worker,
 };
 
 use super::operation::{End, Operation, Step};
@@ -71,9 +71,6 @@ fn operation() -> BoxedStrategy<Operation> {
         2 => cluster().prop_map(O::CreateCluster),
         2 => (cluster_id(), cluster_patch()).prop_map(|(id, patch)| O::UpdateCluster(id, patch)),
         1 => cluster_id().prop_map(O::DeleteCluster),
-        4 => submission().prop_map(O::RecordSubmission),
-        3 => (1i64..4, remote_patch())
-            .prop_map(|(id, patch)| O::UpdateRemoteJob(RemoteJobId::new(id), patch)),
     ];
     let reason = || option::weighted(0.3, texts());
     let claims = prop_oneof![
@@ -90,11 +87,23 @@ fn operation() -> BoxedStrategy<Operation> {
             .prop_map(|(job, worker, lease)| O::Adopt(job, worker, lease)),
         3 => (job_id(), reason()).prop_map(|(job, reason)| O::RequestCancel(job, reason)),
     ];
+    // Boxed: by value they would fill the stack of a test.
+    let submissions = prop_oneof![
+        4 => submission().prop_map(O::RecordSubmission),
+        6 => intent().prop_map(O::BeginSubmission),
+        6 => (remote_id(), confirmation()).prop_map(|(id, answer)| O::ConfirmSubmission(id, answer)),
+        3 => (remote_id(), texts()).prop_map(|(id, reason)| O::AbandonSubmission(id, reason)),
+        1 => cluster_id().prop_map(O::ReportReached),
+        2 => (cluster_id(), texts()).prop_map(|(id, reason)| O::ReportUnreachable(id, reason)),
+        5 => (remote_id(), remote_patch())
+            .prop_map(|(id, patch)| O::UpdateRemoteJob(id, patch)),
+    ];
     prop_oneof![
         12 => jobs.boxed(),
         5 => edges.boxed(),
         2 => results.boxed(),
-        5 => clusters.boxed(),
+        3 => clusters.boxed(),
+        6 => submissions.boxed(),
         10 => claims.boxed(),
     ]
     .boxed()
@@ -140,9 +149,12 @@ fn lease() -> impl Strategy<Value = Duration> {
 
 /// Few attempts and tokens, so that many keys are those of leases that are held.
 fn lease_key() -> impl Strategy<Value = LeaseKey> {
-    (job_id(), 1u32..3, prop_oneof![4 => Just(1i64), 2 => Just(2), 1 => Just(3)]).prop_map(
-        |(job, attempt, token)| LeaseKey { job, attempt, token: LeaseToken::new(token.into()) },
-    )
+    let often_first = || prop_oneof![8 => Just(1u32), 2 => Just(2), 1 => Just(3)];
+    (job_id(), often_first(), often_first()).prop_map(|(job, attempt, token)| LeaseKey {
+        job,
+        attempt,
+        token: LeaseToken::new(token.into()),
+    })
 }
 
 fn completion() -> impl Strategy<Value = Completion> {
@@ -399,15 +411,39 @@ fn submission() -> impl Strategy<Value = NewRemoteJob> {
     )
 }
 
+fn remote_id() -> impl Strategy<Value = RemoteJobId> + Clone {
+    prop_oneof![16 => 1i64..5, 1 => Just(99)].prop_map(RemoteJobId::new)
+}
+
+/// Few tokens, always given, because a store would make one up.
+fn intent() -> impl Strategy<Value = NewRemoteJob> {
+    (submission(), 0u8..12, 0u8..20).prop_map(|(submission, token, odd)| NewRemoteJob {
+        handle: submission.handle.filter(|_| odd == 0),
+        token: Some(SubmissionToken::from_bytes([token; 16])),
+        ..submission
+    })
+}
+
+fn confirmation() -> impl Strategy<Value = Confirmation> {
+    let handle = select(vec!["1", "2", "3", "4", ""]);
+    let told = option::weighted(0.3, select(vec![0i64, 1, i64::MAX]));
+    (handle, told).prop_map(|(handle, told)| Confirmation {
+        submitted_at: told.map(Timestamp::from_micros),
+        ..Confirmation::new(handle)
+    })
+}
+
 fn remote_patch() -> impl Strategy<Value = RemoteJobPatch> {
     let ended =
-        patch(select(vec![0i64, 1, -5, i64::MIN, i64::MAX]).prop_map(Timestamp::from_micros));
+        edit(select(vec![0i64, 1, -5, i64::MIN, i64::MAX]).prop_map(Timestamp::from_micros));
     let metadata = edit(settings()).prop_map(|edit| match edit {
         Edit::Keep => Edit::Keep,
         Edit::Set(settings) => Edit::Set(settings.as_map().clone()),
     });
-    (patch(word()), patch(any::<i32>()), ended, metadata).prop_map(
-        |(scheduler_state, exit_code, ended_at, metadata)| RemoteJobPatch {
+    let phase = edit(select(RemotePhase::ALL));
+    (phase, patch(word()), patch(any::<i32>()), ended, metadata).prop_map(
+        |(phase, scheduler_state, exit_code, ended_at, metadata)| RemoteJobPatch {
+            phase,
             scheduler_state,
             exit_code,
             ended_at,

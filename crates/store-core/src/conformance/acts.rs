@@ -18,6 +18,7 @@ use crate::repo::{ClaimWrite, ClusterWrite, JobWrite, RemoteJobWrite, ResultWrit
 use crate::run::{Cancellation, Completion, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{Store, WriteUnit};
+use crate::submission::Confirmation;
 use crate::time::ManualClock;
 
 use super::samples::{
@@ -54,6 +55,8 @@ pub(super) struct Cast {
     pub(super) idle_cluster: ClusterId,
     /// The submission of `running`; its handle is 4711.
     pub(super) remote: RemoteJobId,
+    /// The intent to submit `parent`.
+    pub(super) intent: RemoteJobId,
 }
 
 /// The length of a lease that outlives a promise, and of one that does not.
@@ -103,6 +106,7 @@ impl Cast {
                 cluster,
                 idle_cluster: w.create_cluster(&sample_cluster("idle"))?.id,
                 remote: w.record_submission(&remote)?.id,
+                intent: w.begin_submission(&NewRemoteJob::intended(parent, cluster))?.id,
             })
         })
     }
@@ -142,7 +146,12 @@ impl Act {
         Self("unarchive_job"),
         Self("delete_job"),
         Self("record_submission"),
+        Self("begin_submission"),
+        Self("confirm_submission"),
+        Self("abandon_submission"),
         Self("update_remote_job"),
+        Self("report_reached"),
+        Self("report_unreachable"),
         Self("record_result"),
         Self("replace_result"),
     ];
@@ -153,7 +162,7 @@ impl Act {
         let port = ClusterPatch { port: Edit::Set(2222), ..ClusterPatch::default() };
         let ended = RemoteJobPatch {
             exit_code: Patch::Set(0),
-            ended_at: Patch::Set(super::samples::BEGINNING),
+            ended_at: Edit::Set(super::samples::BEGINNING),
             ..RemoteJobPatch::default()
         };
         let to_queued = StatusChange::to(JobStatus::Queued);
@@ -204,7 +213,16 @@ impl Act {
                 let new = NewRemoteJob::new(cast.child, cast.cluster, "4712");
                 w.record_submission(&new).map(drop)
             }
+            "begin_submission" => {
+                w.begin_submission(&NewRemoteJob::intended(cast.child, cast.cluster)).map(drop)
+            }
+            "confirm_submission" => {
+                w.confirm_submission(cast.intent, &Confirmation::new("4713")).map(drop)
+            }
+            "abandon_submission" => w.abandon_submission(cast.intent, "not there").map(drop),
             "update_remote_job" => w.update_remote_job(cast.remote, &ended).map(drop),
+            "report_reached" => w.report_reached(cast.cluster).map(drop),
+            "report_unreachable" => w.report_unreachable(cast.cluster, "timed out").map(drop),
             "record_result" => w.record_result(cast.completed, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.running, &sample_result(-3.0)).map(drop),
             other => unreachable!("{other} is not an act"),
@@ -276,7 +294,16 @@ impl Act {
                 let new = NewRemoteJob::new(cast.child, cast.cluster, HANDLE);
                 w.record_submission(&new).map(drop)
             }
+            "begin_submission" => {
+                w.begin_submission(&NewRemoteJob::intended(cast.running, cast.cluster)).map(drop)
+            }
+            "confirm_submission" => {
+                w.confirm_submission(cast.intent, &Confirmation::new(HANDLE)).map(drop)
+            }
+            "abandon_submission" => w.abandon_submission(cast.remote, "not there").map(drop),
             "update_remote_job" => w.update_remote_job(cast.remote, &nameless).map(drop),
+            "report_reached" => w.report_reached(ClusterId::new(i64::MAX)).map(drop),
+            "report_unreachable" => w.report_unreachable(cast.cluster, " ").map(drop),
             "record_result" => w.record_result(cast.running, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.child, &sample_result(-3.0)).map(drop),
             other => unreachable!("{other} is not an act"),
@@ -301,7 +328,9 @@ impl Act {
             | "update_cluster"
             | "delete_cluster"
             | "force_delete_cluster"
-            | "delete_job" => vec![],
+            | "delete_job"
+            | "report_reached"
+            | "report_unreachable" => vec![],
             "add_dependency" => vec![(cast.child, EventKind::DependencyAdded)],
             "remove_dependency" => vec![(cast.child, EventKind::DependencyRemoved)],
             "add_note" => vec![(cast.child, EventKind::Noted)],
@@ -318,6 +347,9 @@ impl Act {
             "archive_job" => vec![(cast.completed, EventKind::Archived)],
             "unarchive_job" => vec![(cast.archived, EventKind::Unarchived)],
             "record_submission" => vec![(cast.child, EventKind::Submitted)],
+            "begin_submission" => vec![(cast.child, EventKind::SubmissionIntended)],
+            "confirm_submission" => vec![(cast.parent, EventKind::Submitted)],
+            "abandon_submission" => vec![(cast.parent, EventKind::SubmissionAbandoned)],
             "update_remote_job" => vec![(cast.running, EventKind::RemoteJobUpdated)],
             "record_result" => vec![(cast.completed, EventKind::ResultRecorded)],
             "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],

@@ -3,6 +3,7 @@
 use crate::attempt::Attempt;
 use crate::claim::Explanation;
 use crate::cluster::{Cluster, ClusterLoad};
+use crate::contact::ClusterContact;
 use crate::dependency::{Dependency, Readiness};
 use crate::error::Result;
 use crate::event::Event;
@@ -49,6 +50,12 @@ pub struct Dump {
     pub clusters: Vec<(Cluster, ClusterLoad, Vec<RemoteJob>)>,
     /// All leases.
     pub leases: Vec<Lease>,
+    /// The intents that nobody has settled.
+    pub intents: Vec<RemoteJob>,
+    /// What is to be cancelled at the schedulers.
+    pub to_cancel: Vec<RemoteJob>,
+    /// How the clusters answer.
+    pub contacts: Vec<ClusterContact>,
     /// All events.
     pub events: Vec<Event>,
     /// The jobs by status.
@@ -87,8 +94,13 @@ impl Dump {
                 })
             })
             .collect::<Result<_>>()?;
-        let clusters = unit
-            .clusters()?
+        let clusters = unit.clusters()?;
+        let (mut to_cancel, mut contacts) = (Vec::new(), Vec::new());
+        for cluster in &clusters {
+            to_cancel.extend(unit.submissions_to_cancel(cluster.id)?);
+            contacts.push(unit.cluster_contact(cluster.id)?);
+        }
+        let clusters = clusters
             .into_iter()
             .map(|cluster| {
                 let active = unit.active_remote_jobs(cluster.id)?;
@@ -100,6 +112,9 @@ impl Dump {
             jobs,
             clusters,
             leases: unit.leases()?,
+            intents: unit.pending_intents(None)?,
+            to_cancel,
+            contacts,
             events: unit.events_after(EventSequence::START, u32::MAX)?,
             counts: unit.counts_by_status()?,
         })

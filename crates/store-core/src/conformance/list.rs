@@ -162,10 +162,19 @@ macro_rules! each_promise {
                 the_newest_submission_is_the_last
                 active_submissions_are_those_that_have_not_ended
                 a_handle_belongs_to_one_active_submission
+                a_handle_that_was_used_again_means_the_newest
                 a_report_changes_what_it_names
                 a_report_empties_only_what_it_clears
                 what_the_check_of_a_submission_refuses_is_not_stored
                 ids_of_submissions_never_come_back
+            }
+            remote_phases {
+                phases_go_forward_alone
+                a_report_dates_what_it_tells
+                a_requeue_keeps_its_phase_and_its_word
+                an_intent_is_not_reported_on_before_it_is_settled
+                what_runs_in_vain_is_to_be_cancelled
+                an_unreachable_cluster_is_no_failure
             }
             results {
                 a_result_comes_back_as_it_was_given
@@ -208,6 +217,16 @@ macro_rules! each_promise {
                 many_statuses_change_in_order
                 many_statuses_change_all_or_none
                 counts_follow_each_change
+            }
+            submissions {
+                an_intent_is_kept_until_it_is_settled
+                an_intent_ends_with_the_handle_it_was_given
+                what_never_reached_the_scheduler_is_abandoned
+                an_attempt_is_submitted_once
+                one_attempt_is_begun_once_however_many_try
+                beginning_again_under_the_same_token_returns_the_first
+                a_job_that_has_ended_is_not_begun
+                what_the_check_of_an_intent_refuses_is_not_stored
             }
             texts {
                 difficult_texts_of_jobs_come_back
