@@ -11,7 +11,6 @@ use crate::cluster::{
 };
 use crate::code::Code;
 
-use crate::cluster::{Cluster, ClusterPatch, NewCluster};
 use crate::contact::ClusterContact;
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::{Error, Result};
