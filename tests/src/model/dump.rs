@@ -1,10 +1,12 @@
 //! Everything that can be read, through every method that reads, as lines.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use store_core::{
-    Archived, ClusterId, Code, Energy, EnergyRange, EnergyUnit, EventSequence, InputDeck, Job,
-    JobFilter, JobId, JobStatus, Page, ReadUnit, Result, Reuse, Runner, SubmissionToken, TimeRange,
+    Archived, ClusterId, Code, Energy, EnergyRange, EnergyUnit, EventSequence, InitialStatus,
+    InputDeck, Job, JobFilter, JobId, JobStatus, Page, ReadUnit, Result, Reuse, Runner,
+    SubmissionToken, TimeRange,
 };
 
 use super::strategies::BEGINNING;
@@ -63,6 +65,24 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
     say("leases", &unit.leases()?);
     say("to probe", &unit.jobs_to_probe(5)?);
     say("to cancel", &unit.jobs_to_cancel(5)?);
+    let mut page = Page::first(2)?;
+    loop {
+        let held = unit.held_jobs(page)?;
+        say("held", &held);
+        match held.next {
+            Some(next) => page = page.after(next),
+            None => break,
+        }
+    }
+    let names: BTreeSet<String> =
+        listed(unit, &everything)?.into_iter().filter_map(|job| job.workflow).collect();
+    for name in names {
+        let workflow = unit.workflow(&name)?;
+        say("cancelling it", &workflow.plan_cancel());
+        say("retrying it", &workflow.plan_retry(InitialStatus::Queued));
+        say("summary", &workflow.summary());
+        say("workflow", &workflow);
+    }
     let ids: Vec<JobId> = (0..20).map(JobId::new).collect();
     say("statuses", &unit.statuses(&ids)?);
     say("counts", &unit.counts_by_status()?);

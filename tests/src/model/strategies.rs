@@ -10,9 +10,10 @@ use store_core::{
     Backoff, ClaimFilter, ClusterId, ClusterKind, ClusterLimits, ClusterPatch, ClusterStatus, Code,
     Completion, Confirmation, ConnectionSettings, Convergence, DependencyKind, Edit, Energy,
     EnergyUnit, Failure, InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus,
-    JobUuid, LeaseKey, LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, OnLapse,
-    OnUnsatisfiable, Parallelism, Patch, Placement, RemoteJobId, RemoteJobPatch, RemotePhase,
-    ResultDocument, Reuse, Runner, StatusChange, SubmissionToken, Timestamp, WorkDir, Worker,
+    JobUuid, LeaseKey, LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, NewWorkflow,
+    OnLapse, OnUnsatisfiable, Parallelism, Patch, Placement, RemoteJobId, RemoteJobPatch,
+    RemotePhase, ResultDocument, Reuse, Runner, StatusChange, SubmissionToken, Timestamp, WorkDir,
+    Worker,
 };
 
 use super::operation::{End, Operation, Step};
@@ -60,6 +61,7 @@ fn operation() -> BoxedStrategy<Operation> {
     ];
     let edges = prop_oneof![
         3 => (job_id(), job_id(), kind()).prop_map(|(job, on, kind)| O::AddDependency(job, on, kind)),
+        2 => vec((job_id(), job_id(), kind()), 1..5).prop_map(O::AddDependencies),
         2 => (job_id(), job_id()).prop_map(|(job, on)| O::RemoveDependency(job, on)),
     ];
     let results = prop_oneof![
@@ -71,6 +73,12 @@ fn operation() -> BoxedStrategy<Operation> {
         2 => cluster().prop_map(O::CreateCluster),
         2 => (cluster_id(), cluster_patch()).prop_map(|(id, patch)| O::UpdateCluster(id, patch)),
         1 => cluster_id().prop_map(O::DeleteCluster),
+    ];
+    let again = select(vec![InitialStatus::Pending, InitialStatus::Queued]);
+    let workflows = prop_oneof![
+        4 => workflow().prop_map(O::CreateWorkflow),
+        2 => word().prop_map(O::CancelWorkflow),
+        3 => (word(), again).prop_map(|(name, to)| O::RetryWorkflow(name, to)),
     ];
     let reason = || option::weighted(0.3, texts());
     let claims = prop_oneof![
@@ -101,12 +109,40 @@ fn operation() -> BoxedStrategy<Operation> {
     prop_oneof![
         12 => jobs.boxed(),
         5 => edges.boxed(),
+        4 => workflows.boxed(),
         2 => results.boxed(),
         3 => clusters.boxed(),
         6 => submissions.boxed(),
         10 => claims.boxed(),
     ]
     .boxed()
+}
+
+/// Up to four jobs, which mostly wait for earlier ones.
+fn workflow() -> impl Strategy<Value = NewWorkflow> {
+    let place = || select(vec![0usize, 0, 1, 1, 2, 3]);
+    let name =
+        prop_oneof![1 => word(), 3 => select(vec!["w1", "w2", "w3"]).prop_map(str::to_owned)];
+    let edges = vec((place(), place(), kind()), 0..4);
+    (name, vec(job(), 0..5), edges, any::<u8>()).prop_map(|(name, jobs, edges, number)| {
+        let mut workflow = NewWorkflow::new(name);
+        for (place, job) in jobs.into_iter().enumerate() {
+            let mut uuid = [number; 16];
+            uuid[15] = u8::try_from(place).unwrap_or(0);
+            let uuid = Some(JobUuid::from_bytes(uuid));
+            let job = NewJob { workflow: None, uuid, ..job };
+            workflow = workflow.job(format!("job {place}"), job);
+        }
+        for (one, other, kind) in edges {
+            // Now and then it is the later one that is waited for, or one that is not there.
+            let (first, last) = (one.min(other), one.max(other));
+            let (job, after) = if number % 7 == 0 { (first, last) } else { (last, first) };
+            if let Some(job) = workflow.jobs.get_mut(job).filter(|_| job != after) {
+                job.after.push((format!("job {after}"), kind));
+            }
+        }
+        workflow
+    })
 }
 
 /// Moments before, at and after those that a sequence reaches.

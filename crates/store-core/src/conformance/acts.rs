@@ -14,12 +14,13 @@ use crate::lease::{Heartbeat, LeaseKey};
 use crate::patch::{Edit, Patch};
 use crate::policy::FailureKind;
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
-use crate::repo::{ClaimWrite, ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite};
+use crate::repo::{ClaimWrite, ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite, WorkflowWrite};
 use crate::run::{Cancellation, Completion, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{Store, WriteUnit};
 use crate::submission::Confirmation;
 use crate::time::ManualClock;
+use crate::workflow::NewWorkflow;
 
 use super::samples::{
     create_in, full_cluster, full_job, job_at, sample_cluster, sample_deck, sample_job,
@@ -43,6 +44,10 @@ pub(super) struct Cast {
     pub(super) lapsed: JobId,
     /// QUEUED, and all that can be claimed.
     pub(super) queued: JobId,
+    /// PENDING, of a workflow.
+    pub(super) planned: JobId,
+    /// FAILED, of the same workflow.
+    pub(super) broken: JobId,
     /// FAILED.
     pub(super) failed: JobId,
     /// COMPLETED.
@@ -62,6 +67,9 @@ pub(super) struct Cast {
 /// The length of a lease that outlives a promise, and of one that does not.
 const LONG: Duration = Duration::from_secs(86_400);
 const SHORT: Duration = Duration::from_millis(1);
+
+/// The workflow of `planned` and `broken`.
+const WORKFLOW: &str = "workflow of the cast";
 
 /// The handle of the cast's active submission.
 pub(super) const HANDLE: &str = "4711";
@@ -90,6 +98,10 @@ impl Cast {
             let lapsed = create_in(w, "lapsed", JobStatus::Queued)?.id;
             w.claim(&worker, &ClaimFilter::all(), 1, SHORT)?;
             let queued = create_in(w, "queued", JobStatus::Queued)?.id;
+            let workflow = NewWorkflow::new(WORKFLOW).job("planned", sample_job("planned"));
+            let workflow = w.create_workflow(&workflow.job("broken", sample_job("broken")))?;
+            let (planned, broken) = (workflow[0].id, workflow[1].id);
+            w.change_status(broken, &StatusChange::to(JobStatus::Failed))?;
             let cluster = w.create_cluster(&sample_cluster("busy"))?.id;
             let remote = NewRemoteJob::new(running, cluster, HANDLE);
             Ok(Self {
@@ -100,6 +112,8 @@ impl Cast {
                 lease,
                 lapsed,
                 queued,
+                planned,
+                broken,
                 failed: create_in(w, "failed", JobStatus::Failed)?.id,
                 completed: create_in(w, "completed", JobStatus::Completed)?.id,
                 archived,
@@ -133,6 +147,7 @@ impl Act {
         Self("delete_cluster"),
         Self("force_delete_cluster"),
         Self("add_dependency"),
+        Self("add_dependencies"),
         Self("remove_dependency"),
         Self("add_note"),
         Self("create_job"),
@@ -154,6 +169,9 @@ impl Act {
         Self("report_unreachable"),
         Self("record_result"),
         Self("replace_result"),
+        Self("create_workflow"),
+        Self("cancel_workflow"),
+        Self("retry_workflow"),
     ];
 
     /// Performs it so that it changes something.
@@ -191,6 +209,10 @@ impl Act {
             "delete_cluster" => w.delete_cluster(cast.idle_cluster),
             "force_delete_cluster" => w.force_delete_cluster(cast.cluster).map(drop),
             "add_dependency" => w.add_dependency(cast.child, cast.failed, DependencyKind::AfterAny),
+            "add_dependencies" => w.add_dependencies(&[
+                (cast.child, cast.failed, DependencyKind::AfterAny),
+                (cast.parent, cast.failed, DependencyKind::AfterAny),
+            ]),
             "remove_dependency" => w.remove_dependency(cast.child, cast.parent),
             "add_note" => w.add_note(cast.child, "a note").map(drop),
             "create_job" => w.create_job(&full_job("new", cast.cluster, cast.parent)).map(drop),
@@ -225,6 +247,13 @@ impl Act {
             "report_unreachable" => w.report_unreachable(cast.cluster, "timed out").map(drop),
             "record_result" => w.record_result(cast.completed, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.running, &sample_result(-3.0)).map(drop),
+            "create_workflow" => {
+                let new = NewWorkflow::new("new").job("one", sample_job("one"));
+                let after = [("one", DependencyKind::AfterOk)];
+                w.create_workflow(&new.job_after("two", sample_job("two"), after)).map(drop)
+            }
+            "cancel_workflow" => w.cancel_workflow(WORKFLOW).map(drop),
+            "retry_workflow" => w.retry_workflow(WORKFLOW, InitialStatus::Queued).map(drop),
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -268,6 +297,10 @@ impl Act {
             "delete_cluster" => w.delete_cluster(cast.cluster),
             "force_delete_cluster" => w.force_delete_cluster(ClusterId::new(i64::MAX)).map(drop),
             "add_dependency" => w.add_dependency(cast.parent, cast.child, DependencyKind::AfterOk),
+            "add_dependencies" => w.add_dependencies(&[
+                (cast.child, cast.failed, DependencyKind::AfterAny),
+                (cast.parent, cast.child, DependencyKind::AfterOk),
+            ]),
             "remove_dependency" => w.remove_dependency(cast.child, cast.failed),
             "add_note" => w.add_note(cast.child, " ").map(drop),
             "create_job" => w.create_job(&orphan).map(drop),
@@ -306,6 +339,12 @@ impl Act {
             "report_unreachable" => w.report_unreachable(cast.cluster, " ").map(drop),
             "record_result" => w.record_result(cast.running, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.child, &sample_result(-3.0)).map(drop),
+            "create_workflow" => {
+                let new = NewWorkflow::new("new").job("one", job_at("one", "/a"));
+                w.create_workflow(&new.job("two", job_at("two", "/a"))).map(drop)
+            }
+            "cancel_workflow" => w.cancel_workflow("nowhere").map(drop),
+            "retry_workflow" => w.retry_workflow("nowhere", InitialStatus::Queued).map(drop),
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -332,10 +371,16 @@ impl Act {
             | "report_reached"
             | "report_unreachable" => vec![],
             "add_dependency" => vec![(cast.child, EventKind::DependencyAdded)],
+            "add_dependencies" => vec![
+                (cast.child, EventKind::DependencyAdded),
+                (cast.parent, EventKind::DependencyAdded),
+            ],
             "remove_dependency" => vec![(cast.child, EventKind::DependencyRemoved)],
             "add_note" => vec![(cast.child, EventKind::Noted)],
             "create_job" => vec![(next(1), EventKind::Created)],
-            "create_jobs" => vec![(next(1), EventKind::Created), (next(2), EventKind::Created)],
+            "create_jobs" | "create_workflow" => {
+                vec![(next(1), EventKind::Created), (next(2), EventKind::Created)]
+            }
             "update_job" => vec![(cast.child, EventKind::Updated)],
             "replace_input" => vec![(cast.child, EventKind::InputReplaced)],
             "change_status" => vec![(cast.child, EventKind::StatusChanged)],
@@ -353,6 +398,8 @@ impl Act {
             "update_remote_job" => vec![(cast.running, EventKind::RemoteJobUpdated)],
             "record_result" => vec![(cast.completed, EventKind::ResultRecorded)],
             "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],
+            "cancel_workflow" => vec![(cast.planned, EventKind::StatusChanged)],
+            "retry_workflow" => vec![(cast.broken, EventKind::Retried)],
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -381,6 +428,7 @@ mod tests {
             include_str!("../repo/jobs.rs"),
             include_str!("../repo/remote_jobs.rs"),
             include_str!("../repo/results.rs"),
+            include_str!("../repo/workflows.rs"),
         ] {
             let (_, writing) = source.split_once("Write: ").expect("a trait that writes");
             let (declared, _) = writing.split_once("\n}\n").expect("the trait's end");

@@ -1,5 +1,7 @@
 //! Everything that can be read of a store, to compare two moments of it.
 
+use std::collections::BTreeSet;
+
 use crate::attempt::Attempt;
 use crate::claim::Explanation;
 use crate::cluster::{Cluster, ClusterLoad};
@@ -7,6 +9,7 @@ use crate::contact::ClusterContact;
 use crate::dependency::{Dependency, Readiness};
 use crate::error::Result;
 use crate::event::Event;
+use crate::held::HeldJob;
 use crate::ids::EventSequence;
 use crate::input::InputDeck;
 use crate::job::Job;
@@ -15,6 +18,7 @@ use crate::query::{Archived, JobFilter, Page, StatusCounts};
 use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
 use crate::store::{ReadUnit, Store};
+use crate::workflow::Workflow;
 
 /// A job and all that belongs to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +64,10 @@ pub struct Dump {
     pub events: Vec<Event>,
     /// The jobs by status.
     pub counts: StatusCounts,
+    /// The jobs that are held.
+    pub held: Vec<HeldJob>,
+    /// All workflows.
+    pub workflows: Vec<Workflow>,
 }
 
 impl Dump {
@@ -76,7 +84,9 @@ impl Dump {
     /// # Errors
     /// Those of reading.
     pub fn within(unit: &impl ReadUnit) -> Result<Self> {
-        let jobs = all_jobs(unit)?
+        let jobs = all_jobs(unit)?;
+        let names: BTreeSet<String> = jobs.iter().filter_map(|job| job.workflow.clone()).collect();
+        let jobs = jobs
             .into_iter()
             .map(|job| {
                 let id = job.id;
@@ -117,6 +127,8 @@ impl Dump {
             contacts,
             events: unit.events_after(EventSequence::START, u32::MAX)?,
             counts: unit.counts_by_status()?,
+            held: unit.held_jobs(Page::first(Page::LARGEST)?)?.jobs,
+            workflows: names.iter().map(|name| unit.workflow(name)).collect::<Result<_>>()?,
         })
     }
 

@@ -9,6 +9,11 @@ use super::outcome::Outcome;
 macro_rules! each_promise {
     ($($callback:tt)+) => {
         $($callback)+ ! {
+            bulk_edges {
+                many_edges_come_to_what_single_ones_do
+                many_edges_are_added_all_or_none
+                the_first_of_many_that_closes_a_circle_is_told
+            }
             claims {
                 a_claim_makes_a_job_running_under_a_lease
                 the_best_priority_goes_first_then_the_oldest
@@ -86,6 +91,13 @@ macro_rules! each_promise {
                 conditions_together_admit_what_each_admits
                 energy_ranges_include_their_ends
                 the_energy_of_the_present_attempt_counts
+            }
+            held {
+                a_held_job_comes_back_with_a_retry
+                held_jobs_are_listed_page_by_page
+                a_job_that_asks_for_it_is_cancelled_all_the_way_down
+                a_deep_chain_is_cancelled
+                a_job_that_asks_to_be_cancelled_is_never_held
             }
             inputs {
                 a_deck_comes_back_as_it_was_given
@@ -261,6 +273,16 @@ macro_rules! each_promise {
                 a_wait_inside_a_unit_is_refused
                 a_feed_misses_nothing_and_repeats_nothing
                 a_feed_goes_on_where_it_was
+            }
+            workflows {
+                a_workflow_is_created_whole
+                a_workflow_that_cannot_start_is_settled_at_once
+                a_workflow_that_is_refused_leaves_nothing
+                the_name_of_a_workflow_is_taken_once
+                a_workflow_sums_itself_up
+                cancelling_does_what_the_dry_run_told
+                retrying_does_what_the_dry_run_told
+                what_could_not_start_is_left_out_of_a_retry
             }
         }
     };

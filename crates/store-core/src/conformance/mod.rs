@@ -12,6 +12,7 @@ mod outcome;
 mod samples;
 mod threads;
 
+pub mod bulk_edges;
 pub mod claims;
 pub mod clusters;
 pub mod creation;
@@ -19,6 +20,7 @@ pub mod dependencies;
 pub mod edits;
 pub mod events;
 pub mod filters;
+pub mod held;
 pub mod inputs;
 pub mod jobs;
 pub mod leases;
@@ -37,6 +39,7 @@ pub mod texts;
 pub mod tickets;
 pub mod units_of_work;
 pub mod watching;
+pub mod workflows;
 
 pub use dump::Dump;
 pub use fixture::Fixture;

@@ -62,6 +62,12 @@ pub(super) enum Fault {
     DeletesParents,
     /// Edges that close a circle are let in.
     LetsCirclesClose,
+    /// Jobs are held that ask to be cancelled.
+    HoldsWhatAsksForMore,
+    /// A workflow is created under a name that is taken.
+    AddsToWorkflows,
+    /// Of a workflow only the jobs that failed are retried.
+    RetriesTheFailedAlone,
     /// The decks of jobs are not stored with them.
     ForgetsDecks,
     /// A second job may be created under a key.

@@ -15,17 +15,20 @@ use crate::contact::ClusterContact;
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::held::HeldPage;
 use crate::ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
 use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
 use crate::memory::store::MemoryStore;
 use crate::memory::unit::{Signature, Unit, Writing};
+use crate::policy::JobPolicy;
 use crate::query::{JobFilter, JobPage, Page, StatusCounts};
 use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
 use crate::repo::{
     ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
     EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+    WorkflowRead, WorkflowWrite,
 };
 use crate::result::{JobResult, NewResult, Recorded};
 use crate::reuse::Reuse;
@@ -35,6 +38,7 @@ use crate::submission::{Confirmation, SubmissionToken};
 use crate::time::Timestamp;
 use crate::work_dir::WorkDir;
 use crate::worker::Worker;
+use crate::workflow::{NewWorkflow, Workflow, WorkflowPlan};
 
 use super::Fault;
 
@@ -129,6 +133,7 @@ pass_on! {
                     new.reuse = new.reuse.map(|_| Reuse::AnyResult);
                 }
                 Fault::ReusesUnasked => new.reuse = Some(Reuse::Converged),
+                Fault::HoldsWhatAsksForMore => new.policy = JobPolicy::default(),
                 _ => {}
             }
             self.inner.create_job(&new)
@@ -378,6 +383,7 @@ pass_on! {
         fn dependencies_of(job: JobId) -> Vec<Dependency>;
         fn dependents_of(job: JobId) -> Vec<Dependency>;
         fn readiness(job: JobId) -> Readiness;
+        fn held_jobs(page: Page) -> HeldPage;
     }
 }
 
@@ -390,6 +396,47 @@ pass_on! {
                 Err(Error::DependencyCycle { .. }) if self.fault == Fault::LetsCirclesClose => Ok(()),
                 answer => answer,
             }
+        }
+
+        fn add_dependencies(&self, edges: &[(JobId, JobId, DependencyKind)]) -> Result<()> {
+            match self.fault {
+                Fault::LetsCirclesClose | Fault::StopsHalfway => edges
+                    .iter()
+                    .try_for_each(|(job, on, kind)| self.add_dependency(*job, *on, *kind)),
+                _ => self.inner.add_dependencies(edges),
+            }
+        }
+    }
+}
+
+pass_on! {
+    impl<Mode> WorkflowRead for Mode {
+        fn workflow(name: &str) -> Workflow;
+    }
+}
+
+pass_on! {
+    impl<> WorkflowWrite for Writing {
+        fn cancel_workflow(name: &str) -> WorkflowPlan;
+    } but {
+        fn create_workflow(&self, new: &NewWorkflow) -> Result<Vec<Job>> {
+            let mut added = new.clone();
+            if self.fault == Fault::AddsToWorkflows
+                && let Err(Error::Conflict { .. }) = self.inner.create_workflow(new)
+            {
+                added.name.push('_');
+            }
+            self.inner.create_workflow(&added)
+        }
+
+        fn retry_workflow(&self, name: &str, to: InitialStatus) -> Result<WorkflowPlan> {
+            let plan = self.inner.workflow(name)?.plan_retry(to);
+            if self.fault != Fault::RetriesTheFailedAlone {
+                return self.inner.retry_workflow(name, to);
+            }
+            let failed = plan.changes.iter().filter(|change| change.from == JobStatus::Failed);
+            failed.map(|change| self.inner.retry_job(change.job, to).map(drop)).collect::<Result<()>>()?;
+            Ok(plan)
         }
     }
 }
