@@ -25,5 +25,10 @@ pub mod raw;
 pub mod rebuild;
 pub mod tidy;
 
+/// The examples of the page on submission, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/submission.md")]
+pub mod submission {}
+
 /// What a test comes to.
 pub type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;

@@ -93,7 +93,7 @@ fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
             }
         }
     }
-    assert_eq!(met.len(), 30, "a method is never called: {met:?}");
+    assert_eq!(met.len(), 39, "a method is never called: {met:?}");
     // Nothing that could be given to these is refused.
     let granted = |name: &str| matches!(name, "RecoverExpired" | "RecoverLost");
     let is_rare = |(name, [success, refusal]): &(&String, &[u32; 2])| {
@@ -138,5 +138,46 @@ fn a_change_that_no_answer_tells_of_is_found_in_the_dump() -> TestResult {
     pair.memory.change_status(store_core::JobId::new(1), &queued)?;
     let mismatch = pair.drive(&[]).expect_err("only one of them has a queued job");
     assert!(mismatch.place.contains("dump"), "{mismatch}");
+    Ok(())
+}
+
+/// Random steps hardly ever make the same calculation twice.
+#[test]
+fn an_earlier_result_is_used_again_in_the_same_way() -> TestResult {
+    use store_core::prelude::*;
+    use store_core::{
+        Convergence, InputDeck, JobId, JobUuid, NewJob, NewResult, Reuse, StatusChange,
+    };
+    let pair = pair()?;
+    let deck = InputDeck::file("a.d12", "MgO\n")?;
+    let new = |number, reuse| {
+        let uuid = Some(JobUuid::from_bytes([number; 16]));
+        let new = NewJob { uuid, reuse, ..jobs::sample("MgO") }.with_input(deck.clone());
+        Step::Call(Operation::CreateJob(new))
+    };
+    let complete = |id| {
+        let completed = StatusChange::to(JobStatus::Completed);
+        Step::Call(Operation::ChangeStatus(JobId::new(id), completed))
+    };
+    let record = |id, convergence| {
+        Step::Call(Operation::RecordResult(JobId::new(id), NewResult::new(convergence)))
+    };
+    pair.drive(&[
+        new(1, None),
+        record(1, Convergence::Unknown),
+        complete(1),
+        new(2, Some(Reuse::Converged)),
+        new(3, Some(Reuse::AnyResult)),
+        record(2, Convergence::Converged),
+        complete(2),
+        Step::Wait { micros: 7 },
+        new(4, Some(Reuse::Converged)),
+        Step::Call(Operation::DeleteJob(JobId::new(2))),
+        new(5, Some(Reuse::Converged)),
+    ])
+    .map_err(|mismatch| mismatch.to_string())?;
+    let sources = [3, 4, 5].map(|id| Ok(pair.sqlite.job(JobId::new(id))?.cached_from));
+    let sources = sources.into_iter().collect::<store_core::Result<Vec<_>>>()?;
+    assert_eq!(sources, [1, 2, 2].map(|number| Some(JobUuid::from_bytes([number; 16]))));
     Ok(())
 }

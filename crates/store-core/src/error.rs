@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::ids::JobId;
+use crate::ids::{JobId, RemoteJobId};
 use crate::lease::{LeaseKey, LeaseLoss};
+use crate::remote_phase::RemotePhase;
 use crate::status::JobStatus;
 use crate::words::words;
 use crate::workflow::WorkflowProblem;
@@ -146,6 +147,30 @@ pub enum Error {
         job: JobId,
         /// Its status.
         status: JobStatus,
+        /// What is not allowed now, and what to do.
+        reason: &'static str,
+    },
+
+    /// The present attempt of the job has an active submission, so that another would run it twice.
+    #[error(
+        "job {job} has submission {remote} already, which is {phase}: look up what became of that one"
+    )]
+    AlreadySubmitted {
+        /// The job.
+        job: JobId,
+        /// Its active submission.
+        remote: RemoteJobId,
+        /// How far that one has come.
+        phase: RemotePhase,
+    },
+
+    /// The phase of the submission does not allow this.
+    #[error("submission {remote} is {phase}: {reason}")]
+    WrongPhase {
+        /// The submission.
+        remote: RemoteJobId,
+        /// How far it has come.
+        phase: RemotePhase,
         /// What is not allowed now, and what to do.
         reason: &'static str,
     },

@@ -47,8 +47,12 @@ words! {
         DependencyAdded = "dependency_added",
         /// It no longer waits for another job.
         DependencyRemoved = "dependency_removed",
+        /// It is about to be submitted to a cluster; the detail has the token.
+        SubmissionIntended = "submission_intended",
         /// It was submitted to a cluster.
         Submitted = "submitted",
+        /// What was about to be submitted never reached the scheduler; the detail has the reason.
+        SubmissionAbandoned = "submission_abandoned",
         /// A submission of it was reported on.
         RemoteJobUpdated = "remote_job_updated",
         /// A result of it was recorded.

@@ -78,6 +78,14 @@ impl EventSequence {
     pub const START: Self = Self(0);
 }
 
+/// A new UUID version 7 (RFC 9562) of this moment.
+pub(crate) fn uuid_at(now: Timestamp) -> Uuid {
+    let micros = now.as_micros().max(0).unsigned_abs();
+    let nanos = u32::try_from(micros % 1_000_000 * 1_000).expect("below a second");
+    let time = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
+    Uuid::new_v7(time)
+}
+
 /// The identity of a job across databases: a UUID version 7 (RFC 9562), made when the job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -86,10 +94,7 @@ pub struct JobUuid(Uuid);
 impl JobUuid {
     /// Makes a new one for a job created at `now`.
     pub fn new_at(now: Timestamp) -> Self {
-        let micros = now.as_micros().max(0).unsigned_abs();
-        let nanos = u32::try_from(micros % 1_000_000 * 1_000).expect("below a second");
-        let time = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
-        Self(Uuid::new_v7(time))
+        Self(uuid_at(now))
     }
 
     /// Takes one from its sixteen bytes, as stored.

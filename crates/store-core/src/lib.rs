@@ -14,7 +14,8 @@
 //! | How does a program learn that something happened? | [`watch`] |
 //! | Who runs it, and for how long? | [`claim`], [`lease`], [`worker`] |
 //! | How does a run end, and how often is a job tried? | [`run`], [`attempt`], [`policy`] |
-//! | Where does it run? | [`cluster`], [`remote_job`] |
+//! | Where does it run? | [`cluster`], [`remote_job`], [`remote_phase`], [`contact`] |
+//! | How is a job submitted once, whatever crashes? | [`submission`], [`slurm`] |
 //! | How are jobs listed? | [`query`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
 //! | What can go wrong? | [`error`] |
@@ -27,6 +28,7 @@ pub mod cluster;
 pub mod code;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod contact;
 pub mod dependency;
 pub mod error;
 pub mod event;
@@ -42,14 +44,17 @@ pub mod patch;
 pub mod policy;
 pub mod query;
 pub mod remote_job;
+pub mod remote_phase;
 pub mod repo;
 pub mod resources;
 pub mod result;
 pub mod reuse;
 pub mod run;
 pub mod settings;
+pub mod slurm;
 pub mod status;
 pub mod store;
+pub mod submission;
 pub mod ticket;
 pub mod time;
 pub mod units;
@@ -65,6 +70,7 @@ pub use cluster::{
     Intake, NewCluster, Shortage,
 };
 pub use code::{Code, CodeName, Runner};
+pub use contact::ClusterContact;
 pub use dependency::{Dependency, DependencyKind, Readiness, Unmet, UnmetCounts, Verdict};
 pub use error::{Error, Holder, Invalid, Noun, Result};
 pub use event::{Actor, Event, EventKind};
@@ -76,14 +82,17 @@ pub use lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
 pub use patch::{Edit, Patch};
 pub use policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
 pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusCounts};
-pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
+pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
+pub use remote_phase::RemotePhase;
 pub use resources::Resources;
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
 pub use reuse::Reuse;
 pub use run::{Cancellation, Completion, Ended, Failure, Recovered};
 pub use settings::ConnectionSettings;
+pub use slurm::{RemoteFailure, RemoteOutcome, SlurmState};
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
 pub use store::{ReadUnit, Store, WriteUnit};
+pub use submission::{Confirmation, SubmissionToken};
 pub use ticket::Ticket;
 pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};

@@ -11,9 +11,9 @@ use common::{Outcome, another_program, job, scratch};
 use store_core::conformance::Dump;
 use store_core::prelude::*;
 use store_core::{
-    Clock, ClusterId, ClusterKind, Convergence, DependencyKind, Error, InitialStatus, JobId,
-    JobStatus, ManualClock, NewCluster, NewJob, NewRemoteJob, NewResult, Patch, Placement,
-    RemoteJobPatch, StatusChange, Timestamp, WorkDir,
+    Clock, ClusterId, ClusterKind, Convergence, DependencyKind, Edit, Error, InitialStatus, JobId,
+    JobStatus, ManualClock, NewCluster, NewJob, NewRemoteJob, NewResult, Placement, RemoteJobPatch,
+    StatusChange, Timestamp, WorkDir,
 };
 use store_sqlite::{CheckDepth, Options, Retention, SqliteStore};
 
@@ -46,7 +46,7 @@ fn whole(store: &SqliteStore) {
 /// Ends a job, with a result and a submission that is over.
 fn finish(store: &SqliteStore, id: JobId, cluster: ClusterId, to: JobStatus) -> Outcome {
     let remote = store.record_submission(&NewRemoteJob::new(id, cluster, id.to_string()))?;
-    let ended_at = Patch::Set(Timestamp::from_micros(1));
+    let ended_at = Edit::Set(Timestamp::from_micros(1));
     store
         .update_remote_job(remote.id, &RemoteJobPatch { ended_at, ..RemoteJobPatch::default() })?;
     store.record_result(id, &NewResult::new(Convergence::Converged))?;

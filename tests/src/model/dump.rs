@@ -1,10 +1,12 @@
 //! Everything that can be read, through every method that reads, as lines.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use store_core::{
-    Archived, ClusterId, Code, Energy, EnergyRange, EnergyUnit, EventSequence, InputDeck, Job,
-    JobFilter, JobId, JobStatus, Page, ReadUnit, Result, Reuse, Runner, TimeRange,
+    Archived, ClusterId, Code, Energy, EnergyRange, EnergyUnit, EventSequence, InitialStatus,
+    InputDeck, Job, JobFilter, JobId, JobStatus, Page, ReadUnit, Result, Reuse, Runner,
+    SubmissionToken, TimeRange,
 };
 
 use super::strategies::BEGINNING;
@@ -48,10 +50,39 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
         say("the same by its name", &(by_name.as_ref() == Some(&cluster)));
         say("active there", &unit.active_remote_jobs(cluster.id)?);
         say("load", &unit.cluster_load(cluster.id)?);
+        say("intents there", &unit.pending_intents(Some(cluster.id))?);
+        say("to be cancelled there", &unit.submissions_to_cancel(cluster.id)?);
+        say("contact", &unit.cluster_contact(cluster.id)?);
+        for handle in ["1", "2", "3", "4"] {
+            say("under a handle", &unit.find_remote_job(cluster.id, handle)?.map(|found| found.id));
+        }
+    }
+    say("intents", &unit.pending_intents(None)?);
+    for token in 0..12 {
+        let token = SubmissionToken::from_bytes([token; 16]);
+        say("under a token", &unit.find_remote_job_by_token(token)?.map(|found| found.id));
     }
     say("leases", &unit.leases()?);
     say("to probe", &unit.jobs_to_probe(5)?);
     say("to cancel", &unit.jobs_to_cancel(5)?);
+    let mut page = Page::first(2)?;
+    loop {
+        let held = unit.held_jobs(page)?;
+        say("held", &held);
+        match held.next {
+            Some(next) => page = page.after(next),
+            None => break,
+        }
+    }
+    let names: BTreeSet<String> =
+        listed(unit, &everything)?.into_iter().filter_map(|job| job.workflow).collect();
+    for name in names {
+        let workflow = unit.workflow(&name)?;
+        say("cancelling it", &workflow.plan_cancel());
+        say("retrying it", &workflow.plan_retry(InitialStatus::Queued));
+        say("summary", &workflow.summary());
+        say("workflow", &workflow);
+    }
     let ids: Vec<JobId> = (0..20).map(JobId::new).collect();
     say("statuses", &unit.statuses(&ids)?);
     say("counts", &unit.counts_by_status()?);

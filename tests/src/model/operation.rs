@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use store_core::{
-    ClaimFilter, ClusterId, ClusterPatch, Completion, DependencyKind, Error, Failure,
+    ClaimFilter, ClusterId, ClusterPatch, Completion, Confirmation, DependencyKind, Error, Failure,
     InitialStatus, InputDeck, JobId, JobPatch, LeaseKey, NewCluster, NewJob, NewRemoteJob,
-    NewResult, RemoteJobId, RemoteJobPatch, Result, StatusChange, Store, Timestamp, Worker,
-    WriteUnit,
+    NewResult, NewWorkflow, RemoteJobId, RemoteJobPatch, Result, StatusChange, Store, Timestamp,
+    Worker, WriteUnit,
 };
 
 use super::dump::dump;
@@ -39,12 +39,21 @@ pub enum Operation {
     UnarchiveJob(JobId),
     DeleteJob(JobId),
     AddDependency(JobId, JobId, DependencyKind),
+    AddDependencies(Vec<(JobId, JobId, DependencyKind)>),
     RemoveDependency(JobId, JobId),
     RecordSubmission(NewRemoteJob),
+    BeginSubmission(NewRemoteJob),
+    ConfirmSubmission(RemoteJobId, Confirmation),
+    AbandonSubmission(RemoteJobId, String),
     UpdateRemoteJob(RemoteJobId, RemoteJobPatch),
+    ReportReached(ClusterId),
+    ReportUnreachable(ClusterId, String),
     RecordResult(JobId, NewResult),
     ReplaceResult(JobId, NewResult),
     AddNote(JobId, String),
+    CreateWorkflow(NewWorkflow),
+    CancelWorkflow(String),
+    RetryWorkflow(String, InitialStatus),
 }
 
 impl Operation {
@@ -84,12 +93,21 @@ impl Operation {
             Self::UnarchiveJob(id) => w.unarchive_job(*id).map(print),
             Self::DeleteJob(id) => w.delete_job(*id).map(print),
             Self::AddDependency(job, on, kind) => w.add_dependency(*job, *on, *kind).map(print),
+            Self::AddDependencies(edges) => w.add_dependencies(edges).map(print),
             Self::RemoveDependency(job, on) => w.remove_dependency(*job, *on).map(print),
             Self::RecordSubmission(new) => w.record_submission(new).map(print),
+            Self::BeginSubmission(new) => w.begin_submission(new).map(print),
+            Self::ConfirmSubmission(id, answer) => w.confirm_submission(*id, answer).map(print),
+            Self::AbandonSubmission(id, reason) => w.abandon_submission(*id, reason).map(print),
+            Self::ReportReached(id) => w.report_reached(*id).map(print),
+            Self::ReportUnreachable(id, reason) => w.report_unreachable(*id, reason).map(print),
             Self::UpdateRemoteJob(id, patch) => w.update_remote_job(*id, patch).map(print),
             Self::RecordResult(job, result) => w.record_result(*job, result).map(print),
             Self::ReplaceResult(job, result) => w.replace_result(*job, result).map(print),
             Self::AddNote(job, text) => w.add_note(*job, text).map(print),
+            Self::CreateWorkflow(new) => w.create_workflow(new).map(print),
+            Self::CancelWorkflow(name) => w.cancel_workflow(name).map(print),
+            Self::RetryWorkflow(name, to) => w.retry_workflow(name, *to).map(print),
         }
     }
 }

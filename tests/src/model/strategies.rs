@@ -8,11 +8,12 @@ use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use store_core::{
     Backoff, ClaimFilter, ClusterId, ClusterKind, ClusterLimits, ClusterPatch, ClusterStatus, Code,
-    Completion, ConnectionSettings, Convergence, DependencyKind, Edit, Energy, EnergyUnit, Failure,
-    InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus, JobUuid, LeaseKey,
-    LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, OnLapse, OnUnsatisfiable, Parallelism,
-    Patch, Placement, RemoteJobId, RemoteJobPatch, ResultDocument, Reuse, Runner, StatusChange,
-    Timestamp, WorkDir, Worker,
+    Completion, Confirmation, ConnectionSettings, Convergence, DependencyKind, Edit, Energy,
+    EnergyUnit, Failure, InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus,
+    JobUuid, LeaseKey, LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, NewWorkflow,
+    OnLapse, OnUnsatisfiable, Parallelism, Patch, Placement, RemoteJobId, RemoteJobPatch,
+    RemotePhase, ResultDocument, Reuse, Runner, StatusChange, SubmissionToken, Timestamp, WorkDir,
+    Worker,
 };
 
 use super::operation::{End, Operation, Step};
@@ -60,6 +61,7 @@ fn operation() -> BoxedStrategy<Operation> {
     ];
     let edges = prop_oneof![
         3 => (job_id(), job_id(), kind()).prop_map(|(job, on, kind)| O::AddDependency(job, on, kind)),
+        2 => vec((job_id(), job_id(), kind()), 1..5).prop_map(O::AddDependencies),
         2 => (job_id(), job_id()).prop_map(|(job, on)| O::RemoveDependency(job, on)),
     ];
     let results = prop_oneof![
@@ -71,9 +73,12 @@ fn operation() -> BoxedStrategy<Operation> {
         2 => cluster().prop_map(O::CreateCluster),
         2 => (cluster_id(), cluster_patch()).prop_map(|(id, patch)| O::UpdateCluster(id, patch)),
         1 => cluster_id().prop_map(O::DeleteCluster),
-        4 => submission().prop_map(O::RecordSubmission),
-        3 => (1i64..4, remote_patch())
-            .prop_map(|(id, patch)| O::UpdateRemoteJob(RemoteJobId::new(id), patch)),
+    ];
+    let again = select(vec![InitialStatus::Pending, InitialStatus::Queued]);
+    let workflows = prop_oneof![
+        4 => workflow().prop_map(O::CreateWorkflow),
+        2 => word().prop_map(O::CancelWorkflow),
+        3 => (word(), again).prop_map(|(name, to)| O::RetryWorkflow(name, to)),
     ];
     let reason = || option::weighted(0.3, texts());
     let claims = prop_oneof![
@@ -90,14 +95,54 @@ fn operation() -> BoxedStrategy<Operation> {
             .prop_map(|(job, worker, lease)| O::Adopt(job, worker, lease)),
         3 => (job_id(), reason()).prop_map(|(job, reason)| O::RequestCancel(job, reason)),
     ];
+    // Boxed: by value they would fill the stack of a test.
+    let submissions = prop_oneof![
+        4 => submission().prop_map(O::RecordSubmission),
+        6 => intent().prop_map(O::BeginSubmission),
+        6 => (remote_id(), confirmation()).prop_map(|(id, answer)| O::ConfirmSubmission(id, answer)),
+        3 => (remote_id(), texts()).prop_map(|(id, reason)| O::AbandonSubmission(id, reason)),
+        1 => cluster_id().prop_map(O::ReportReached),
+        2 => (cluster_id(), texts()).prop_map(|(id, reason)| O::ReportUnreachable(id, reason)),
+        5 => (remote_id(), remote_patch())
+            .prop_map(|(id, patch)| O::UpdateRemoteJob(id, patch)),
+    ];
     prop_oneof![
         12 => jobs.boxed(),
         5 => edges.boxed(),
+        4 => workflows.boxed(),
         2 => results.boxed(),
-        5 => clusters.boxed(),
+        3 => clusters.boxed(),
+        6 => submissions.boxed(),
         10 => claims.boxed(),
     ]
     .boxed()
+}
+
+/// Up to four jobs, which mostly wait for earlier ones.
+fn workflow() -> impl Strategy<Value = NewWorkflow> {
+    let place = || select(vec![0usize, 0, 1, 1, 2, 3]);
+    let name =
+        prop_oneof![1 => word(), 3 => select(vec!["w1", "w2", "w3"]).prop_map(str::to_owned)];
+    let edges = vec((place(), place(), kind()), 0..4);
+    (name, vec(job(), 0..5), edges, any::<u8>()).prop_map(|(name, jobs, edges, number)| {
+        let mut workflow = NewWorkflow::new(name);
+        for (place, job) in jobs.into_iter().enumerate() {
+            let mut uuid = [number; 16];
+            uuid[15] = u8::try_from(place).unwrap_or(0);
+            let uuid = Some(JobUuid::from_bytes(uuid));
+            let job = NewJob { workflow: None, uuid, ..job };
+            workflow = workflow.job(format!("job {place}"), job);
+        }
+        for (one, other, kind) in edges {
+            // Now and then it is the later one that is waited for, or one that is not there.
+            let (first, last) = (one.min(other), one.max(other));
+            let (job, after) = if number % 7 == 0 { (first, last) } else { (last, first) };
+            if let Some(job) = workflow.jobs.get_mut(job).filter(|_| job != after) {
+                job.after.push((format!("job {after}"), kind));
+            }
+        }
+        workflow
+    })
 }
 
 /// Moments before, at and after those that a sequence reaches.
@@ -140,9 +185,12 @@ fn lease() -> impl Strategy<Value = Duration> {
 
 /// Few attempts and tokens, so that many keys are those of leases that are held.
 fn lease_key() -> impl Strategy<Value = LeaseKey> {
-    (job_id(), 1u32..3, prop_oneof![4 => Just(1i64), 2 => Just(2), 1 => Just(3)]).prop_map(
-        |(job, attempt, token)| LeaseKey { job, attempt, token: LeaseToken::new(token.into()) },
-    )
+    let often_first = || prop_oneof![8 => Just(1u32), 2 => Just(2), 1 => Just(3)];
+    (job_id(), often_first(), often_first()).prop_map(|(job, attempt, token)| LeaseKey {
+        job,
+        attempt,
+        token: LeaseToken::new(token.into()),
+    })
 }
 
 fn completion() -> impl Strategy<Value = Completion> {
@@ -257,9 +305,8 @@ fn job() -> BoxedStrategy<NewJob> {
     let policy = prop_oneof![3 => Just(JobPolicy::default()), 2 => policy()];
     let when = (option::weighted(0.2, moment()), policy);
     let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>(), when);
-    let reuse = option::weighted(0.5, select(vec![Reuse::Converged, Reuse::AnyResult]));
-    (who, how, what, reuse)
-        .prop_map(|(who, how, what, reuse)| {
+    (who, how, what)
+        .prop_map(|(who, how, what)| {
             let (name, code, placement, runner, number) = who;
             let (workflow, cluster, parallelism, priority) = how;
             let (input, dependencies, key, queued, (not_before, policy)) = what;
@@ -277,7 +324,8 @@ fn job() -> BoxedStrategy<NewJob> {
                 idempotency_key: key.map(|key| format!("key {key}")),
                 // Given, because a store would make one up.
                 uuid: Some(JobUuid::from_bytes([number; 16])),
-                reuse,
+                reuse: [None, Some(Reuse::Converged), Some(Reuse::AnyResult)]
+                    [usize::from(number % 3)],
                 ..NewJob::new(name, code, placement)
             }
         })
@@ -399,15 +447,39 @@ fn submission() -> impl Strategy<Value = NewRemoteJob> {
     )
 }
 
+fn remote_id() -> impl Strategy<Value = RemoteJobId> + Clone {
+    prop_oneof![16 => 1i64..5, 1 => Just(99)].prop_map(RemoteJobId::new)
+}
+
+/// Few tokens, always given, because a store would make one up.
+fn intent() -> impl Strategy<Value = NewRemoteJob> {
+    (submission(), 0u8..12, 0u8..20).prop_map(|(submission, token, odd)| NewRemoteJob {
+        handle: submission.handle.filter(|_| odd == 0),
+        token: Some(SubmissionToken::from_bytes([token; 16])),
+        ..submission
+    })
+}
+
+fn confirmation() -> impl Strategy<Value = Confirmation> {
+    let handle = select(vec!["1", "2", "3", "4", ""]);
+    let told = option::weighted(0.3, select(vec![0i64, 1, i64::MAX]));
+    (handle, told).prop_map(|(handle, told)| Confirmation {
+        submitted_at: told.map(Timestamp::from_micros),
+        ..Confirmation::new(handle)
+    })
+}
+
 fn remote_patch() -> impl Strategy<Value = RemoteJobPatch> {
     let ended =
-        patch(select(vec![0i64, 1, -5, i64::MIN, i64::MAX]).prop_map(Timestamp::from_micros));
+        edit(select(vec![0i64, 1, -5, i64::MIN, i64::MAX]).prop_map(Timestamp::from_micros));
     let metadata = edit(settings()).prop_map(|edit| match edit {
         Edit::Keep => Edit::Keep,
         Edit::Set(settings) => Edit::Set(settings.as_map().clone()),
     });
-    (patch(word()), patch(any::<i32>()), ended, metadata).prop_map(
-        |(scheduler_state, exit_code, ended_at, metadata)| RemoteJobPatch {
+    let phase = edit(select(RemotePhase::ALL));
+    (phase, patch(word()), patch(any::<i32>()), ended, metadata).prop_map(
+        |(phase, scheduler_state, exit_code, ended_at, metadata)| RemoteJobPatch {
+            phase,
             scheduler_state,
             exit_code,
             ended_at,

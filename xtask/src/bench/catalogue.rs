@@ -1,5 +1,7 @@
 //! What is measured: every contest, who takes part, and which numbers come of it.
 
+mod watch;
+
 use super::contest::{Contest, Contestant, Figure, Metric};
 use super::target::Target;
 use super::work::{Beside, Shape, Side, Stock, Until, Work};
@@ -72,6 +74,7 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests.extend(reads(sizes));
     contests.push(lists(sizes));
     contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
+    contests.extend(watch::watches(sizes));
     contests.push(memory(sizes));
     contests.extend([10, 100].map(|milliseconds| log(milliseconds, sizes)));
     contests

@@ -137,6 +137,7 @@ fn work(
         outcome.locked += one.locked;
         outcome.tally.add(one.tally);
         outcome.own_memory = outcome.own_memory.max(one.own_memory);
+        outcome.share = outcome.share.max(one.share());
     }
     outcome.memory = memory::peak();
     Ok(Some(outcome))

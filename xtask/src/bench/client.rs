@@ -1,6 +1,6 @@
 //! What a thread of a benchmark asks of a store, whatever the store is.
 
-use store_core::{JobStatus, NewJob, NewResult};
+use store_core::{JobStatus, NewJob, NewResult, Timestamp};
 
 use crate::failure::Failure;
 
@@ -62,6 +62,12 @@ pub trait Client {
 
     /// Reads every job page by page, and calls back after each page; how many there are.
     fn list_all(&mut self, page: u32, after_page: &mut dyn FnMut()) -> Answer<u64>;
+
+    /// Waits for events of others for a moment, woken by their commits or by a look after every
+    /// `pause` of milliseconds, and tells when they happened. Only the store wakes anybody.
+    fn follow(&mut self, _pause: Option<u32>) -> Answer<Vec<Timestamp>> {
+        Err(Trouble::wrong("only the store is followed"))
+    }
 
     /// Reads in one snapshot, twice, with `between` in the middle.
     fn hold_snapshot(&mut self, between: &mut dyn FnMut()) -> Answer<()>;

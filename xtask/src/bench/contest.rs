@@ -31,6 +31,12 @@ pub enum Metric {
     Slowest,
     /// Milliseconds in which 999 of 1,000 operations are done.
     P999,
+    /// Milliseconds in which half of the operations are done.
+    P50,
+    /// Milliseconds in which 99 of 100 operations are done.
+    P99,
+    /// What a process takes of a core while it waits, in percent.
+    Share,
     /// The share of the process that did least, over the mean share.
     SmallestShare,
     /// The largest memory of the process in megabytes.
@@ -46,7 +52,8 @@ impl Metric {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Rate => "1/s",
-            Self::Time | Self::Slowest | Self::P999 => "ms",
+            Self::Time | Self::Slowest | Self::P999 | Self::P50 | Self::P99 => "ms",
+            Self::Share => "% of a core",
             Self::SmallestShare => "of the mean",
             Self::Memory | Self::OwnMemory | Self::Log => "MB",
         }

@@ -50,6 +50,9 @@ impl Measured {
             Metric::Time => 1e3 / rate(),
             Metric::Slowest => self.durations().longest(),
             Metric::P999 => self.durations().quantile(0.999),
+            Metric::P50 => self.durations().quantile(0.5),
+            Metric::P99 => self.durations().quantile(0.99),
+            Metric::Share => outcomes().map(|one| one.share).fold(0.0, f64::max) * 100.0,
             Metric::SmallestShare => {
                 let all: u64 = outcomes().map(|outcome| outcome.operations).sum();
                 let least = outcomes().map(|outcome| outcome.operations).min().unwrap_or(0);

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use store_core::prelude::*;
 use store_core::{
-    Actor, Error, Job, JobFilter, JobId, JobStatus, NewJob, NewResult, Page, StatusChange, Ticket,
+    Actor, Error, EventSequence, Feed, Job, JobFilter, JobId, JobStatus, NewJob, NewResult, Page,
+    StatusChange, Ticket, Timestamp,
 };
 use store_sqlite::{Options, SqliteStore};
 
@@ -24,16 +26,24 @@ pub fn open(database: &Path, durability: Durability) -> Result<SqliteStore> {
         .doing(|| "open the store of a benchmark".to_owned())
 }
 
+/// How long one waits for events at the most before looking at the time.
+const MOMENT: Duration = Duration::from_millis(500);
+/// How many events are taken at once.
+const EVENTS: u32 = 1000;
+
 /// One thread's use of a store.
 pub struct Ours {
     store: SqliteStore,
     under_way: VecDeque<Ticket<Job>>,
+    feed: Option<Feed<SqliteStore>>,
+    /// The event that was seen last, by one who looks now and then.
+    place: Option<EventSequence>,
 }
 
 impl Ours {
     /// Uses this one.
     pub fn new(store: &SqliteStore) -> Self {
-        Self { store: store.clone(), under_way: VecDeque::new() }
+        Self { store: store.clone(), under_way: VecDeque::new(), feed: None, place: None }
     }
 }
 
@@ -120,6 +130,31 @@ impl Client for Ours {
             after_page();
         }
         Ok(seen)
+    }
+
+    fn follow(&mut self, pause: Option<u32>) -> Answer<Vec<Timestamp>> {
+        let mut events = Vec::new();
+        if let Some(pause) = pause {
+            let mut place = match self.place {
+                Some(place) => place,
+                None => self.store.newest_sequence().map_err(trouble)?,
+            };
+            let begun = Instant::now();
+            while events.is_empty() && begun.elapsed() < MOMENT {
+                std::thread::sleep(Duration::from_millis(u64::from(pause)));
+                events = self.store.events_after(place, EVENTS).map_err(trouble)?;
+                place = events.last().map_or(place, |event| event.sequence);
+            }
+            self.place = Some(place);
+        } else {
+            let feed = match self.feed.take() {
+                Some(feed) => feed,
+                None => self.store.feed_from_now().map_err(trouble)?,
+            };
+            let feed = self.feed.insert(feed);
+            events = feed.next(EVENTS, MOMENT).map_err(trouble)?;
+        }
+        Ok(events.into_iter().map(|event| event.at).collect())
     }
 
     fn hold_snapshot(&mut self, between: &mut dyn FnMut()) -> Answer<()> {

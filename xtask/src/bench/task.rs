@@ -72,6 +72,8 @@ pub struct Outcome {
     pub memory: u64,
     /// The largest that was seen of it without mapped files.
     pub own_memory: u64,
+    /// What it took of a core while it waited.
+    pub share: f64,
 }
 
 impl Outcome {

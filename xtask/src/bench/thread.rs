@@ -1,5 +1,7 @@
 //! One thread of a process: it does its work over and over, and keeps count.
 
+mod follow;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -52,6 +54,10 @@ pub struct Worked {
     pub tally: Tally,
     /// The largest memory of its own that was seen.
     pub own_memory: u64,
+    /// How long the process ran while it waited for nothing.
+    pub busy: Duration,
+    /// How long that was.
+    pub waited: Duration,
 }
 
 /// One thread.
@@ -134,7 +140,9 @@ impl<'t> Worker<'t> {
                 break;
             }
             let now = Instant::now();
-            self.worked.durations.record(now - begun);
+            if !matches!(self.task.work, Work::Follow(_)) {
+                self.worked.durations.record(now - begun);
+            }
             if in_time(now) {
                 self.worked.in_time += self.worked.operations - before;
             }
@@ -185,6 +193,8 @@ impl<'t> Worker<'t> {
                 self.worked.tally.add(Tally { jobs: 0, events: 1, results: 1 });
             }
             Work::Mix => self.mix()?,
+            Work::Follow(pause) => return self.follow(pause),
+            Work::FollowNothing(pause) => return self.follow_nothing(pause),
             Work::GetById => {
                 let job = id(1 + self.random.below(u64::from(self.task.stock.jobs())));
                 let name = self.call(|client| client.get(job))?;

@@ -56,6 +56,11 @@ pub enum Work {
     ListAll,
     /// A snapshot is held for so many milliseconds, and another one before it ends.
     HoldSnapshots(u32),
+    /// One process is woken by the commits of the others, or looks for them every so many
+    /// milliseconds.
+    Follow(Option<u32>),
+    /// It waits for commits where there are none.
+    FollowNothing(Option<u32>),
 }
 
 impl Work {
@@ -68,6 +73,7 @@ impl Work {
                 | Self::Statuses(_)
                 | Self::ListAll
                 | Self::HoldSnapshots(_)
+                | Self::FollowNothing(_)
         )
     }
 }

@@ -8,6 +8,7 @@ mod released;
 mod rules;
 mod scheduling;
 mod snapshots;
+mod submissions;
 mod tidy;
 
 use std::error::Error;

@@ -14,11 +14,13 @@ use crate::lease::{Heartbeat, LeaseKey};
 use crate::patch::{Edit, Patch};
 use crate::policy::FailureKind;
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
-use crate::repo::{ClaimWrite, ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite};
+use crate::repo::{ClaimWrite, ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite, WorkflowWrite};
 use crate::run::{Cancellation, Completion, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{Store, WriteUnit};
+use crate::submission::Confirmation;
 use crate::time::ManualClock;
+use crate::workflow::NewWorkflow;
 
 use super::samples::{
     create_in, full_cluster, full_job, job_at, sample_cluster, sample_deck, sample_job,
@@ -42,6 +44,10 @@ pub(super) struct Cast {
     pub(super) lapsed: JobId,
     /// QUEUED, and all that can be claimed.
     pub(super) queued: JobId,
+    /// PENDING, of a workflow.
+    pub(super) planned: JobId,
+    /// FAILED, of the same workflow.
+    pub(super) broken: JobId,
     /// FAILED.
     pub(super) failed: JobId,
     /// COMPLETED.
@@ -54,11 +60,16 @@ pub(super) struct Cast {
     pub(super) idle_cluster: ClusterId,
     /// The submission of `running`; its handle is 4711.
     pub(super) remote: RemoteJobId,
+    /// The intent to submit `parent`.
+    pub(super) intent: RemoteJobId,
 }
 
 /// The length of a lease that outlives a promise, and of one that does not.
 const LONG: Duration = Duration::from_secs(86_400);
 const SHORT: Duration = Duration::from_millis(1);
+
+/// The workflow of `planned` and `broken`.
+const WORKFLOW: &str = "workflow of the cast";
 
 /// The handle of the cast's active submission.
 pub(super) const HANDLE: &str = "4711";
@@ -87,6 +98,10 @@ impl Cast {
             let lapsed = create_in(w, "lapsed", JobStatus::Queued)?.id;
             w.claim(&worker, &ClaimFilter::all(), 1, SHORT)?;
             let queued = create_in(w, "queued", JobStatus::Queued)?.id;
+            let workflow = NewWorkflow::new(WORKFLOW).job("planned", sample_job("planned"));
+            let workflow = w.create_workflow(&workflow.job("broken", sample_job("broken")))?;
+            let (planned, broken) = (workflow[0].id, workflow[1].id);
+            w.change_status(broken, &StatusChange::to(JobStatus::Failed))?;
             let cluster = w.create_cluster(&sample_cluster("busy"))?.id;
             let remote = NewRemoteJob::new(running, cluster, HANDLE);
             Ok(Self {
@@ -97,12 +112,15 @@ impl Cast {
                 lease,
                 lapsed,
                 queued,
+                planned,
+                broken,
                 failed: create_in(w, "failed", JobStatus::Failed)?.id,
                 completed: create_in(w, "completed", JobStatus::Completed)?.id,
                 archived,
                 cluster,
                 idle_cluster: w.create_cluster(&sample_cluster("idle"))?.id,
                 remote: w.record_submission(&remote)?.id,
+                intent: w.begin_submission(&NewRemoteJob::intended(parent, cluster))?.id,
             })
         })
     }
@@ -129,6 +147,7 @@ impl Act {
         Self("delete_cluster"),
         Self("force_delete_cluster"),
         Self("add_dependency"),
+        Self("add_dependencies"),
         Self("remove_dependency"),
         Self("add_note"),
         Self("create_job"),
@@ -142,9 +161,17 @@ impl Act {
         Self("unarchive_job"),
         Self("delete_job"),
         Self("record_submission"),
+        Self("begin_submission"),
+        Self("confirm_submission"),
+        Self("abandon_submission"),
         Self("update_remote_job"),
+        Self("report_reached"),
+        Self("report_unreachable"),
         Self("record_result"),
         Self("replace_result"),
+        Self("create_workflow"),
+        Self("cancel_workflow"),
+        Self("retry_workflow"),
     ];
 
     /// Performs it so that it changes something.
@@ -153,7 +180,7 @@ impl Act {
         let port = ClusterPatch { port: Edit::Set(2222), ..ClusterPatch::default() };
         let ended = RemoteJobPatch {
             exit_code: Patch::Set(0),
-            ended_at: Patch::Set(super::samples::BEGINNING),
+            ended_at: Edit::Set(super::samples::BEGINNING),
             ..RemoteJobPatch::default()
         };
         let to_queued = StatusChange::to(JobStatus::Queued);
@@ -182,6 +209,10 @@ impl Act {
             "delete_cluster" => w.delete_cluster(cast.idle_cluster),
             "force_delete_cluster" => w.force_delete_cluster(cast.cluster).map(drop),
             "add_dependency" => w.add_dependency(cast.child, cast.failed, DependencyKind::AfterAny),
+            "add_dependencies" => w.add_dependencies(&[
+                (cast.child, cast.failed, DependencyKind::AfterAny),
+                (cast.parent, cast.failed, DependencyKind::AfterAny),
+            ]),
             "remove_dependency" => w.remove_dependency(cast.child, cast.parent),
             "add_note" => w.add_note(cast.child, "a note").map(drop),
             "create_job" => w.create_job(&full_job("new", cast.cluster, cast.parent)).map(drop),
@@ -204,9 +235,25 @@ impl Act {
                 let new = NewRemoteJob::new(cast.child, cast.cluster, "4712");
                 w.record_submission(&new).map(drop)
             }
+            "begin_submission" => {
+                w.begin_submission(&NewRemoteJob::intended(cast.child, cast.cluster)).map(drop)
+            }
+            "confirm_submission" => {
+                w.confirm_submission(cast.intent, &Confirmation::new("4713")).map(drop)
+            }
+            "abandon_submission" => w.abandon_submission(cast.intent, "not there").map(drop),
             "update_remote_job" => w.update_remote_job(cast.remote, &ended).map(drop),
+            "report_reached" => w.report_reached(cast.cluster).map(drop),
+            "report_unreachable" => w.report_unreachable(cast.cluster, "timed out").map(drop),
             "record_result" => w.record_result(cast.completed, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.running, &sample_result(-3.0)).map(drop),
+            "create_workflow" => {
+                let new = NewWorkflow::new("new").job("one", sample_job("one"));
+                let after = [("one", DependencyKind::AfterOk)];
+                w.create_workflow(&new.job_after("two", sample_job("two"), after)).map(drop)
+            }
+            "cancel_workflow" => w.cancel_workflow(WORKFLOW).map(drop),
+            "retry_workflow" => w.retry_workflow(WORKFLOW, InitialStatus::Queued).map(drop),
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -250,6 +297,10 @@ impl Act {
             "delete_cluster" => w.delete_cluster(cast.cluster),
             "force_delete_cluster" => w.force_delete_cluster(ClusterId::new(i64::MAX)).map(drop),
             "add_dependency" => w.add_dependency(cast.parent, cast.child, DependencyKind::AfterOk),
+            "add_dependencies" => w.add_dependencies(&[
+                (cast.child, cast.failed, DependencyKind::AfterAny),
+                (cast.parent, cast.child, DependencyKind::AfterOk),
+            ]),
             "remove_dependency" => w.remove_dependency(cast.child, cast.failed),
             "add_note" => w.add_note(cast.child, " ").map(drop),
             "create_job" => w.create_job(&orphan).map(drop),
@@ -276,9 +327,24 @@ impl Act {
                 let new = NewRemoteJob::new(cast.child, cast.cluster, HANDLE);
                 w.record_submission(&new).map(drop)
             }
+            "begin_submission" => {
+                w.begin_submission(&NewRemoteJob::intended(cast.running, cast.cluster)).map(drop)
+            }
+            "confirm_submission" => {
+                w.confirm_submission(cast.intent, &Confirmation::new(HANDLE)).map(drop)
+            }
+            "abandon_submission" => w.abandon_submission(cast.remote, "not there").map(drop),
             "update_remote_job" => w.update_remote_job(cast.remote, &nameless).map(drop),
+            "report_reached" => w.report_reached(ClusterId::new(i64::MAX)).map(drop),
+            "report_unreachable" => w.report_unreachable(cast.cluster, " ").map(drop),
             "record_result" => w.record_result(cast.running, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.child, &sample_result(-3.0)).map(drop),
+            "create_workflow" => {
+                let new = NewWorkflow::new("new").job("one", job_at("one", "/a"));
+                w.create_workflow(&new.job("two", job_at("two", "/a"))).map(drop)
+            }
+            "cancel_workflow" => w.cancel_workflow("nowhere").map(drop),
+            "retry_workflow" => w.retry_workflow("nowhere", InitialStatus::Queued).map(drop),
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -301,12 +367,20 @@ impl Act {
             | "update_cluster"
             | "delete_cluster"
             | "force_delete_cluster"
-            | "delete_job" => vec![],
+            | "delete_job"
+            | "report_reached"
+            | "report_unreachable" => vec![],
             "add_dependency" => vec![(cast.child, EventKind::DependencyAdded)],
+            "add_dependencies" => vec![
+                (cast.child, EventKind::DependencyAdded),
+                (cast.parent, EventKind::DependencyAdded),
+            ],
             "remove_dependency" => vec![(cast.child, EventKind::DependencyRemoved)],
             "add_note" => vec![(cast.child, EventKind::Noted)],
             "create_job" => vec![(next(1), EventKind::Created)],
-            "create_jobs" => vec![(next(1), EventKind::Created), (next(2), EventKind::Created)],
+            "create_jobs" | "create_workflow" => {
+                vec![(next(1), EventKind::Created), (next(2), EventKind::Created)]
+            }
             "update_job" => vec![(cast.child, EventKind::Updated)],
             "replace_input" => vec![(cast.child, EventKind::InputReplaced)],
             "change_status" => vec![(cast.child, EventKind::StatusChanged)],
@@ -318,9 +392,14 @@ impl Act {
             "archive_job" => vec![(cast.completed, EventKind::Archived)],
             "unarchive_job" => vec![(cast.archived, EventKind::Unarchived)],
             "record_submission" => vec![(cast.child, EventKind::Submitted)],
+            "begin_submission" => vec![(cast.child, EventKind::SubmissionIntended)],
+            "confirm_submission" => vec![(cast.parent, EventKind::Submitted)],
+            "abandon_submission" => vec![(cast.parent, EventKind::SubmissionAbandoned)],
             "update_remote_job" => vec![(cast.running, EventKind::RemoteJobUpdated)],
             "record_result" => vec![(cast.completed, EventKind::ResultRecorded)],
             "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],
+            "cancel_workflow" => vec![(cast.planned, EventKind::StatusChanged)],
+            "retry_workflow" => vec![(cast.broken, EventKind::Retried)],
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -349,6 +428,7 @@ mod tests {
             include_str!("../repo/jobs.rs"),
             include_str!("../repo/remote_jobs.rs"),
             include_str!("../repo/results.rs"),
+            include_str!("../repo/workflows.rs"),
         ] {
             let (_, writing) = source.split_once("Write: ").expect("a trait that writes");
             let (declared, _) = writing.split_once("\n}\n").expect("the trait's end");

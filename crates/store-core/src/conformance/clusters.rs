@@ -201,7 +201,7 @@ pub fn a_cluster_in_use_is_not_deleted<F: Fixture>(fixture: &F) -> Outcome {
     let away = JobPatch { cluster: Patch::Clear, ..JobPatch::default() };
     store.update_job(job, &away)?;
     in_use();
-    let ended = RemoteJobPatch { ended_at: Patch::Set(tick(&clock)), ..RemoteJobPatch::default() };
+    let ended = RemoteJobPatch { ended_at: Edit::Set(tick(&clock)), ..RemoteJobPatch::default() };
     store.update_remote_job(remote, &ended)?;
     in_use();
     assert_eq!(store.remote_jobs_of(job)?.len(), 1);

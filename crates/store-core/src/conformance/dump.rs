@@ -1,11 +1,15 @@
 //! Everything that can be read of a store, to compare two moments of it.
 
+use std::collections::BTreeSet;
+
 use crate::attempt::Attempt;
 use crate::claim::Explanation;
 use crate::cluster::{Cluster, ClusterLoad};
+use crate::contact::ClusterContact;
 use crate::dependency::{Dependency, Readiness};
 use crate::error::Result;
 use crate::event::Event;
+use crate::held::HeldJob;
 use crate::ids::EventSequence;
 use crate::input::InputDeck;
 use crate::job::Job;
@@ -14,6 +18,7 @@ use crate::query::{Archived, JobFilter, Page, StatusCounts};
 use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
 use crate::store::{ReadUnit, Store};
+use crate::workflow::Workflow;
 
 /// A job and all that belongs to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,10 +54,20 @@ pub struct Dump {
     pub clusters: Vec<(Cluster, ClusterLoad, Vec<RemoteJob>)>,
     /// All leases.
     pub leases: Vec<Lease>,
+    /// The intents that nobody has settled.
+    pub intents: Vec<RemoteJob>,
+    /// What is to be cancelled at the schedulers.
+    pub to_cancel: Vec<RemoteJob>,
+    /// How the clusters answer.
+    pub contacts: Vec<ClusterContact>,
     /// All events.
     pub events: Vec<Event>,
     /// The jobs by status.
     pub counts: StatusCounts,
+    /// The jobs that are held.
+    pub held: Vec<HeldJob>,
+    /// All workflows.
+    pub workflows: Vec<Workflow>,
 }
 
 impl Dump {
@@ -69,7 +84,9 @@ impl Dump {
     /// # Errors
     /// Those of reading.
     pub fn within(unit: &impl ReadUnit) -> Result<Self> {
-        let jobs = all_jobs(unit)?
+        let jobs = all_jobs(unit)?;
+        let names: BTreeSet<String> = jobs.iter().filter_map(|job| job.workflow.clone()).collect();
+        let jobs = jobs
             .into_iter()
             .map(|job| {
                 let id = job.id;
@@ -87,8 +104,13 @@ impl Dump {
                 })
             })
             .collect::<Result<_>>()?;
-        let clusters = unit
-            .clusters()?
+        let clusters = unit.clusters()?;
+        let (mut to_cancel, mut contacts) = (Vec::new(), Vec::new());
+        for cluster in &clusters {
+            to_cancel.extend(unit.submissions_to_cancel(cluster.id)?);
+            contacts.push(unit.cluster_contact(cluster.id)?);
+        }
+        let clusters = clusters
             .into_iter()
             .map(|cluster| {
                 let active = unit.active_remote_jobs(cluster.id)?;
@@ -100,8 +122,13 @@ impl Dump {
             jobs,
             clusters,
             leases: unit.leases()?,
+            intents: unit.pending_intents(None)?,
+            to_cancel,
+            contacts,
             events: unit.events_after(EventSequence::START, u32::MAX)?,
             counts: unit.counts_by_status()?,
+            held: unit.held_jobs(Page::first(Page::LARGEST)?)?.jobs,
+            workflows: names.iter().map(|name| unit.workflow(name)).collect::<Result<_>>()?,
         })
     }
 

@@ -12,6 +12,7 @@ use crate::repo::{
     JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
 };
 use crate::status::{InitialStatus, JobStatus, StatusChange};
+use crate::submission::Confirmation;
 
 use super::acts::Cast;
 use super::dump::{Dump, assert_untouched};
@@ -84,6 +85,7 @@ pub fn a_job_that_is_not_there_is_named_by_every_method<F: Fixture>(fixture: &F)
                 store.remove_dependency(id, cast.child),
                 store.add_note(id, "x").map(drop),
                 store.record_submission(&submission).map(drop),
+                store.begin_submission(&NewRemoteJob::intended(id, cast.cluster)).map(drop),
                 store.record_result(id, &sample_result(-1.0)).map(drop),
                 store.replace_result(id, &sample_result(-1.0)).map(drop),
             ]
@@ -110,6 +112,13 @@ pub fn a_cluster_or_submission_that_is_not_there_is_named<F: Fixture>(fixture: &
             store.update_cluster(cluster, &crate::ClusterPatch::default()).map(drop),
             store.delete_cluster(cluster),
             store.record_submission(&NewRemoteJob::new(job, cluster, "1")).map(drop),
+            store.begin_submission(&NewRemoteJob::intended(job, cluster)).map(drop),
+            store.find_remote_job(cluster, "1").map(drop),
+            store.pending_intents(Some(cluster)).map(drop),
+            store.submissions_to_cancel(cluster).map(drop),
+            store.cluster_contact(cluster).map(drop),
+            store.report_reached(cluster).map(drop),
+            store.report_unreachable(cluster, "timed out").map(drop),
         ]
     });
     for answer in clusters {
@@ -121,6 +130,8 @@ pub fn a_cluster_or_submission_that_is_not_there_is_named<F: Fixture>(fixture: &
     for answer in [
         store.remote_job(remote).map(drop),
         store.update_remote_job(remote, &RemoteJobPatch::default()).map(drop),
+        store.confirm_submission(remote, &Confirmation::new("1")).map(drop),
+        store.abandon_submission(remote, "not there").map(drop),
     ] {
         assert_refused!(
             answer,

@@ -9,6 +9,11 @@ use super::outcome::Outcome;
 macro_rules! each_promise {
     ($($callback:tt)+) => {
         $($callback)+ ! {
+            bulk_edges {
+                many_edges_come_to_what_single_ones_do
+                many_edges_are_added_all_or_none
+                the_first_of_many_that_closes_a_circle_is_told
+            }
             claims {
                 a_claim_makes_a_job_running_under_a_lease
                 the_best_priority_goes_first_then_the_oldest
@@ -87,6 +92,13 @@ macro_rules! each_promise {
                 energy_ranges_include_their_ends
                 the_energy_of_the_present_attempt_counts
             }
+            held {
+                a_held_job_comes_back_with_a_retry
+                held_jobs_are_listed_page_by_page
+                a_job_that_asks_for_it_is_cancelled_all_the_way_down
+                a_deep_chain_is_cancelled
+                a_job_that_asks_to_be_cancelled_is_never_held
+            }
             inputs {
                 a_deck_comes_back_as_it_was_given
                 a_job_without_an_input_has_none
@@ -162,10 +174,19 @@ macro_rules! each_promise {
                 the_newest_submission_is_the_last
                 active_submissions_are_those_that_have_not_ended
                 a_handle_belongs_to_one_active_submission
+                a_handle_that_was_used_again_means_the_newest
                 a_report_changes_what_it_names
                 a_report_empties_only_what_it_clears
                 what_the_check_of_a_submission_refuses_is_not_stored
                 ids_of_submissions_never_come_back
+            }
+            remote_phases {
+                phases_go_forward_alone
+                a_report_dates_what_it_tells
+                a_requeue_keeps_its_phase_and_its_word
+                an_intent_is_not_reported_on_before_it_is_settled
+                what_runs_in_vain_is_to_be_cancelled
+                an_unreachable_cluster_is_no_failure
             }
             results {
                 a_result_comes_back_as_it_was_given
@@ -209,6 +230,16 @@ macro_rules! each_promise {
                 many_statuses_change_all_or_none
                 counts_follow_each_change
             }
+            submissions {
+                an_intent_is_kept_until_it_is_settled
+                an_intent_ends_with_the_handle_it_was_given
+                what_never_reached_the_scheduler_is_abandoned
+                an_attempt_is_submitted_once
+                one_attempt_is_begun_once_however_many_try
+                beginning_again_under_the_same_token_returns_the_first
+                a_job_that_has_ended_is_not_begun
+                what_the_check_of_an_intent_refuses_is_not_stored
+            }
             texts {
                 difficult_texts_of_jobs_come_back
                 difficult_texts_of_clusters_come_back
@@ -242,6 +273,16 @@ macro_rules! each_promise {
                 a_wait_inside_a_unit_is_refused
                 a_feed_misses_nothing_and_repeats_nothing
                 a_feed_goes_on_where_it_was
+            }
+            workflows {
+                a_workflow_is_created_whole
+                a_workflow_that_cannot_start_is_settled_at_once
+                a_workflow_that_is_refused_leaves_nothing
+                the_name_of_a_workflow_is_taken_once
+                a_workflow_sums_itself_up
+                cancelling_does_what_the_dry_run_told
+                retrying_does_what_the_dry_run_told
+                what_could_not_start_is_left_out_of_a_retry
             }
         }
     };

@@ -6,7 +6,8 @@ use crate::error::{Error, Invalid, Noun};
 use crate::event::EventKind;
 use crate::ids::ClusterId;
 use crate::patch::{Edit, Patch};
-use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
+use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
+use crate::remote_phase::RemotePhase;
 use crate::repo::{ClusterWrite, EventRead, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite};
 use crate::settings::ConnectionSettings;
 use crate::status::{InitialStatus, JobStatus, StatusChange};
@@ -20,7 +21,7 @@ use super::samples::{
 };
 
 fn ended(at: Timestamp) -> RemoteJobPatch {
-    RemoteJobPatch { ended_at: Patch::Set(at), ..RemoteJobPatch::default() }
+    RemoteJobPatch { ended_at: Edit::Set(at), ..RemoteJobPatch::default() }
 }
 
 /// A submission comes back as it was given, of the job's present attempt; the job stays as it is.
@@ -39,8 +40,14 @@ pub fn a_submission_comes_back_as_it_was_given<F: Fixture>(fixture: &F) -> Outco
             id: remote.id,
             attempt: 2,
             submission: new.clone(),
-            submitted_at: now,
+            phase: RemotePhase::Submitted,
+            intended_at: None,
+            submitted_at: Some(now),
+            pending_at: None,
+            running_at: None,
             ended_at: None,
+            retrieved_at: None,
+            abandon_reason: None,
             exit_code: None,
             updated_at: now,
         };
@@ -126,19 +133,39 @@ pub fn a_handle_belongs_to_one_active_submission<F: Fixture>(fixture: &F) -> Out
     }
     store.record_submission(&NewRemoteJob::new(other, elsewhere, "17"))?;
     store.update_remote_job(first, &ended(tick(&clock)))?;
-    let second = store.record_submission(&NewRemoteJob::new(other, cluster, "17"))?.id;
-
-    let revived = RemoteJobPatch {
-        ended_at: Patch::Clear,
-        exit_code: Patch::Set(1),
-        ..RemoteJobPatch::default()
-    };
+    let second = store.record_submission(&NewRemoteJob::new(other, cluster, "17"))?;
+    assert!(second.is_active());
+    // Cluster, handle and time are the key: not even what has ended shares all three.
+    store.update_remote_job(second.id, &ended(BEGINNING))?;
     assert_refused!(
-        assert_untouched(&store, || store.update_remote_job(first, &revived)),
-        Error::Conflict { noun: Noun::RemoteJob, field: "handle", value } if value == "17"
+        assert_untouched(&store, || {
+            store.record_submission(&NewRemoteJob::new(other, cluster, "17"))
+        }),
+        Error::Conflict { noun: Noun::RemoteJob, field: "submitted_at", .. }
     );
+    tick(&clock);
+    store.record_submission(&NewRemoteJob::new(other, cluster, "17"))?;
+    Ok(())
+}
+
+/// A handle means the active submission that has it, or else the newest that had it.
+pub fn a_handle_that_was_used_again_means_the_newest<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
+    let elsewhere = store.create_cluster(&sample_cluster("elsewhere"))?.id;
+    let job = store.create_job(&sample_job("MgO"))?.id;
+    let found = || Ok::<_, Error>(store.find_remote_job(cluster, "17")?.map(|remote| remote.id));
+    assert_eq!(found()?, None);
+    let first = store.record_submission(&NewRemoteJob::new(job, cluster, "17"))?.id;
+    store.record_submission(&NewRemoteJob::new(job, elsewhere, "17"))?;
+    store.record_submission(&NewRemoteJob::new(job, cluster, "170"))?;
+    assert_eq!(found()?, Some(first));
+    store.update_remote_job(first, &ended(tick(&clock)))?;
+    assert_eq!(found()?, Some(first), "one that has ended can be asked for");
+    let second = store.record_submission(&NewRemoteJob::new(job, cluster, "17"))?.id;
+    assert_eq!(found()?, Some(second));
     store.update_remote_job(second, &ended(tick(&clock)))?;
-    assert!(store.update_remote_job(first, &revived)?.is_active());
+    assert_eq!(found()?, Some(second));
     Ok(())
 }
 
@@ -155,7 +182,7 @@ pub fn a_report_changes_what_it_names<F: Fixture>(fixture: &F) -> Outcome {
         queue: Patch::Set("short".to_owned()),
         scheduler_state: Patch::Set("NODE_FAIL".to_owned()),
         exit_code: Patch::Set(i32::MIN),
-        ended_at: Patch::Set(Timestamp::from_micros(-5)),
+        ended_at: Edit::Set(Timestamp::from_micros(-5)),
         metadata: Edit::Set(object(json!({"new": true}))),
         ..RemoteJobPatch::default()
     };
@@ -166,17 +193,19 @@ pub fn a_report_changes_what_it_names<F: Fixture>(fixture: &F) -> Outcome {
     expected.exit_code = Some(i32::MIN);
     expected.ended_at = Some(Timestamp::from_micros(-5));
     expected.updated_at = now;
-    assert_eq!(store.update_remote_job(expected.id, &report)?, expected);
+    expected.phase = RemotePhase::Finished;
+    let reported = store.update_remote_job(expected.id, &report)?;
+    assert_eq!(reported, Reported::Changed(expected.clone()));
     assert_eq!(store.remote_job(expected.id)?, expected);
     let event = store.history(job)?.pop().expect("an event");
     assert_eq!((event.kind, event.attempt, event.at), (EventKind::RemoteJobUpdated, 1, now));
     let detail = json!({
-        "remote_job": expected.id.get(), "active": false, "scheduler_state": "NODE_FAIL",
-        "exit_code": i32::MIN,
+        "remote_job": expected.id.get(), "active": false, "phase": "finished",
+        "scheduler_state": "NODE_FAIL", "exit_code": i32::MIN,
     });
     assert_eq!(event.detail, object(detail));
     let again = assert_untouched(&store, || store.update_remote_job(expected.id, &report))?;
-    assert_eq!(again, expected);
+    assert_eq!(again, Reported::Unchanged(expected));
     assert_eq!(store.job(job)?, retried, "the job's own row is not touched");
     Ok(())
 }
@@ -192,7 +221,7 @@ pub fn a_report_empties_only_what_it_clears<F: Fixture>(fixture: &F) -> Outcome 
         exit_code: Patch::Set(0),
         ..RemoteJobPatch::default()
     };
-    let kept = store.update_remote_job(full.id, &nodes)?.submission;
+    let kept = store.update_remote_job(full.id, &nodes)?.into_remote().submission;
     assert_eq!(kept.queue, full.submission.queue);
     assert_eq!(kept.metadata, full.submission.metadata);
     let clear = RemoteJobPatch {
@@ -202,10 +231,10 @@ pub fn a_report_empties_only_what_it_clears<F: Fixture>(fixture: &F) -> Outcome 
         stderr_path: Patch::Clear,
         scheduler_state: Patch::Clear,
         exit_code: Patch::Clear,
-        ended_at: Patch::Clear,
         metadata: Edit::Set(serde_json::Map::new()),
+        ..RemoteJobPatch::default()
     };
-    let cleared = store.update_remote_job(full.id, &clear)?;
+    let cleared = store.update_remote_job(full.id, &clear)?.into_remote();
     let expected =
         NewRemoteJob { work_dir: full.submission.work_dir, ..NewRemoteJob::new(job, cluster, "1") };
     assert_eq!((cleared.submission, cleared.exit_code), (expected, None));
@@ -224,6 +253,8 @@ pub fn what_the_check_of_a_submission_refuses_is_not_stored<F: Fixture>(fixture:
     let refused = [
         ("metadata", deep),
         ("handle", NewRemoteJob::new(job, cluster, "")),
+        ("handle", NewRemoteJob::intended(job, cluster)),
+        ("token", new.clone().with_a_token(BEGINNING)),
         ("handle", NewRemoteJob::new(job, cluster, "h".repeat(256))),
         ("queue", NewRemoteJob { queue: Some("a\nb".to_owned()), ..new.clone() }),
         ("scheduler_state", NewRemoteJob { scheduler_state: Some(" ".to_owned()), ..new.clone() }),

@@ -15,7 +15,8 @@ use crate::ids::{ClusterId, JobId};
 use crate::input::InputDeck;
 use crate::job::{Job, NewJob, Parallelism};
 use crate::policy::{Backoff, JobPolicy, OnLapse, OnUnsatisfiable};
-use crate::remote_job::NewRemoteJob;
+use crate::remote_job::{NewRemoteJob, RemoteJob};
+use crate::repo::ClusterWrite;
 use crate::result::{Convergence, NewResult, ResultDocument};
 use crate::settings::ConnectionSettings;
 use crate::status::{JobStatus, StatusChange};
@@ -171,6 +172,16 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
         Value::Object(members) => members,
         other => panic!("{other} is not an object"),
     }
+}
+
+/// A cluster, and a job that waits to be submitted.
+pub(super) fn ready_to_submit<S: Store>(store: &S) -> Result<(ClusterId, JobId)> {
+    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
+    Ok((cluster, job_in(store, "MgO", JobStatus::Queued)?.id))
+}
+
+pub(super) fn remote_ids(remotes: &[RemoteJob]) -> Vec<i64> {
+    remotes.iter().map(|remote| remote.id.get()).collect()
 }
 
 /// A submission of which every field is set.

@@ -57,6 +57,7 @@ impl ClusterWrite for Unit<'_, Writing> {
                 return Err(cluster.in_use(jobs, submissions));
             }
             state.clusters.remove(&id);
+            state.contacts.remove(&id);
             Ok(())
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::attempt::Attempt;
 use crate::cluster::Cluster;
+use crate::contact::ClusterContact;
 use crate::dependency::Dependency;
 use crate::error::{Error, Noun, Result};
 use crate::event::{Event, NewEvent};
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) inputs: BTreeMap<JobId, Arc<InputDeck>>,
     pub(super) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
     pub(super) remote_jobs: BTreeMap<RemoteJobId, Arc<RemoteJob>>,
+    /// Only of clusters that somebody tried to reach.
+    pub(super) contacts: BTreeMap<ClusterId, ClusterContact>,
     /// By the job that waits and the job that it waits for.
     pub(super) dependencies: BTreeMap<(JobId, JobId), Dependency>,
     /// By job and attempt.

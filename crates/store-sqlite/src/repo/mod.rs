@@ -2,6 +2,7 @@
 
 mod claims;
 mod clusters;
+mod contacts;
 mod creation;
 mod dependencies;
 mod edges_in_bulk;

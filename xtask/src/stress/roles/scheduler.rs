@@ -175,7 +175,7 @@ fn submitted(remote: &RemoteJob) -> Effect {
         attempt: remote.attempt,
         remote_job: remote.id,
         cluster: remote.submission.cluster,
-        handle: remote.submission.handle.clone(),
+        handle: remote.submission.handle.clone().unwrap_or_default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use store_core::prelude::*;
 use store_core::{
-    Clock, Code, Convergence, Energy, EnergyUnit, Job, JobId, JobStatus, NewResult, Patch,
+    Clock, Code, Convergence, Edit, Energy, EnergyUnit, Job, JobId, JobStatus, NewResult, Patch,
     RemoteJobPatch, Result, ResultDocument, StatusChange, SystemClock, Timestamp, Transition,
 };
 
@@ -109,7 +109,7 @@ pub fn end_submission(
     let patch = RemoteJobPatch {
         scheduler_state: Patch::Set(state.to_owned()),
         exit_code: Patch::Set(exit_code),
-        ended_at: Patch::Set(now),
+        ended_at: Edit::Set(now),
         ..RemoteJobPatch::default()
     };
     let (attempt, remote_job) = (remote.attempt, remote.id);

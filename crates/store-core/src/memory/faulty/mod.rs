@@ -62,6 +62,12 @@ pub(super) enum Fault {
     DeletesParents,
     /// Edges that close a circle are let in.
     LetsCirclesClose,
+    /// Jobs are held that ask to be cancelled.
+    HoldsWhatAsksForMore,
+    /// A workflow is created under a name that is taken.
+    AddsToWorkflows,
+    /// Of a workflow only the jobs that failed are retried.
+    RetriesTheFailedAlone,
     /// The decks of jobs are not stored with them.
     ForgetsDecks,
     /// A second job may be created under a key.
@@ -78,6 +84,16 @@ pub(super) enum Fault {
     CountsAFailureTwice,
     /// A recovery takes live leases away.
     TakesLiveLeases,
+    /// A submission is begun beside an active one of the same attempt.
+    SubmitsTwice,
+    /// Intents of later attempts are not among those that are looked up.
+    ForgetsIntents,
+    /// A late report takes a submission back to an earlier phase.
+    GoesBack,
+    /// A handle that was used again means whatever had it first.
+    TakesHandlesForIds,
+    /// The jobs of a cluster that does not answer are failed.
+    FailsTheUnreachable,
     /// Of two writes that are handed in, the second is run first.
     SwapsTickets,
     /// A write that was handed in and fails undoes the one before it.

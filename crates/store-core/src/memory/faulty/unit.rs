@@ -10,28 +10,35 @@ use crate::cluster::{
     Cluster, ClusterLimits, ClusterLoad, ClusterPatch, ClusterRemoval, NewCluster,
 };
 use crate::code::Code;
+
+use crate::contact::ClusterContact;
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::held::HeldPage;
 use crate::ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
 use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
 use crate::memory::store::MemoryStore;
-use crate::memory::unit::{Unit, Writing};
+use crate::memory::unit::{Signature, Unit, Writing};
+use crate::policy::JobPolicy;
 use crate::query::{JobFilter, JobPage, Page, StatusCounts};
-use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
+use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
 use crate::repo::{
     ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
     EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+    WorkflowRead, WorkflowWrite,
 };
 use crate::result::{JobResult, NewResult, Recorded};
 use crate::reuse::Reuse;
 use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
+use crate::submission::{Confirmation, SubmissionToken};
 use crate::time::Timestamp;
 use crate::work_dir::WorkDir;
 use crate::worker::Worker;
+use crate::workflow::{NewWorkflow, Workflow, WorkflowPlan};
 
 use super::Fault;
 
@@ -126,6 +133,7 @@ pass_on! {
                     new.reuse = new.reuse.map(|_| Reuse::AnyResult);
                 }
                 Fault::ReusesUnasked => new.reuse = Some(Reuse::Converged),
+                Fault::HoldsWhatAsksForMore => new.policy = JobPolicy::default(),
                 _ => {}
             }
             self.inner.create_job(&new)
@@ -292,13 +300,81 @@ pass_on! {
         fn remote_jobs_of(job: JobId) -> Vec<RemoteJob>;
         fn newest_remote_job(job: JobId) -> Option<RemoteJob>;
         fn active_remote_jobs(cluster: ClusterId) -> Vec<RemoteJob>;
+        fn find_remote_job_by_token(token: SubmissionToken) -> Option<RemoteJob>;
+        fn submissions_to_cancel(cluster: ClusterId) -> Vec<RemoteJob>;
+        fn cluster_contact(cluster: ClusterId) -> ClusterContact;
+    } but {
+        fn find_remote_job(&self, cluster: ClusterId, handle: &str) -> Result<Option<RemoteJob>> {
+            let found = self.inner.find_remote_job(cluster, handle)?;
+            let oldest = found.map(|newest| {
+                let same = |remote: &RemoteJob| {
+                    let (one, other) = (&remote.submission, &newest.submission);
+                    (one.cluster, &one.handle) == (other.cluster, &other.handle)
+                };
+                let oldest = self.inner.state().submissions(same).into_iter().next();
+                match self.fault {
+                    Fault::TakesHandlesForIds => oldest.unwrap_or(newest),
+                    _ => newest,
+                }
+            });
+            Ok(oldest)
+        }
+
+        fn pending_intents(&self, cluster: Option<ClusterId>) -> Result<Vec<RemoteJob>> {
+            let mut intents = self.inner.pending_intents(cluster)?;
+            if self.fault == Fault::ForgetsIntents {
+                intents.retain(|intent| intent.attempt == 1);
+            }
+            Ok(intents)
+        }
     }
 }
 
 pass_on! {
     impl<> RemoteJobWrite for Writing {
         fn record_submission(new: &NewRemoteJob) -> RemoteJob;
-        fn update_remote_job(id: RemoteJobId, patch: &RemoteJobPatch) -> RemoteJob;
+        fn confirm_submission(id: RemoteJobId, answer: &Confirmation) -> RemoteJob;
+        fn abandon_submission(id: RemoteJobId, reason: &str) -> RemoteJob;
+        fn report_reached(cluster: ClusterId) -> ClusterContact;
+    } but {
+        fn begin_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
+            match self.inner.begin_submission(new) {
+                Err(Error::AlreadySubmitted { job, .. }) if self.fault == Fault::SubmitsTwice => {
+                    let job = self.inner.job(job)?;
+                    self.inner.change(|state, Signature { actor, now }| {
+                        let id = RemoteJobId::new(state.given_out.remote_jobs + 1);
+                        let new = new.clone().with_a_token(now);
+                        let (remote, event) = new.into_intent(id, &job, now);
+                        Ok(state.add_submission(remote, event, actor))
+                    })
+                }
+                answer => answer,
+            }
+        }
+
+        fn update_remote_job(&self, id: RemoteJobId, patch: &RemoteJobPatch) -> Result<Reported> {
+            let answer = self.inner.update_remote_job(id, patch)?;
+            match (self.fault, &answer, patch.phase.new_value()) {
+                (Fault::GoesBack, Reported::Late(later), Some(&phase)) => {
+                    let back = RemoteJob { phase, ended_at: None, ..later.clone() };
+                    self.inner.change(|state, _| {
+                        state.remote_jobs.insert(id, Arc::new(back.clone()));
+                        Ok(Reported::Changed(back))
+                    })
+                }
+                _ => Ok(answer),
+            }
+        }
+
+        fn report_unreachable(&self, cluster: ClusterId, reason: &str) -> Result<ClusterContact> {
+            if self.fault == Fault::FailsTheUnreachable {
+                for remote in self.inner.active_remote_jobs(cluster)? {
+                    let failed = StatusChange::to(JobStatus::Failed);
+                    self.inner.change_status(remote.submission.job, &failed)?;
+                }
+            }
+            self.inner.report_unreachable(cluster, reason)
+        }
     }
 }
 
@@ -307,6 +383,7 @@ pass_on! {
         fn dependencies_of(job: JobId) -> Vec<Dependency>;
         fn dependents_of(job: JobId) -> Vec<Dependency>;
         fn readiness(job: JobId) -> Readiness;
+        fn held_jobs(page: Page) -> HeldPage;
     }
 }
 
@@ -319,6 +396,47 @@ pass_on! {
                 Err(Error::DependencyCycle { .. }) if self.fault == Fault::LetsCirclesClose => Ok(()),
                 answer => answer,
             }
+        }
+
+        fn add_dependencies(&self, edges: &[(JobId, JobId, DependencyKind)]) -> Result<()> {
+            match self.fault {
+                Fault::LetsCirclesClose | Fault::StopsHalfway => edges
+                    .iter()
+                    .try_for_each(|(job, on, kind)| self.add_dependency(*job, *on, *kind)),
+                _ => self.inner.add_dependencies(edges),
+            }
+        }
+    }
+}
+
+pass_on! {
+    impl<Mode> WorkflowRead for Mode {
+        fn workflow(name: &str) -> Workflow;
+    }
+}
+
+pass_on! {
+    impl<> WorkflowWrite for Writing {
+        fn cancel_workflow(name: &str) -> WorkflowPlan;
+    } but {
+        fn create_workflow(&self, new: &NewWorkflow) -> Result<Vec<Job>> {
+            let mut added = new.clone();
+            if self.fault == Fault::AddsToWorkflows
+                && let Err(Error::Conflict { .. }) = self.inner.create_workflow(new)
+            {
+                added.name.push('_');
+            }
+            self.inner.create_workflow(&added)
+        }
+
+        fn retry_workflow(&self, name: &str, to: InitialStatus) -> Result<WorkflowPlan> {
+            let plan = self.inner.workflow(name)?.plan_retry(to);
+            if self.fault != Fault::RetriesTheFailedAlone {
+                return self.inner.retry_workflow(name, to);
+            }
+            let failed = plan.changes.iter().filter(|change| change.from == JobStatus::Failed);
+            failed.map(|change| self.inner.retry_job(change.job, to).map(drop)).collect::<Result<()>>()?;
+            Ok(plan)
         }
     }
 }

@@ -98,7 +98,7 @@ impl SqliteStore {
     /// [`read_only`](Options::read_only).
     ///
     /// The jobs are copied in transactions that are on the disk (`synchronous=FULL`) before the first of
-    /// them is removed here. What is removed is removed in steps of about 15 milliseconds, between which
+    /// them is removed here. What is removed is removed in steps of about 10 milliseconds, between which
     /// other writers have their turns; each step looks whether the job is still as it was copied.
     ///
     /// The events of a job go with it, and no event says so: who follows

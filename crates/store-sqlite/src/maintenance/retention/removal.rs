@@ -12,7 +12,7 @@ use crate::unit::{Unit, Writing};
 
 /// How long a step goes on taking jobs. A batch of other writes may share its transaction for 20
 /// milliseconds, and together they stay below 50.
-const STEP: Duration = Duration::from_millis(15);
+const STEP: Duration = Duration::from_millis(10);
 
 /// How many jobs are looked at before the first of a component goes: what is larger is looked at job by
 /// job.
