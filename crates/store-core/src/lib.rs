@@ -10,7 +10,8 @@
 //! | What did a job yield? | [`result`], [`units`] |
 //! | What happened to it? | [`event`] |
 //! | Where does it run? | [`cluster`], [`remote_job`] |
-//! | How are jobs listed? | [`query`] |
+//! | How are jobs found, sorted and paged? | [`query`] |
+//! | What do users say of them? | [`tag`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
 //! | What can go wrong? | [`error`] |
 
@@ -37,6 +38,7 @@ pub mod result;
 pub mod settings;
 pub mod status;
 pub mod store;
+pub mod tag;
 pub mod ticket;
 pub mod time;
 pub mod units;
@@ -51,12 +53,16 @@ pub use ids::{ClusterId, EventSequence, JobId, JobUuid, RemoteJobId};
 pub use input::{InputDeck, InputHash};
 pub use job::{Job, JobPatch, NewJob, Parallelism};
 pub use patch::{Edit, Patch};
-pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusCounts};
+pub use query::{
+    Archived, Comparison, Cursor, DocumentCondition, EnergyRange, JobFilter, JobPage, Operand,
+    Order, Page, SortKey, SortValue, StatusCounts,
+};
 pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch};
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
 pub use settings::ConnectionSettings;
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
 pub use store::{ReadUnit, Store, WriteUnit};
+pub use tag::{TagPatch, TagUse, Tags};
 pub use ticket::Ticket;
 pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};
@@ -66,7 +72,7 @@ pub use work_dir::{Placement, WorkDir};
 pub mod prelude {
     pub use crate::repo::{
         ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
-        JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+        JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite, TagRead, TagWrite,
     };
     pub use crate::store::Store;
 }

@@ -4,18 +4,18 @@ use crate::error::Result;
 use crate::event::Actor;
 use crate::repo::{
     ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
-    JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+    JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite, TagRead, TagWrite,
 };
 use crate::ticket::Ticket;
 
 /// What can be read, in a unit of work or straight from a store.
 pub trait ReadUnit:
-    JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead + TagRead
 {
 }
 
 impl<T> ReadUnit for T where
-    T: JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    T: JobRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead + TagRead
 {
 }
 
@@ -38,7 +38,14 @@ impl<T> ReadUnit for T where
 /// let _ = MemoryStore::new().write(|w| w.delete_job(JobId::new(1)));
 /// ```
 pub trait WriteUnit:
-    ReadUnit + JobWrite + ClusterWrite + RemoteJobWrite + DependencyWrite + ResultWrite + EventWrite
+    ReadUnit
+    + JobWrite
+    + ClusterWrite
+    + RemoteJobWrite
+    + DependencyWrite
+    + ResultWrite
+    + EventWrite
+    + TagWrite
 {
 }
 
@@ -50,6 +57,7 @@ impl<T> WriteUnit for T where
         + DependencyWrite
         + ResultWrite
         + EventWrite
+        + TagWrite
 {
 }
 

@@ -12,6 +12,7 @@ use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
 use crate::repo::{ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{Store, WriteUnit};
+use crate::tag::TagPatch;
 
 use super::samples::{
     create_in, full_cluster, full_job, job_at, sample_cluster, sample_deck, sample_job,
@@ -21,7 +22,7 @@ use super::samples::{
 /// What the acts are performed on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cast {
-    /// PENDING, with an input; waits for `parent`.
+    /// PENDING, with an input and a tag; waits for `parent`.
     pub(super) child: JobId,
     /// PENDING; `child` waits for it.
     pub(super) parent: JobId,
@@ -49,7 +50,7 @@ impl Cast {
     pub(super) fn enter(store: &impl Store) -> Result<Self> {
         store.write(|w| {
             let parent = create_in(w, "parent", JobStatus::Pending)?.id;
-            let child = sample_job("child").with_input(sample_deck("MgO"));
+            let child = sample_job("child").with_input(sample_deck("MgO")).tagged("campaign", "a");
             let child = w.create_job(&child.after(parent, DependencyKind::AfterOk))?.id;
             let running = create_in(w, "running", JobStatus::Running)?.id;
             w.record_result(running, &sample_result(-1.0))?;
@@ -99,6 +100,7 @@ impl Act {
         Self("update_remote_job"),
         Self("record_result"),
         Self("replace_result"),
+        Self("edit_tags"),
     ];
 
     /// Performs it so that it changes something.
@@ -142,6 +144,10 @@ impl Act {
             "update_remote_job" => w.update_remote_job(cast.remote, &ended).map(drop),
             "record_result" => w.record_result(cast.completed, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.running, &sample_result(-3.0)).map(drop),
+            "edit_tags" => {
+                let patch = TagPatch::set("checked by", "ada").and_remove("campaign");
+                w.edit_tags(cast.child, &patch).map(drop)
+            }
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -202,6 +208,10 @@ impl Act {
             "update_remote_job" => w.update_remote_job(cast.remote, &nameless).map(drop),
             "record_result" => w.record_result(cast.running, &sample_result(-2.0)).map(drop),
             "replace_result" => w.replace_result(cast.child, &sample_result(-3.0)).map(drop),
+            "edit_tags" => {
+                let patch = TagPatch::set("a", "b").and_set("c", "").and_remove("campaign");
+                w.edit_tags(cast.child, &patch).map(drop)
+            }
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -230,6 +240,7 @@ impl Act {
             "update_remote_job" => vec![(cast.running, EventKind::RemoteJobUpdated)],
             "record_result" => vec![(cast.completed, EventKind::ResultRecorded)],
             "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],
+            "edit_tags" => vec![(cast.child, EventKind::Tagged)],
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -249,6 +260,7 @@ mod tests {
             include_str!("../repo/jobs.rs"),
             include_str!("../repo/remote_jobs.rs"),
             include_str!("../repo/results.rs"),
+            include_str!("../repo/tags.rs"),
         ] {
             let (_, writing) = source.split_once("Write: ").expect("a trait that writes");
             let (declared, _) = writing.split_once("\n}\n").expect("the trait's end");

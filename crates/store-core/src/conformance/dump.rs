@@ -11,6 +11,7 @@ use crate::query::{Archived, JobFilter, Page, StatusCounts};
 use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
 use crate::store::{ReadUnit, Store};
+use crate::tag::{TagUse, Tags};
 
 /// A job and all that belongs to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub struct JobDump {
     pub job: Job,
     /// Its input deck.
     pub input: Option<InputDeck>,
+    /// Its tags.
+    pub tags: Tags,
     /// What it waits for.
     pub dependencies: Vec<Dependency>,
     /// What waits for it.
@@ -42,6 +45,8 @@ pub struct Dump {
     pub clusters: Vec<(Cluster, Vec<RemoteJob>)>,
     /// All events.
     pub events: Vec<Event>,
+    /// The keys of tags, each with its values, as they are counted.
+    pub tags: Vec<(TagUse, Vec<TagUse>)>,
     /// The jobs by status.
     pub counts: StatusCounts,
 }
@@ -67,6 +72,7 @@ impl Dump {
                 Ok(JobDump {
                     job,
                     input: unit.input(id)?,
+                    tags: unit.tags_of(id)?,
                     dependencies: unit.dependencies_of(id)?,
                     dependents: unit.dependents_of(id)?,
                     readiness: unit.readiness(id)?,
@@ -84,10 +90,16 @@ impl Dump {
                 Ok((cluster, active))
             })
             .collect::<Result<_>>()?;
+        let with_values = |key: TagUse| {
+            let values = unit.tag_values(&key.word, "", u32::MAX)?;
+            Ok((key, values))
+        };
+        let tags = unit.tag_keys()?.into_iter().map(with_values).collect::<Result<_>>()?;
         Ok(Self {
             jobs,
             clusters,
             events: unit.events_after(EventSequence::START, u32::MAX)?,
+            tags,
             counts: unit.counts_by_status()?,
         })
     }
@@ -114,7 +126,7 @@ pub(super) fn listed(unit: &impl ReadUnit, filter: &JobFilter, limit: u32) -> Re
     let mut page = Page::first(limit)?;
     let mut jobs = Vec::new();
     loop {
-        let read = unit.jobs(filter, page)?;
+        let read = unit.jobs(filter, page.clone())?;
         jobs.extend(read.jobs);
         match read.next {
             Some(next) => page = page.after(next),

@@ -68,6 +68,7 @@ pub(super) fn full_job(name: &str, cluster: ClusterId, parent: JobId) -> NewJob 
         parallelism: Parallelism { nodes: Some(2), mpi_ranks: Some(u32::MAX), threads: Some(1) },
         priority: i32::MIN,
         idempotency_key: Some(format!("key of {name}")),
+        tags: BTreeMap::from([("made for".to_owned(), "«ß»".to_owned())]),
         uuid: Some(crate::JobUuid::from_bytes([0x71; 16])),
         ..sample_job(name)
     }

@@ -9,10 +9,12 @@ mod clusters;
 mod dependencies;
 mod events;
 mod jobs;
+mod lists;
 mod remote_jobs;
 mod results;
 mod state;
 mod store;
+mod tags;
 mod unit;
 
 #[cfg(all(test, feature = "conformance"))]

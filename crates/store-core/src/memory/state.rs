@@ -12,6 +12,7 @@ use crate::input::InputDeck;
 use crate::job::Job;
 use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
+use crate::tag::Tags;
 
 /// One moment of a store. Rows are shared between moments, so that a copy is cheap; none is changed
 /// in place.
@@ -19,6 +20,7 @@ use crate::result::JobResult;
 pub(super) struct State {
     pub(super) jobs: BTreeMap<JobId, Arc<Job>>,
     pub(super) inputs: BTreeMap<JobId, Arc<InputDeck>>,
+    pub(super) tags: BTreeMap<JobId, Arc<Tags>>,
     pub(super) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
     pub(super) remote_jobs: BTreeMap<RemoteJobId, Arc<RemoteJob>>,
     /// By the job that waits and the job that it waits for.

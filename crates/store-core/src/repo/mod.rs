@@ -21,6 +21,7 @@ mod events;
 mod jobs;
 mod remote_jobs;
 mod results;
+mod tags;
 
 pub use clusters::{ClusterRead, ClusterWrite};
 pub use dependencies::{DependencyRead, DependencyWrite};
@@ -28,3 +29,4 @@ pub use events::{EventRead, EventWrite};
 pub use jobs::{JobRead, JobWrite};
 pub use remote_jobs::{RemoteJobRead, RemoteJobWrite};
 pub use results::{ResultRead, ResultWrite};
+pub use tags::{TagRead, TagWrite};
