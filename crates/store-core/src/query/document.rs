@@ -42,13 +42,13 @@ impl DocumentPath {
 }
 
 fn is_plain(name: &str) -> bool {
-    let mut characters = name.chars();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && characters.all(|one| one.is_ascii_alphanumeric() || one == '_')
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.chars().all(|one| one.is_ascii_alphanumeric())
 }
 
 impl fmt::Display for DocumentPath {
-    /// Every name that is not plain stands in double quotes, so that equal paths print alike.
+    /// Every name but those of letters and digits stands in double quotes, so that equal paths print alike,
+    /// and as SQLite's `json_tree` spells them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('$')?;
         for step in &self.0 {
@@ -230,10 +230,10 @@ mod tests {
 
     #[test]
     fn a_path_is_read_and_printed() -> Result<(), Invalid> {
-        for path in ["$", "$.a", "$.a.b_2[0][17]", "$.\"a b\".\"é.[\"[4294967295]", "$._"] {
+        for path in ["$", "$.a", "$.a.b2[0][17]", "$.\"a b\".\"é.[\"[4294967295]", "$.\"_\""] {
             assert_eq!(path.parse::<DocumentPath>()?.to_string(), path);
         }
-        assert_eq!("$.\"a\".é".parse::<DocumentPath>()?.to_string(), "$.a.\"é\"");
+        assert_eq!("$.\"a\".é.b_2".parse::<DocumentPath>()?.to_string(), "$.a.\"é\".\"b_2\"");
         for wrong in [
             "",
             "a",

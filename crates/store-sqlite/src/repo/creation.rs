@@ -1,7 +1,6 @@
 //! The creation of jobs.
 
 use rusqlite::params;
-use store_core::event::NewEvent;
 use store_core::repo::{ClusterRead, JobRead};
 use store_core::{
     ClusterId, DependencyKind, Error, InputDeck, Job, JobId, NewJob, Noun, Result, WorkDir,
@@ -52,7 +51,10 @@ impl Unit<'_, Writing> {
         for (parent, kind) in &new.dependencies {
             self.insert_dependency(id, *parent, *kind)?;
         }
-        self.record(NewEvent::created(&job))?;
+        for (key, value) in &new.tags {
+            self.set_tag(&job, key, value)?;
+        }
+        self.record(new.created(&job))?;
         Ok(job)
     }
 

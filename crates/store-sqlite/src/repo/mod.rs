@@ -9,6 +9,7 @@ mod jobs;
 mod lists;
 mod remote_jobs;
 mod results;
+mod tags;
 
 #[cfg(test)]
 mod plans;
