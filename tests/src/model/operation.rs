@@ -3,7 +3,7 @@
 use store_core::{
     ClusterId, ClusterPatch, DependencyKind, Error, InitialStatus, InputDeck, JobId, JobPatch,
     NewCluster, NewJob, NewRemoteJob, NewResult, RemoteJobId, RemoteJobPatch, Result, StatusChange,
-    Store, WriteUnit,
+    Store, TagPatch, WriteUnit,
 };
 
 use super::dump::dump;
@@ -32,6 +32,7 @@ pub enum Operation {
     RecordResult(JobId, NewResult),
     ReplaceResult(JobId, NewResult),
     AddNote(JobId, String),
+    EditTags(JobId, TagPatch),
 }
 
 impl Operation {
@@ -61,6 +62,7 @@ impl Operation {
             Self::RecordResult(job, result) => w.record_result(*job, result).map(print),
             Self::ReplaceResult(job, result) => w.replace_result(*job, result).map(print),
             Self::AddNote(job, text) => w.add_note(*job, text).map(print),
+            Self::EditTags(job, patch) => w.edit_tags(*job, patch).map(print),
         }
     }
 }

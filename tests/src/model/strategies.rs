@@ -8,7 +8,8 @@ use store_core::{
     ClusterId, ClusterKind, ClusterPatch, ClusterStatus, Code, ConnectionSettings, Convergence,
     DependencyKind, Edit, Energy, EnergyUnit, InitialStatus, InputDeck, JobId, JobPatch, JobStatus,
     JobUuid, NewCluster, NewJob, NewRemoteJob, NewResult, Parallelism, Patch, Placement,
-    RemoteJobId, RemoteJobPatch, ResultDocument, Runner, StatusChange, Timestamp, WorkDir,
+    RemoteJobId, RemoteJobPatch, ResultDocument, Runner, StatusChange, TagPatch, Timestamp,
+    WorkDir,
 };
 
 use super::operation::{End, Operation, Step};
@@ -51,6 +52,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => job_id().prop_map(O::UnarchiveJob),
         2 => job_id().prop_map(O::DeleteJob),
         2 => (job_id(), texts()).prop_map(|(id, text)| O::AddNote(id, text)),
+        4 => (job_id(), tag_patch()).prop_map(|(id, patch)| O::EditTags(id, patch)),
     ];
     let edges = prop_oneof![
         3 => (job_id(), job_id(), kind()).prop_map(|(job, on, kind)| O::AddDependency(job, on, kind)),
@@ -77,6 +79,20 @@ fn job_id() -> impl Strategy<Value = JobId> + Clone {
 
 fn cluster_id() -> impl Strategy<Value = ClusterId> + Clone {
     prop_oneof![12 => Just(1), 4 => Just(2), 1 => Just(9)].prop_map(ClusterId::new)
+}
+
+fn tag() -> impl Strategy<Value = (String, String)> {
+    let key = select(vec!["by", "for", "by", "for", "For"]);
+    let often = select(vec!["ada", "a%_b"]).prop_map(str::to_owned);
+    (key, prop_oneof![4 => often, 1 => texts()]).prop_map(|(key, value)| (key.to_owned(), value))
+}
+
+fn tag_patch() -> impl Strategy<Value = TagPatch> {
+    let remove = vec(select(vec!["by", "For"]).prop_map(str::to_owned), 0..2);
+    (vec(tag(), 0..3), remove).prop_map(|(set, remove)| TagPatch {
+        set: set.into_iter().collect(),
+        remove: remove.into_iter().collect(),
+    })
 }
 
 fn kind() -> impl Strategy<Value = DependencyKind> + Clone {
@@ -132,11 +148,12 @@ fn job() -> impl Strategy<Value = NewJob> {
     let how =
         (option::of(word()), option::weighted(0.3, cluster_id()), parallelism(), any::<i32>());
     let edges = prop_oneof![4 => Just(Vec::new()), 1 => vec((job_id(), kind()), 1..3)];
-    let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>());
+    let tags = prop_oneof![2 => Just(Vec::new()), 1 => vec(tag(), 1..3)];
+    let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>(), tags);
     (who, how, what).prop_map(|(who, how, what)| {
         let (name, code, placement, runner, number) = who;
         let (workflow, cluster, parallelism, priority) = how;
-        let (input, dependencies, key, queued) = what;
+        let (input, dependencies, key, queued, tags) = what;
         NewJob {
             status: if queued { InitialStatus::Queued } else { InitialStatus::Pending },
             runner,
@@ -146,6 +163,7 @@ fn job() -> impl Strategy<Value = NewJob> {
             priority,
             input,
             dependencies,
+            tags: tags.into_iter().collect(),
             idempotency_key: key.map(|key| format!("key {key}")),
             // Given, because a store would make one up.
             uuid: Some(JobUuid::from_bytes([number; 16])),

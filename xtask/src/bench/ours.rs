@@ -112,11 +112,11 @@ impl Client for Ours {
 
     fn list_all(&mut self, size: u32, after_page: &mut dyn FnMut()) -> Answer<u64> {
         let first = page(size)?;
-        let (mut next, mut seen) = (Some(first), 0);
+        let (mut next, mut seen) = (Some(first.clone()), 0);
         while let Some(page) = next {
             let found = self.store.jobs(&JobFilter::all(), page).map_err(trouble)?;
             seen += found.jobs.len() as u64;
-            next = found.next.map(|cursor| first.after(cursor));
+            next = found.next.map(|cursor| first.clone().after(cursor));
             after_page();
         }
         Ok(seen)
@@ -125,7 +125,7 @@ impl Client for Ours {
     fn hold_snapshot(&mut self, between: &mut dyn FnMut()) -> Answer<()> {
         let page = page(50)?;
         let held = self.store.read(|r| {
-            let before = r.jobs(&JobFilter::all(), page)?;
+            let before = r.jobs(&JobFilter::all(), page.clone())?;
             between();
             Ok(before == r.jobs(&JobFilter::all(), page)?)
         });

@@ -6,10 +6,13 @@ use store_core::{Archived, Energy, EnergyRange, JobFilter, SortKey, TimeRange};
 
 use super::texts;
 
-/// What of a filter a choice has seen to, so that it need not be asked of each row.
+/// What of a filter a choice is of, so that it need not be asked of each row; but for texts and documents,
+/// of which an index does not have all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    Nothing,
+    Order,
+    Text,
+    Document,
     Statuses,
     Codes,
     Runner,
@@ -85,7 +88,7 @@ impl Choice {
         };
         let waiting = "jobs.id > (SELECT indexed_to FROM job_text_progress)";
         let waiting = Entry::of_jobs("jobs NOT INDEXED", waiting, vec![]);
-        let (part, tag, order) = (Part::Nothing, None, None);
+        let (part, tag, order) = (Part::Text, None, None);
         Self { entries: vec![indexed, waiting], part, tag, order }
     }
 
@@ -116,7 +119,7 @@ pub(super) fn everything(filter: &JobFilter, key: SortKey) -> Choice {
         ..Entry::of_jobs(from, "jobs.archived = ?", vec![Value::Integer(*half)])
     };
     let entries = halves(filter).iter().map(entry).collect();
-    Choice { entries, part: Part::Nothing, tag: None, order: Some(key) }
+    Choice { entries, part: Part::Order, tag: None, order: Some(key) }
 }
 
 /// The choices that a filter names, those first that are the narrowest as a rule.
@@ -246,5 +249,5 @@ fn of_document(condition: &DocumentCondition) -> Option<Choice> {
         sorted_by: OWN_ORDER,
         knows_archived: false,
     };
-    Some(Choice::unordered(entry, Part::Nothing))
+    Some(Choice::unordered(entry, Part::Document))
 }

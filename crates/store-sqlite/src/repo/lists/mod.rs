@@ -133,21 +133,27 @@ fn placed(row: &Row<'_>, page: &Page) -> rusqlite::Result<(Cursor, Job)> {
     Ok((Cursor { descending: order.descending, value, id: job.id }, job))
 }
 
-/// The queries that pages and counts of a filter can come to, by name, for the test of their plans.
+/// The queries that pages and counts of a filter can come to, by name, for the test of their plans. Those
+/// that sort what they read say so.
 #[cfg(test)]
 pub(super) fn queries(filter: &JobFilter, page: &Page) -> Vec<(String, String)> {
     let key = page.order().key;
     let mut queries = Vec::new();
     let mut choices = entry::named(filter);
     choices.push(entry::everything(filter, key));
-    for (number, choice) in choices.iter().enumerate() {
-        for (place, walk) in walk::walks(filter, page, choice).into_iter().enumerate() {
-            queries.push((format!("{number} walk {place}"), walk.sql));
+    for choice in choices {
+        let verb = if choice.order == Some(key) { "walk" } else { "sort" };
+        for (place, walk) in walk::walks(filter, page, &choice).into_iter().enumerate() {
+            let part = choice.part;
+            queries.push((format!("{verb} {part:?} {place}"), walk.sql));
         }
-        for (place, entry) in choice.entries.iter().enumerate() {
-            let count = walk::count(filter, choice, entry).sql;
-            queries.push((format!("{number} count {place}"), count));
-            queries.push((format!("{number} size {place}"), walk::size(entry, MANY).sql));
+        if choice.part != entry::Part::Order {
+            for (place, entry) in choice.entries.iter().enumerate() {
+                let part = choice.part;
+                let count = walk::count(filter, &choice, entry).sql;
+                queries.push((format!("count {part:?} {place}"), count));
+                queries.push((format!("size {part:?} {place}"), walk::size(entry, MANY).sql));
+            }
         }
     }
     queries

@@ -101,6 +101,7 @@ fn places<'p>(page: &'p Page, choice: &Choice) -> Vec<Place<'p>> {
 
 fn walk(filter: &JobFilter, page: &Page, choice: &Choice, entry: &Entry, place: Place<'_>) -> Walk {
     let key = page.order().key;
+    let descending = page.walked().descending;
     let in_order = choice.order == Some(key);
     let by_energy = key == SortKey::Energy;
     // An energy index is entered by its own energies, whatever the order.
@@ -119,12 +120,16 @@ fn walk(filter: &JobFilter, page: &Page, choice: &Choice, entry: &Entry, place: 
         concat!("SELECT ", columns!(), ", {} AS energy_ev FROM {} {} {}"),
         sorted, from, join, energy
     ));
-    walk.and(&entry.condition, entry.values.clone());
+    let mut values = entry.values.clone();
+    if let (Part::Energy, Place::Beyond(SortValue::Energy(at))) = (choice.part, place) {
+        values[usize::from(descending)] =
+            tighter(values[usize::from(descending)].clone(), *at, descending);
+    }
+    walk.and(&entry.condition, values);
     if needs_energy {
         walk.and("job_results.energy_ev IS NOT NULL", []);
     }
     let created = if key == SortKey::Created { column } else { "jobs.created_at" };
-    let descending = page.walked().descending;
     let (comparison, direction) = if descending { ("<", "DESC") } else { (">", "ASC") };
     match place {
         Place::Beginning => {}
@@ -163,6 +168,16 @@ fn tighten(filter: &JobFilter, place: Place<'_>, descending: bool) -> JobFilter 
         *from = None;
     }
     filter
+}
+
+/// Of the end of an energy range and the energy that a walk has come to, the one that is met later; for the
+/// reason that [`tighten`] has.
+fn tighter(bound: Value, at: f64, descending: bool) -> Value {
+    match bound {
+        Value::Real(bound) if descending => Value::Real(bound.min(at)),
+        Value::Real(bound) => Value::Real(bound.max(at)),
+        other => other,
+    }
 }
 
 fn value(sorted_by: &SortValue) -> Value {
@@ -231,11 +246,13 @@ fn narrow(walk: &mut Walk, filter: &JobFilter, choice: &Choice, entry: &Entry, c
     }
 }
 
-const TAG: &str = "EXISTS (SELECT 1 FROM job_tags AS asked \
-                   WHERE asked.job_id = jobs.id AND asked.key = ? AND asked.value = ?)";
-const ENERGY_WITHIN: &str = "EXISTS (SELECT 1 FROM job_results AS asked INDEXED BY sqlite_autoindex_job_results_1 \
-                             WHERE asked.job_id = jobs.id AND asked.attempt = jobs.attempt \
-                             AND asked.energy_ev BETWEEN ? AND ?)";
+// Each is a scalar subquery: an EXISTS may be made a join, which may be entered from the wrong end.
+const TAG: &str = "(SELECT asked.value FROM job_tags AS asked \
+                   WHERE asked.job_id = jobs.id AND asked.key = ?) = ?";
+const ENERGY_WITHIN: &str = "(SELECT asked.energy_ev FROM job_results AS asked \
+                             INDEXED BY sqlite_autoindex_job_results_1 \
+                             WHERE asked.job_id = jobs.id AND asked.attempt = jobs.attempt) \
+                             BETWEEN ? AND ?";
 // `lower` changes A to Z alone, as the contract says.
 const TEXT: &str = "(instr(lower(jobs.name), ?) > 0 OR instr(lower(jobs.work_dir), ?) > 0)";
 
@@ -272,8 +289,8 @@ fn of_document(walk: &mut Walk, condition: &DocumentCondition) {
         }
     };
     let condition = format!(
-        "EXISTS (SELECT 1 FROM job_results AS asked INDEXED BY sqlite_autoindex_job_results_1 \
-         WHERE asked.job_id = jobs.id AND asked.attempt = jobs.attempt AND {asked})"
+        "(SELECT {asked} FROM job_results AS asked INDEXED BY sqlite_autoindex_job_results_1 \
+         WHERE asked.job_id = jobs.id AND asked.attempt = jobs.attempt)"
     );
     walk.and(&condition, values);
 }
