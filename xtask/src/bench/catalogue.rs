@@ -1,6 +1,7 @@
 //! What is measured: every contest, who takes part, and which numbers come of it.
 
 use super::contest::{Contest, Contestant, Figure, Metric};
+use super::find;
 use super::target::Target;
 use super::work::{Beside, Shape, Side, Stock, Until, Work};
 use crate::shared::choices::Durability::{self, Full, Normal};
@@ -71,6 +72,7 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests.extend(waits(sizes));
     contests.extend(reads(sizes));
     contests.push(lists(sizes));
+    contests.extend(find::contests(sizes.lists[2], sizes.seconds));
     contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
     contests.push(memory(sizes));
     contests.extend([10, 100].map(|milliseconds| log(milliseconds, sizes)));

@@ -2,6 +2,7 @@
 
 use store_core::{JobStatus, NewJob, NewResult};
 
+use super::find::By;
 use crate::failure::Failure;
 
 /// Why a call did not do its work.
@@ -62,6 +63,16 @@ pub trait Client {
 
     /// Reads every job page by page, and calls back after each page; how many there are.
     fn list_all(&mut self, page: u32, after_page: &mut dyn FnMut()) -> Answer<u64>;
+
+    /// Reads a page of what is found among so many jobs; how many it has. The references find nothing.
+    fn find(&mut self, _by: By, _jobs: u32, _deep: bool) -> Answer<usize> {
+        Err(Trouble::wrong("this side finds no jobs"))
+    }
+
+    /// Reads the counts by status; how many jobs those are.
+    fn counts_by_status(&mut self) -> Answer<u64> {
+        Err(Trouble::wrong("this side keeps no counts"))
+    }
 
     /// Reads in one snapshot, twice, with `between` in the middle.
     fn hold_snapshot(&mut self, between: &mut dyn FnMut()) -> Answer<()>;

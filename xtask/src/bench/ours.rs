@@ -11,6 +11,7 @@ use store_sqlite::{Options, SqliteStore};
 
 use super::client::{Answer, Client, Trouble};
 use super::drafts::ACTOR;
+use super::find::By;
 use crate::failure::{Context, Failure, Result, chain};
 use crate::shared::choices::Durability;
 
@@ -120,6 +121,16 @@ impl Client for Ours {
             after_page();
         }
         Ok(seen)
+    }
+
+    fn find(&mut self, by: By, jobs: u32, deep: bool) -> Answer<usize> {
+        let question = by.question(jobs, deep);
+        let (filter, page) = question.map_err(|invalid| Trouble::wrong(invalid.to_string()))?;
+        self.store.jobs(&filter, page).map(|found| found.jobs.len()).map_err(trouble)
+    }
+
+    fn counts_by_status(&mut self) -> Answer<u64> {
+        self.store.counts_by_status().map(|counts| counts.total()).map_err(trouble)
     }
 
     fn hold_snapshot(&mut self, between: &mut dyn FnMut()) -> Answer<()> {
