@@ -124,6 +124,14 @@ impl Stock {
             | Self::Findable(jobs) => jobs,
         }
     }
+
+    /// How many results they have.
+    pub const fn results(self) -> u32 {
+        match self {
+            Self::Findable(jobs) => jobs / 4,
+            _ => 0,
+        }
+    }
 }
 
 /// When a process stops.
