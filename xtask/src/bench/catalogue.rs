@@ -3,6 +3,7 @@
 mod watch;
 
 use super::contest::{Contest, Contestant, Figure, Metric};
+use super::find;
 use super::target::Target;
 use super::work::{Beside, Shape, Side, Stock, Until, Work};
 use crate::shared::choices::Durability::{self, Full, Normal};
@@ -73,6 +74,7 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests.extend(waits(sizes));
     contests.extend(reads(sizes));
     contests.push(lists(sizes));
+    contests.extend(find::contests(sizes.lists[2], sizes.seconds));
     contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
     contests.extend(watch::watches(sizes));
     contests.push(memory(sizes));

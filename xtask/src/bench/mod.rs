@@ -19,6 +19,7 @@ mod child;
 mod client;
 mod contest;
 mod drafts;
+mod find;
 mod machine;
 mod measure;
 mod memory;

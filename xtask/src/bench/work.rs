@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::find::By;
 use crate::shared::choices::Durability;
 
 /// Who does the work.
@@ -54,6 +55,10 @@ pub enum Work {
     Statuses(u32),
     /// Every job, page by page.
     ListAll,
+    /// A page of jobs that are found, the first one or a deep one.
+    Find(By, bool),
+    /// The jobs by status.
+    CountsByStatus,
     /// A snapshot is held for so many milliseconds, and another one before it ends.
     HoldSnapshots(u32),
     /// One process is woken by the commits of the others, or looks for them every so many
@@ -72,6 +77,8 @@ impl Work {
                 | Self::Newest(_)
                 | Self::Statuses(_)
                 | Self::ListAll
+                | Self::Find(..)
+                | Self::CountsByStatus
                 | Self::HoldSnapshots(_)
                 | Self::FollowNothing(_)
         )
@@ -108,6 +115,8 @@ pub enum Stock {
     Running(u32),
     /// So many of all statuses, most of them COMPLETED.
     Mixed(u32),
+    /// As `Mixed`, with all that a filter can ask for; every fourth one has a result.
+    Findable(u32),
 }
 
 impl Stock {
@@ -115,7 +124,18 @@ impl Stock {
     pub const fn jobs(self) -> u32 {
         match self {
             Self::Empty => 0,
-            Self::Pending(jobs) | Self::Running(jobs) | Self::Mixed(jobs) => jobs,
+            Self::Pending(jobs)
+            | Self::Running(jobs)
+            | Self::Mixed(jobs)
+            | Self::Findable(jobs) => jobs,
+        }
+    }
+
+    /// How many results they have.
+    pub const fn results(self) -> u32 {
+        match self {
+            Self::Findable(jobs) => jobs / 4,
+            _ => 0,
         }
     }
 }

@@ -1,26 +1,32 @@
 //! What filters promise: exactly the jobs that `JobFilter::admits`.
 
+use serde_json::json;
+
 use crate::code::{Code, Runner};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::ClusterId;
-use crate::job::{Job, NewJob};
-use crate::query::{Archived, EnergyRange, JobFilter, Page};
-use crate::repo::{ClusterWrite, JobRead, JobWrite, ResultRead, ResultWrite};
+use crate::job::{Job, JobPatch, NewJob};
+use crate::patch::Edit;
+use crate::query::{
+    Archived, Comparison, DocumentCondition, EnergyRange, JobFilter, JobFindings, Operand, Page,
+};
+use crate::repo::{ClusterWrite, JobRead, JobWrite, ResultRead, ResultWrite, TagRead, TagWrite};
 use crate::result::{Convergence, NewResult};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
+use crate::tag::{TagPatch, Tags};
 use crate::time::{TimeRange, Timestamp};
 use crate::units::{Energy, EnergyUnit};
 
 use super::dump::{all_jobs, listed};
 use super::fixture::Fixture;
-use super::outcome::Outcome;
-use super::samples::{BEGINNING, open, sample_cluster, sample_job, tick};
+use super::outcome::{Outcome, assert_refused};
+use super::samples::{BEGINNING, dir, job_at, open, sample_cluster, sample_job, tick};
 
 /// A population in which every filter admits some and leaves out others.
 struct Population {
-    /// Every job, newest first, with the energy of its present attempt.
-    jobs: Vec<(Job, Option<Energy>)>,
+    /// Every job, newest first, with its tags and the result of its present attempt.
+    jobs: Vec<(Job, Tags, Option<NewResult>)>,
     clusters: [ClusterId; 2],
 }
 
@@ -48,6 +54,11 @@ fn populate<F: Fixture>(fixture: &F) -> Result<(F::Store, Population)> {
             runner: [Runner::Local, Runner::Ssh, Runner::Slurm][n % 3],
             workflow: [None, Some("a"), Some("A"), Some("%_'\"")][pick(2)].map(str::to_owned),
             cluster: [None, Some(clusters[0]), Some(clusters[1]), None][pick(3)],
+            tags: [("campaign", n % 3), ("batch", n / 10)]
+                .into_iter()
+                .filter(|(_, value)| *value > 0)
+                .map(|(key, value)| (key.to_owned(), format!("{value}%")))
+                .collect(),
             ..sample_job(&format!("job {n}"))
         };
         let id = store.create_job(&new)?.id;
@@ -56,10 +67,22 @@ fn populate<F: Fixture>(fixture: &F) -> Result<(F::Store, Population)> {
             1 => Some(NewResult::new(Convergence::Unknown)),
             _ => Some(NewResult::new(Convergence::Converged).with_energy(energies[pick(1)])),
         };
-        if let Some(result) = result {
+        if let Some(mut result) = result {
+            result.document.body = match n % 7 {
+                0 => json!({"gap": n as f64 / 10.0, "cell": {"a": n, "name": "Fm-3m"}}),
+                1 => json!({"gap": null, "cell": {"name": "P1", "a b": [1, "x"]}}),
+                2 => json!({"gap": true, "cell": []}),
+                3 => json!({"gap": "1.0", "cell": {"a": -0.5}}),
+                4 => json!([n, "x"]),
+                5 => json!("Fm-3m"),
+                _ => json!({}),
+            };
             store.record_result(id, &result)?;
         }
         let status = JobStatus::ALL[(n * 5 + n / 6) % 6];
+        if n % 8 == 3 {
+            tick(&clock);
+        }
         if status != JobStatus::Pending {
             store.change_status(id, &StatusChange::to(status))?;
         }
@@ -72,20 +95,24 @@ fn populate<F: Fixture>(fixture: &F) -> Result<(F::Store, Population)> {
         }
     }
     let jobs = store.read(|r| {
-        let with_energy = |job: Job| {
+        let with_findings = |job: Job| {
             let results = r.results_of(job.id)?;
             let present = results.into_iter().find(|result| result.attempt == job.attempt);
-            Ok((job, present.and_then(|present| present.result.energy)))
+            let tags = r.tags_of(job.id)?;
+            Ok((job, tags, present.map(|present| present.result)))
         };
-        all_jobs(r)?.into_iter().map(with_energy).collect::<Result<_>>()
+        all_jobs(r)?.into_iter().map(with_findings).collect::<Result<_>>()
     })?;
     Ok((store, Population { jobs, clusters }))
 }
 
-/// Asserts that a list under `filter` is what the filter admits; returns how many those are.
+/// Asserts that a list under `filter` is what the filter admits, and so is the count; returns how many
+/// those are.
 fn check<S: Store>(store: &S, population: &Population, filter: &JobFilter) -> Result<usize> {
-    let admitted = population.jobs.iter().filter(|(job, energy)| filter.admits(job, *energy));
-    let expected: Vec<&Job> = admitted.map(|(job, _)| job).collect();
+    let admitted = population.jobs.iter().filter(|(job, tags, result)| {
+        filter.admits(job, JobFindings { tags, result: result.as_ref() })
+    });
+    let expected: Vec<&Job> = admitted.map(|(job, ..)| job).collect();
     for limit in [5, Page::LARGEST] {
         let found = store.read(|r| listed(r, filter, limit))?;
         assert!(
@@ -95,6 +122,7 @@ fn check<S: Store>(store: &S, population: &Population, filter: &JobFilter) -> Re
             expected.iter().map(|job| job.id.get()).collect::<Vec<_>>(),
         );
     }
+    assert_eq!(store.count_jobs(filter)?, expected.len() as u64, "{filter:?}");
     Ok(expected.len())
 }
 
@@ -110,11 +138,19 @@ fn conditions(clusters: [ClusterId; 2]) -> Vec<Vec<Condition>> {
         let range = EnergyRange { least: least.map(energy), most: most.map(energy) };
         condition(move |filter| filter.energy = Some(range))
     };
-    let created = |from: Option<i64>, until: Option<i64>| {
+    let range = |from: Option<i64>, until: Option<i64>| {
         let moment = |seconds| Timestamp::from_micros(BEGINNING.as_micros() + seconds * 1_000_001);
-        let created = TimeRange { from: from.map(moment), until: until.map(moment) };
-        condition(move |filter| filter.created = created)
+        TimeRange { from: from.map(moment), until: until.map(moment) }
     };
+    let created = |from, until| condition(move |filter| filter.created = range(from, until));
+    let tag = |key: &'static str, value: &'static str| {
+        condition(move |filter| *filter = filter.clone().tag(key, value))
+    };
+    let document = |path, comparison| {
+        let one = DocumentCondition::new(path, comparison).expect("a condition");
+        condition(move |filter| *filter = filter.clone().document(one.clone()))
+    };
+    let text = |text: &'static str| condition(move |filter| filter.text = Some(text.to_owned()));
     let statuses = |statuses: &'static [JobStatus]| {
         condition(move |filter| filter.statuses = statuses.to_vec())
     };
@@ -144,6 +180,28 @@ fn conditions(clusters: [ClusterId; 2]) -> Vec<Vec<Condition>> {
         ],
         vec![condition(|_| {}), workflow("a"), workflow("%_'\""), workflow("%")],
         vec![condition(|_| {}), created(Some(5), Some(15)), created(None, Some(5))],
+        vec![
+            condition(|_| {}),
+            condition(move |filter| filter.queued = range(None, Some(30))),
+            condition(move |filter| filter.started = range(Some(3), Some(20))),
+            condition(move |filter| filter.finished = range(Some(10), None)),
+        ],
+        vec![
+            condition(|_| {}),
+            tag("campaign", "1%"),
+            tag("batch", "2%"),
+            tag("campaign", "%"),
+            condition(|filter| *filter = filter.clone().tag("campaign", "1%").tag("batch", "1%")),
+        ],
+        vec![
+            condition(|_| {}),
+            document("$.gap", Comparison::Above(2.0.into())),
+            document("$.gap", Comparison::Exists),
+            document("$.cell.name", Comparison::AtLeast("Fm".into())),
+            document("$.cell.\"a b\"[1]", Comparison::Equal("x".into())),
+            document("$", Comparison::Equal("Fm-3m".into())),
+        ],
+        vec![condition(|_| {}), text("OB 1"), text("1"), text("/scratch/0"), text("b 2\"")],
         vec![
             condition(|_| {}),
             energy(None, None),
@@ -246,5 +304,159 @@ pub fn the_energy_of_the_present_attempt_counts<F: Fixture>(fixture: &F) -> Outc
     assert_eq!(listed()?, 0, "the present attempt has none");
     store.record_result(id, &with(-3.0))?;
     assert_eq!(listed()?, 1);
+    Ok(())
+}
+
+/// The jobs that a text finds, by name.
+fn named(store: &impl Store, text: &str) -> Result<Vec<String>> {
+    let filter = JobFilter::all().text(text);
+    let found = store.jobs(&filter, Page::first(100)?)?.jobs;
+    assert_eq!(store.count_jobs(&filter)?, found.len() as u64, "{text:?}");
+    Ok(found.into_iter().rev().map(|job| job.name).collect())
+}
+
+/// A text is found wherever it stands in a name or a directory, however short it is; quotes, wildcards
+/// and operators of search languages mean themselves, and only A to Z match their small letters.
+pub fn a_text_means_itself<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let names =
+        ["MgO bulk", "100% relaxed", "a_b \"x\"", "AND OR NOT*", "Fe₂O₃ 'ß'", "É (job)", "axb"];
+    for (n, name) in names.into_iter().enumerate() {
+        store.create_job(&job_at(name, &format!("/w/{n}/Deck_{}", n % 2)))?;
+    }
+    for (text, expected) in [
+        ("mgo", vec![0]),
+        ("O B", vec![0]),
+        ("MgO bulk", vec![0]),
+        ("MgO bulk!", vec![]),
+        ("%", vec![1]),
+        ("0% r", vec![1]),
+        ("0%d", vec![]),
+        ("_b", vec![2]),
+        ("a_b", vec![2]),
+        ("a?b", vec![]),
+        ("a*", vec![]),
+        ("\"", vec![2]),
+        ("\"x\"", vec![2]),
+        ("x\" OR \"", vec![]),
+        ("and or", vec![3]),
+        ("not*", vec![3]),
+        ("'ß'", vec![4]),
+        ("₂o₃", vec![4]),
+        ("₂", vec![4]),
+        ("é (j", vec![]),
+        ("É (J", vec![5]),
+        ("(job)", vec![5]),
+        ("deck_1", vec![1, 3, 5]),
+        ("/w/2/", vec![2]),
+        ("/W/", vec![0, 1, 2, 3, 4, 5, 6]),
+        ("x", vec![1, 2, 6]),
+        ("name:mgo", vec![]),
+    ] {
+        let expected: Vec<&str> = expected.into_iter().map(|n: usize| names[n]).collect();
+        assert_eq!(named(&store, text)?, expected, "{text:?}");
+    }
+    Ok(())
+}
+
+/// A job is found by the name and the directory that it has now, and not once it is gone.
+pub fn a_text_that_was_changed_is_found_as_it_is<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let id = store.create_job(&job_at("magnesia", "/w/first"))?.id;
+    store.create_job(&job_at("another", "/w/2"))?;
+    let patch = JobPatch {
+        name: Edit::Set("periclase".to_owned()),
+        work_dir: Edit::Set(dir("/w/second")),
+        ..JobPatch::default()
+    };
+    store.update_job(id, &patch)?;
+    let given_up = store.write(move |w| {
+        let patch = JobPatch { name: Edit::Set("wüstite".to_owned()), ..JobPatch::default() };
+        w.update_job(id, &patch)?;
+        w.create_job(&sample_job("wüstite"))?;
+        Err::<(), _>(Error::aborted("on second thoughts"))
+    });
+    assert_refused!(given_up, Error::Aborted(_));
+    for text in ["magnesia", "agn", "first", "wüstite"] {
+        assert_eq!(named(&store, text)?, [""; 0], "{text}");
+    }
+    for text in ["periclase", "eri", "second"] {
+        assert_eq!(named(&store, text)?, ["periclase"], "{text}");
+    }
+    store.delete_job(id)?;
+    assert_eq!(named(&store, "periclase")?, [""; 0]);
+    assert_eq!(named(&store, "w/2")?, ["another"]);
+    Ok(())
+}
+
+/// Values of documents are found by their path; numbers compare with numbers and texts with texts.
+pub fn documents_are_compared_by_path<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let long = "x".repeat(300);
+    let bodies = [
+        json!({"v": -1}),
+        json!({"v": 0.1}),
+        json!({"v": 9_007_199_254_740_993_u64}),
+        json!({"v": u64::MAX}),
+        json!({"v": "1"}),
+        json!({"v": "é\"\u{1}"}),
+        json!({"v": long}),
+        json!({"v": [3, {"w": "deep"}]}),
+        json!({"v": {"w": "deep"}, "a.b": 1, "ключ": 2}),
+        json!({"v": null}),
+        json!({"v": false}),
+        json!({}),
+    ];
+    for (n, body) in bodies.iter().enumerate() {
+        let id = store.create_job(&sample_job(&n.to_string()))?.id;
+        let mut result = NewResult::new(Convergence::Converged);
+        result.document.body = body.clone();
+        store.record_result(id, &result)?;
+    }
+    let number = |value: f64| Operand::Number(value);
+    let text = |value: &str| Operand::Text(value.to_owned());
+    let prefix = "x".repeat(255);
+    for (path, comparison, expected) in [
+        ("$.v", Comparison::Exists, (0..11).collect::<Vec<usize>>()),
+        ("$", Comparison::Exists, (0..12).collect()),
+        ("$.v", Comparison::Below(number(0.1)), vec![0]),
+        ("$.v", Comparison::AtMost(number(0.1)), vec![0, 1]),
+        ("$.v", Comparison::Equal(number(0.1)), vec![1]),
+        ("$.v", Comparison::Equal(number(9_007_199_254_740_992.0)), vec![2]),
+        ("$.v", Comparison::AtLeast(number(1e19)), vec![3]),
+        ("$.v", Comparison::Equal(number(1.0)), vec![]),
+        ("$.v", Comparison::Equal(number(0.0)), vec![]),
+        ("$.v", Comparison::Equal(text("1")), vec![4]),
+        ("$.v", Comparison::Above(text("1")), vec![5, 6]),
+        ("$.v", Comparison::Equal(text("é\"\u{1}")), vec![5]),
+        ("$.v", Comparison::Above(text(&prefix)), vec![5, 6]),
+        ("$.v", Comparison::Equal(text(&prefix)), vec![]),
+        ("$.v", Comparison::AtMost(text(&prefix)), vec![4]),
+        ("$.v[0]", Comparison::Equal(number(3.0)), vec![7]),
+        ("$.v[1].w", Comparison::Equal(text("deep")), vec![7]),
+        ("$.v.w", Comparison::Equal(text("deep")), vec![8]),
+        ("$.\"a.b\"", Comparison::Equal(number(1.0)), vec![8]),
+        ("$.ключ", Comparison::AtLeast(number(2.0)), vec![8]),
+        ("$.a.b", Comparison::Exists, vec![]),
+    ] {
+        let filter = JobFilter::all().document(DocumentCondition::new(path, comparison.clone())?);
+        let found = store.jobs(&filter, Page::first(100)?)?.jobs;
+        let names: Vec<String> = found.into_iter().rev().map(|job| job.name).collect();
+        let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(names, expected, "{path} {comparison:?}");
+    }
+    Ok(())
+}
+
+/// A filter that names what nothing stored can be is refused.
+pub fn a_filter_that_nothing_can_meet_is_refused<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let id = store.create_job(&sample_job("MgO"))?.id;
+    store.edit_tags(id, &TagPatch::set("a", "1"))?;
+    let all = JobFilter::all;
+    for filter in [all().text(""), all().text("a\0"), all().tag("a", ""), all().tag("\n", "1")] {
+        assert_refused!(store.jobs(&filter, Page::first(1)?), Error::Invalid(_));
+        assert_refused!(store.count_jobs(&filter), Error::Invalid(_));
+    }
     Ok(())
 }

@@ -43,10 +43,10 @@ impl<M: Mode> Unit<'_, M> {
     pub(super) fn page_of_held_jobs(&self, page: Page) -> Result<HeldPage> {
         // One more than the page tells whether there is a next page.
         let limit = i64::from(page.limit()) + 1;
-        let jobs = match page.cursor() {
+        let jobs = match HeldPage::begins(&page)? {
             None => self.list(HELD, [limit], decode)?,
-            Some(after) => {
-                let params = params![limit, micros(after.created_at), after.id.get()];
+            Some((created_at, id)) => {
+                let params = params![limit, micros(created_at), id.get()];
                 self.list(HELD_AFTER, params, decode)?
             }
         };
@@ -57,7 +57,7 @@ impl<M: Mode> Unit<'_, M> {
             };
             Ok(HeldJob { job, reasons })
         });
-        Ok(HeldPage::from_jobs(with_reasons.collect::<Result<_>>()?, page))
+        Ok(HeldPage::from_jobs(with_reasons.collect::<Result<_>>()?, &page))
     }
 }
 
