@@ -66,7 +66,6 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::CountsAFailureTwice, "runs", "the_same_report_twice_counts_once"),
         (Fault::TakesLiveLeases, "leases", "a_recovery_never_touches_a_live_lease"),
         (Fault::LetsCirclesClose, "bulk_edges", "the_first_of_many_that_closes_a_circle_is_told"),
-        (Fault::StopsHalfway, "bulk_edges", "many_edges_are_added_all_or_none"),
         (
             Fault::HoldsWhatAsksForMore,
             "held",
