@@ -77,7 +77,6 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::TakesHandlesForIds, "remote_jobs", "a_handle_that_was_used_again_means_the_newest"),
         (Fault::FailsTheUnreachable, "remote_phases", "an_unreachable_cluster_is_no_failure"),
         (Fault::LetsCirclesClose, "bulk_edges", "the_first_of_many_that_closes_a_circle_is_told"),
-        (Fault::StopsHalfway, "bulk_edges", "many_edges_are_added_all_or_none"),
         (
             Fault::HoldsWhatAsksForMore,
             "held",

@@ -204,11 +204,12 @@ fn plans(connection: &Connection) -> Result<BTreeMap<String, String>, Box<dyn Er
 
 /// Of these every row is wanted, or there is one; the text index is entered by what is looked for, and a
 /// subquery was counted when it was made.
-const READ_WHOLE: [&str; 9] = [
+const READ_WHOLE: [&str; 10] = [
     "wanted",
     "clusters",
     "job_counts",
     "job_leases",
+    "jobs_held",
     "remote_jobs_by_intent",
     "tag_keys",
     "job_text_progress",
