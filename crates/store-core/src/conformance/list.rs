@@ -74,10 +74,6 @@ macro_rules! each_promise {
                 conditions_together_admit_what_each_admits
                 energy_ranges_include_their_ends
                 the_energy_of_the_present_attempt_counts
-                a_text_means_itself
-                a_text_that_was_changed_is_found_as_it_is
-                documents_are_compared_by_path
-                a_filter_that_nothing_can_meet_is_refused
             }
             inputs {
                 a_deck_comes_back_as_it_was_given
@@ -159,6 +155,12 @@ macro_rules! each_promise {
                 each_attempt_has_a_result_of_its_own
                 a_result_does_not_change_the_status
                 what_the_check_of_a_result_refuses_is_not_stored
+            }
+            searches {
+                a_text_means_itself
+                a_text_that_was_changed_is_found_as_it_is
+                documents_are_compared_by_path
+                a_filter_that_nothing_can_meet_is_refused
             }
             statuses {
                 the_status_machine_is_kept

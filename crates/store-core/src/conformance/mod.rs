@@ -26,6 +26,7 @@ pub mod races;
 pub mod readers;
 pub mod remote_jobs;
 pub mod results;
+pub mod searches;
 pub mod statuses;
 pub mod tags;
 pub mod texts;
