@@ -40,15 +40,15 @@ struct Known {
 fn new_job(n: usize) -> TestResult<NewJob> {
     let name = format!(
         "{}_{n}",
-        ["MgO bulk", "CaO bulk", "slab"][usize::from(n % 2 == 0) + n % 101 / 100]
+        ["MgO bulk", "CaO bulk", "slab"][usize::from(n.is_multiple_of(2)) + n % 101 / 100]
     );
     let place = Placement::At(WorkDir::new(format!("/w/{}/{n:05}", n % 7))?);
-    let code = if n % 3 == 0 { Code::Vasp } else { Code::Crystal };
+    let code = if n.is_multiple_of(3) { Code::Vasp } else { Code::Crystal };
     let mut new = NewJob::new(name, code, place).tagged("batch", (n % 2).to_string());
-    if n % 900 == 0 {
+    if n.is_multiple_of(900) {
         new = new.tagged("checked by", "ada");
     }
-    new.runner = if n % 5 == 0 { Runner::Local } else { Runner::Slurm };
+    new.runner = if n.is_multiple_of(5) { Runner::Local } else { Runner::Slurm };
     new.workflow = Some(if n < 20 { "old" } else { "new" }.to_owned());
     new.priority = i32::try_from(n % 13)?;
     Ok(new)
@@ -57,7 +57,7 @@ fn new_job(n: usize) -> TestResult<NewJob> {
 fn new_result(n: usize) -> TestResult<NewResult> {
     let energy = Energy::new(-1.0 - (n % 1000) as f64, EnergyUnit::Rydberg)?;
     let mut result = NewResult::new(Convergence::Converged).with_energy(energy);
-    let group = if n % 700 == 0 { "Fm-3m" } else { "P1" };
+    let group = if n.is_multiple_of(700) { "Fm-3m" } else { "P1" };
     result.document.body =
         serde_json::json!({"gap_ev": (n % 100) as f64, "cell": {"group": group}});
     Ok(result)

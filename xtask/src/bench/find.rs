@@ -121,7 +121,7 @@ impl By {
 /// The rows that a stock has besides its jobs, as SQL with the number of jobs as `?1`.
 pub const BESIDES: &str = "
     INSERT INTO job_tags (job_id, key, value, created_at)
-    SELECT id, 'campaign', 'campaign_' || id % 50, created_at FROM jobs WHERE id <= ?1";
+    SELECT id, 'campaign', 'campaign_' || (id % 50), created_at FROM jobs WHERE id <= ?1";
 /// As [`BESIDES`]: every fourth job has a result.
 pub const RESULTS: &str = "
     INSERT INTO job_results (job_id, attempt, energy, energy_unit, convergence, document_version,

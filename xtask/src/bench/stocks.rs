@@ -121,7 +121,7 @@ fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
 
 const CLUSTER: &str = "INSERT INTO clusters (name, kind, hostname, created_at, updated_at) \
                        VALUES ('archer', 'slurm', 'login.example.org', 1, 1)";
-const GROUPS: &str = "UPDATE jobs SET workflow = 'workflow_' || id % 100, priority = id % 10, \
+const GROUPS: &str = "UPDATE jobs SET workflow = 'workflow_' || (id % 100), priority = id % 10, \
                       cluster_id = CASE id % 3 WHEN 0 THEN 1 END WHERE id <= ?1";
 
 /// How many rows of each sort a database has.

@@ -91,10 +91,6 @@ macro_rules! each_promise {
                 conditions_together_admit_what_each_admits
                 energy_ranges_include_their_ends
                 the_energy_of_the_present_attempt_counts
-                a_text_means_itself
-                a_text_that_was_changed_is_found_as_it_is
-                documents_are_compared_by_path
-                a_filter_that_nothing_can_meet_is_refused
             }
             held {
                 a_held_job_comes_back_with_a_retry
@@ -228,6 +224,12 @@ macro_rules! each_promise {
                 each_attempt_is_kept_as_it_was
                 a_run_that_is_to_stop_is_told_and_reported
                 a_run_that_is_to_stop_is_not_tried_again
+            }
+            searches {
+                a_text_means_itself
+                a_text_that_was_changed_is_found_as_it_is
+                documents_are_compared_by_path
+                a_filter_that_nothing_can_meet_is_refused
             }
             statuses {
                 the_status_machine_is_kept

@@ -34,6 +34,7 @@ pub mod remote_phases;
 pub mod results;
 pub mod reuse;
 pub mod runs;
+pub mod searches;
 pub mod statuses;
 pub mod submissions;
 pub mod tags;

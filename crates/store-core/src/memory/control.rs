@@ -43,7 +43,7 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::SkipsTies, "pages", "pages_of_any_size_list_each_job_once_newest_first"),
         (Fault::ForgetsTheWayBack, "orders", "a_list_is_read_backwards_as_forwards"),
         (Fault::TakesAnyCursor, "orders", "a_cursor_of_another_order_is_refused"),
-        (Fault::ReadsWildcards, "filters", "a_text_means_itself"),
+        (Fault::ReadsWildcards, "searches", "a_text_means_itself"),
         (Fault::CountsWithoutTags, "filters", "each_condition_admits_exactly_what_it_says"),
         (Fault::KeepsRemovedTags, "tags", "an_edit_of_tags_sets_and_removes_what_it_names"),
         (Fault::MixesAttempts, "filters", "the_energy_of_the_present_attempt_counts"),
