@@ -24,11 +24,18 @@ const LOOKS: Duration = Duration::from_millis(10);
 /// How long it sleeps between two looks; the kernel makes some 50 microseconds more of it.
 const PAUSE: Duration = Duration::from_micros(20);
 
+/// For how long a store that has come to its turn may go round again before those who wait. A turn that
+/// ended with each commit would cost every write a switch from process to process.
+const ROUND: Duration = Duration::from_millis(2);
+
 /// The gate of one store in this process.
 #[derive(Debug)]
 pub(crate) struct Gate {
     locks: Arc<Locks>,
     keeper: Arc<Keeper>,
+    /// When it last came to its turn by waiting for it.
+    came: Mutex<Option<Instant>>,
+    round: Duration,
 }
 
 /// Why a turn was not given.
@@ -149,12 +156,23 @@ impl Gate {
         };
         let ((gate, gate_inode), (queue, queue_inode)) = (open("-gate")?, open("-gate-queue")?);
         let locks = Arc::new(Locks { gate, queue, inodes: [gate_inode, queue_inode] });
-        Ok(Self { locks, keeper: Arc::default() })
+        Ok(Self { locks, keeper: Arc::default(), came: Mutex::default(), round: ROUND })
     }
 
     /// Waits for a turn until `deadline`. One thread of a store at a time asks.
     pub(crate) fn enter(&self, deadline: Instant) -> Result<Turn<'_>, GateError> {
         let begun = Instant::now();
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_still_its_turn = came.is_some_and(|came| begun.duration_since(came) < self.round);
+        if is_still_its_turn && locked(self.locks.gate.try_lock()).map_err(GateError::Io)? {
+            return Ok(Turn(&self.locks));
+        }
+        let turn = self.wait(begun, deadline)?;
+        *came = Some(Instant::now());
+        Ok(turn)
+    }
+
+    fn wait(&self, begun: Instant, deadline: Instant) -> Result<Turn<'_>, GateError> {
         if !self.keeper.is_waiting() && self.locks.look_for_both(deadline).map_err(GateError::Io)? {
             return Ok(Turn(&self.locks));
         }
