@@ -22,7 +22,7 @@ use crate::location::{FileIdentity, Location};
 const LOOKS: Duration = Duration::from_millis(10);
 
 /// How long it sleeps between two looks; the kernel makes some 50 microseconds more of it.
-const PAUSE: Duration = Duration::from_micros(20);
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// For how long a store that has come to its turn may go round again before those who wait. A turn that
 /// ended with each commit would cost every write a switch from process to process.
