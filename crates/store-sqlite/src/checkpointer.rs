@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
 use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
-use crate::options::Options;
+use crate::options::{Durability, Options};
 use crate::sight::Sight;
 
 /// How often it looks for snapshots that are held too long.
@@ -93,6 +93,12 @@ impl Notices {
         }
     }
 
+    /// So much of the log is in the database. What was noticed meanwhile counts from there.
+    fn passed_to(&self, log_pages: u32) {
+        self.passed.store(log_pages, Ordering::Relaxed);
+        self.lock().due = false;
+    }
+
     fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_one();
@@ -140,6 +146,10 @@ impl Checkpointer {
             gate,
             sight: Arc::clone(&sight),
             limit_bytes: options.wal_limit_bytes,
+            finished_above: match options.durability {
+                Durability::Full => 0,
+                Durability::Normal => options.wal_limit_bytes / 4,
+            },
             slow_snapshot: options.slow_snapshot,
             resting_until: None,
         };
@@ -169,6 +179,9 @@ struct Work {
     /// (<https://sqlite.org/fileformat2.html#wal_file_format>).
     logged_page: u64,
     limit_bytes: u64,
+    /// From which length of the log a pass ends in a turn at the gate. A turn makes writers wait for two
+    /// syncs; a log that grows costs those alone who wait for a sync with each commit.
+    finished_above: u64,
     slow_snapshot: Duration,
     resting_until: Option<Instant>,
 }
@@ -193,12 +206,12 @@ impl Work {
             return;
         }
         self.sight.counters.checkpointed(report.log_pages);
-        self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
+        self.sight.notices.passed_to(report.log_pages);
         let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
         let bytes = u64::from(report.log_pages) * self.logged_page;
         if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
             self.drain();
-        } else {
+        } else if bytes > self.finished_above {
             self.finish();
         }
     }
@@ -211,7 +224,7 @@ impl Work {
         let finished = self.checkpoint(Mode::Passive);
         drop(turn);
         if let Some(report) = finished.filter(|report| report.log_pages > 0) {
-            self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
+            self.sight.notices.passed_to(report.log_pages);
         }
     }
 
@@ -224,7 +237,7 @@ impl Work {
         let complete = emptied.is_some_and(|report| report.complete);
         self.sight.counters.drained(complete);
         if complete {
-            self.sight.notices.passed.store(0, Ordering::Relaxed);
+            self.sight.notices.passed_to(0);
         } else {
             self.resting_until = Some(Instant::now() + REST);
         }

@@ -152,11 +152,20 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Request>,
+    /// How many wait for room.
+    without_room: usize,
     led: bool,
     /// The first in the queue has no thread: the submitter is to lead.
     submitter_is_called: bool,
     closed: bool,
     expected: Expected,
+}
+
+impl State {
+    /// With most of them, the leader among them, it begins: the others come while it runs those.
+    fn is_gathered(&self) -> bool {
+        4 * (self.waiting.len() + 1) >= 3 * self.expected.callers
+    }
 }
 
 /// Who has just been told, and may be back with the next write in a moment.
@@ -182,10 +191,13 @@ impl Drop for Lead<'_> {
             }
             None => {
                 state.led = false;
-                self.0.idle.notify_all();
-                // One who was told of room may have led instead of taking it.
-                self.0.room.notify_all();
+                // To tell nobody is a call of the kernel as well.
+                if state.without_room > 0 {
+                    // One who was told of room may have led instead of taking it.
+                    self.0.room.notify_all();
+                }
                 if state.closed {
+                    self.0.idle.notify_all();
                     self.0.call.notify_one();
                 }
             }
@@ -274,8 +286,10 @@ impl Queue {
             if left.is_zero() {
                 return Err(Error::Contended { waited: begun.elapsed(), holder: None });
             }
+            state.without_room += 1;
             let waited = self.room.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.without_room -= 1;
         }
     }
 
@@ -289,8 +303,7 @@ impl Queue {
     pub(super) fn gather(&self) {
         let mut state = lock(&self.state);
         let until = Instant::now() + state.expected.within;
-        // The leader is one of them.
-        while state.waiting.len() + 1 < state.expected.callers {
+        while !state.is_gathered() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -303,17 +316,16 @@ impl Queue {
     }
 
     fn tell_if_gathered(&self, state: &State) {
-        if state.waiting.len() + 1 == state.expected.callers {
+        if state.is_gathered() {
             self.gathered.notify_one();
         }
     }
 
     /// The next write, for a batch.
     pub(super) fn next(&self) -> Option<Request> {
-        let next = lock(&self.state).waiting.pop_front();
-        if next.is_some() {
-            self.room.notify_one();
-        }
+        let mut state = lock(&self.state);
+        let next = state.waiting.pop_front();
+        self.tell_of_room(&state);
         next
     }
 
@@ -325,8 +337,14 @@ impl Queue {
             Caller::WentOn(_) => false,
         };
         let place = state.waiting.iter().position(|request| is_own(&request.caller))?;
-        self.room.notify_one();
+        self.tell_of_room(&state);
         state.waiting.remove(place)
+    }
+
+    fn tell_of_room(&self, state: &State) {
+        if state.without_room > 0 {
+            self.room.notify_one();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
