@@ -28,6 +28,11 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How long it leaves everybody alone after readers were in its way, unless the log is over its limit.
 const REST: Duration = Duration::from_millis(100);
 
+/// After how many passes over a log that grows one ends in a turn at the gate, where commits do not wait
+/// for the disk. In such a turn writers wait for two syncs. Where each commit is a sync, every pass ends
+/// so: there a log that grows costs more.
+const PASSES_OF_A_LOG: u32 = 4;
+
 thread_local! {
     static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
 }
@@ -146,9 +151,9 @@ impl Checkpointer {
             gate,
             sight: Arc::clone(&sight),
             limit_bytes: options.wal_limit_bytes,
-            finished_above: match options.durability {
+            finished_from: match options.durability {
                 Durability::Full => 0,
-                Durability::Normal => options.wal_limit_bytes / 4,
+                Durability::Normal => options.checkpoint_pages.saturating_mul(PASSES_OF_A_LOG),
             },
             slow_snapshot: options.slow_snapshot,
             resting_until: None,
@@ -179,9 +184,8 @@ struct Work {
     /// (<https://sqlite.org/fileformat2.html#wal_file_format>).
     logged_page: u64,
     limit_bytes: u64,
-    /// From which length of the log a pass ends in a turn at the gate. A turn makes writers wait for two
-    /// syncs; a log that grows costs those alone who wait for a sync with each commit.
-    finished_above: u64,
+    /// From how many pages of the log on a pass ends in a turn at the gate.
+    finished_from: u32,
     slow_snapshot: Duration,
     resting_until: Option<Instant>,
 }
@@ -211,7 +215,7 @@ impl Work {
         let bytes = u64::from(report.log_pages) * self.logged_page;
         if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
             self.drain();
-        } else if bytes > self.finished_above {
+        } else if report.log_pages >= self.finished_from {
             self.finish();
         }
     }
@@ -245,8 +249,13 @@ impl Work {
     }
 
     fn checkpoint(&self, mode: Mode) -> Option<CheckpointReport> {
+        let _span = tracing::debug_span!("checkpoint", ?mode).entered();
         match checkpoint::run(&self.connection, mode) {
-            Ok(report) => Some(report),
+            Ok(report) => {
+                let CheckpointReport { complete, log_pages, checkpointed_pages } = report;
+                tracing::debug!(complete, log_pages, checkpointed_pages, "checkpointed");
+                Some(report)
+            }
             Err(error) => {
                 // The log keeps everything; the next pass tries again.
                 tracing::warn!(%error, "a checkpoint failed");

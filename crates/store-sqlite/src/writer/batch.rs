@@ -53,6 +53,7 @@ impl Core {
         deadline: Instant,
         first: impl FnOnce(&Connection) -> Verdict,
     ) -> Result<()> {
+        let _span = tracing::trace_span!("write_batch").entered();
         self.queue.gather();
         let begun = Instant::now();
         let mut taken = Vec::new();
@@ -124,7 +125,9 @@ impl Core {
         drop(connection);
         drop(turn);
         committed.map_err(Failed::at_commit)?;
-        self.sight.counters.batch(kept, begun - arrived, committing - begun, committing.elapsed());
+        let (waited, ran, commit) = (begun - arrived, committing - begun, committing.elapsed());
+        tracing::trace!(writes = kept, ?waited, ?ran, ?commit, "committed");
+        self.sight.counters.batch(kept, waited, ran, commit);
         self.sight.notices.notice(log_pages);
         Ok(())
     }
