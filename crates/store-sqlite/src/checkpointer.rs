@@ -25,8 +25,13 @@ use crate::sight::Sight;
 /// How often it looks for snapshots that are held too long.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How long it leaves everybody alone after readers were in its way, unless the log is over its limit.
-const REST: Duration = Duration::from_millis(100);
+/// How long it leaves everybody alone after readers were in its way. Each time that they still are, it
+/// rests twice as long, until the longest: a drain in vain makes all writers wait for nothing.
+const REST: Duration = Duration::from_millis(50);
+const LONGEST_REST: Duration = Duration::from_millis(800);
+
+/// How often a drain looks whether the readers are gone.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// After how many passes over a log that grows one ends in a turn at the gate, where commits do not wait
 /// for the disk. In such a turn writers wait for two syncs. Where each commit is a sync, every pass ends
@@ -157,6 +162,7 @@ impl Checkpointer {
             },
             slow_snapshot: options.slow_snapshot,
             resting_until: None,
+            rest: REST,
         };
         let spawned = thread::Builder::new()
             .name("crystalstore-checkpointer".to_owned())
@@ -188,6 +194,7 @@ struct Work {
     finished_from: u32,
     slow_snapshot: Duration,
     resting_until: Option<Instant>,
+    rest: Duration,
 }
 
 impl Work {
@@ -213,7 +220,7 @@ impl Work {
         self.sight.notices.passed_to(report.log_pages);
         let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
         let bytes = u64::from(report.log_pages) * self.logged_page;
-        if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
+        if bytes > self.limit_bytes / 2 && !rests {
             self.drain();
         } else if report.log_pages >= self.finished_from {
             self.finish();
@@ -235,17 +242,26 @@ impl Work {
     fn drain(&mut self) {
         // A writer that has the turn for longer will not be slowed down by a pass more.
         let Ok(turn) = self.gate.enter(Instant::now() + LONGEST_DRAIN) else { return };
-        let finished = self.checkpoint(Mode::Passive);
-        let emptied = self.checkpoint(Mode::Truncate(LONGEST_DRAIN));
+        let until = Instant::now() + LONGEST_DRAIN;
+        // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
+        let complete = loop {
+            let is_done = |mode| self.checkpoint(mode).is_some_and(|report| report.complete);
+            let emptied = is_done(Mode::Passive) && is_done(Mode::Truncate(Duration::ZERO));
+            if emptied || Instant::now() >= until {
+                break emptied;
+            }
+            thread::sleep(LOOK);
+        };
         drop(turn);
-        let complete = emptied.is_some_and(|report| report.complete);
         self.sight.counters.drained(complete);
         if complete {
             self.sight.notices.passed_to(0);
+            self.rest = REST;
         } else {
-            self.resting_until = Some(Instant::now() + REST);
+            self.resting_until = Some(Instant::now() + self.rest);
+            self.rest = (2 * self.rest).min(LONGEST_REST);
         }
-        tracing::debug!(?finished, complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");
+        tracing::debug!(complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");
     }
 
     fn checkpoint(&self, mode: Mode) -> Option<CheckpointReport> {
