@@ -25,9 +25,10 @@ use crate::sight::Sight;
 /// How often it looks for snapshots that are held too long.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How long it leaves everybody alone after readers were in its way. Each time that they still are, it
-/// rests twice as long, until the longest: a drain in vain makes all writers wait for nothing.
-const REST: Duration = Duration::from_millis(50);
+/// How long it leaves everybody alone after readers were in its way, unless the log is over its limit. Each
+/// time that they still are, it rests twice as long, until the longest: a drain in vain makes all writers
+/// wait for nothing.
+const REST: Duration = Duration::from_millis(10);
 const LONGEST_REST: Duration = Duration::from_millis(800);
 
 /// How often a drain looks whether the readers are gone.
@@ -220,7 +221,7 @@ impl Work {
         self.sight.notices.passed_to(report.log_pages);
         let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
         let bytes = u64::from(report.log_pages) * self.logged_page;
-        if bytes > self.limit_bytes / 2 && !rests {
+        if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
             self.drain();
         } else if report.log_pages >= self.finished_from {
             self.finish();
