@@ -82,6 +82,39 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests
 }
 
+/// What is measured beside other libraries.
+pub fn peers(sizes: Sizes) -> Vec<Contest> {
+    let ours = |work, processes, threads, durability| Contestant {
+        side: Side::Ours,
+        work,
+        shape: Shape { processes, threads, durability },
+        stock: Stock::Empty,
+        until: Until::Seconds(sizes.seconds),
+        beside: None,
+    };
+    let mut contests = Vec::new();
+    for durability in [Normal, Full] {
+        for (processes, threads) in [(1, 1), (1, 8), (4, 1)] {
+            let ours = ours(Work::Create, processes, threads, durability);
+            let sqlx = [(Side::Sqlx, Work::Create)];
+            contests.push(contest("create-beside-sqlx", ours, sqlx, Metric::Rate, |_| None));
+        }
+    }
+    // NORMAL alone, which all of them have.
+    for processes in [1, 4] {
+        let work = Work::PassThroughQueue;
+        let queues = [Side::Huey, Side::Honker, Side::Plainjob].map(|side| (side, work));
+        contests.push(contest(
+            "queue",
+            ours(work, processes, 1, Normal),
+            queues,
+            Metric::Rate,
+            |_| None,
+        ));
+    }
+    contests
+}
+
 const ROUNDS: u32 = u32::MAX;
 
 fn named(name: &str, shape: Shape) -> String {

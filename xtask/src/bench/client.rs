@@ -46,6 +46,11 @@ pub trait Client {
     /// Changes a status, with its event.
     fn change_status(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Answer<()>;
 
+    /// Enqueues a job, claims one, and completes it: three transactions.
+    fn pass_through_queue(&mut self, _new: &NewJob) -> Answer<()> {
+        Err(Trouble::wrong("this side has no queue"))
+    }
+
     /// Writes a result, with its event.
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()>;
 

@@ -199,6 +199,11 @@ impl<'t> Worker<'t> {
                 self.call(|client| client.write_result(job, &result))?;
                 self.worked.tally.add(Tally { jobs: 0, events: 1, results: 1 });
             }
+            Work::PassThroughQueue => {
+                let new = self.drafts.next()?.queued();
+                self.call(|client| client.pass_through_queue(&new))?;
+                self.worked.tally.add(Tally { jobs: 1, events: 3, results: 0 });
+            }
             Work::Mix => self.mix()?,
             Work::Follow(pause) => return self.follow(pause),
             Work::FollowNothing(pause) => return self.follow_nothing(pause),

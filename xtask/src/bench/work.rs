@@ -17,9 +17,30 @@ pub enum Side {
     Pool,
     /// One connection behind a mutex.
     Mutex,
+    /// sqlx's pool, a program of its own.
+    Sqlx,
+    /// huey, a queue in Python.
+    Huey,
+    /// honker, a queue in Python and Rust.
+    Honker,
+    /// plainjob, a queue in JavaScript.
+    Plainjob,
 }
 
 impl Side {
+    /// Those that are programs of their own.
+    pub const PEERS: [Self; 4] = [Self::Sqlx, Self::Huey, Self::Honker, Self::Plainjob];
+
+    /// Whether it is one of those.
+    pub fn is_peer(self) -> bool {
+        Self::PEERS.contains(&self)
+    }
+
+    /// Whether its rows are in the schema of the store, where they can be audited.
+    pub fn has_our_schema(self) -> bool {
+        !self.is_peer() || self == Self::Sqlx
+    }
+
     /// How reports call it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +48,10 @@ impl Side {
             Self::Limit => "limit",
             Self::Pool => "pool of writers",
             Self::Mutex => "mutex",
+            Self::Sqlx => "sqlx",
+            Self::Huey => "huey",
+            Self::Honker => "honker",
+            Self::Plainjob => "plainjob",
         }
     }
 }
@@ -45,6 +70,8 @@ pub enum Work {
     ChangeStatus,
     /// A result with its event.
     WriteResult,
+    /// A job is enqueued, one is claimed, and it is completed, in a transaction each.
+    PassThroughQueue,
     /// What a UI, a scheduler and workers do, half of it reads.
     Mix,
     /// A job by its id.
