@@ -8,6 +8,7 @@ use crate::TestResult;
 
 /// What each crate of the workspace may name of the others.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("examples", &["store-core", "store-sqlite"]),
     ("schema", &[]),
     ("store-core", &[]),
     ("store-sqlite", &["schema", "store-core"]),

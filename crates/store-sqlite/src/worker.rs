@@ -1,9 +1,15 @@
-//! Which process this is, and whether another one of this machine is gone.
+//! Which process this is, whether another one of this machine is gone, and what becomes of its jobs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
-use store_core::{Process, Worker};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use store_core::repo::{ClaimRead, ClaimWrite};
+use store_core::{LeaseKey, Process, Recovered, Result, Worker};
+
+use crate::store::SqliteStore;
 
 /// This process, as events and leases name it.
 pub fn this_process() -> &'static Process {
@@ -26,36 +32,92 @@ pub fn this_worker(name: impl Into<String>) -> Worker {
 }
 
 /// Whether the process of a worker is known to be gone: it is of this host and this boot, and no process
-/// with its id that started when it did is there. Of other hosts and boots nothing is known here.
+/// with its id that started when it did is there. Of other hosts, boots and spaces of process ids (as
+/// containers have them) nothing is known here.
 pub fn is_gone(worker: &Worker) -> bool {
     let is_of_this_boot = worker.boot_id.is_some() && worker.boot_id == boot_id();
     let is_of_this_host = worker.process.host == this_process().host;
     if !is_of_this_boot || !is_of_this_host || worker.pid_started_at.is_none() {
         return false;
     }
-    // Without a look into /proc nothing is known.
-    started_at(std::process::id()).is_some()
-        && started_at(worker.process.pid) != worker.pid_started_at
+    match look_for(worker.process.pid) {
+        Presence::Gone => true,
+        Presence::Since(started_at) => Some(started_at) != worker.pid_started_at,
+        Presence::Unknown => false,
+    }
 }
 
+impl SqliteStore {
+    /// Takes away the jobs of workers whose processes are known to be gone ([`is_gone`]), whether their
+    /// leases have lapsed or not, and does with each what its policy says, as
+    /// [`recover_lost`](ClaimWrite::recover_lost). So a restart after a crash waits for no lease of an
+    /// hour. It writes only if there are any.
+    ///
+    /// A command that such a worker started may have outlived it: that is for the one who runs the job
+    /// next to see.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub fn recover_dead_workers(&self) -> Result<Vec<Recovered>> {
+        let leases = self.leases()?;
+        let mut looked_for: BTreeMap<&Worker, bool> = BTreeMap::new();
+        let gone = leases.iter().filter(|lease| {
+            *looked_for.entry(&lease.worker).or_insert_with(|| is_gone(&lease.worker))
+        });
+        // A lease that was renewed or taken away since has another key, or the same dead worker.
+        let keys: Vec<LeaseKey> = gone.map(store_core::Lease::key).collect();
+        if keys.is_empty() { Ok(Vec::new()) } else { self.recover_lost(&keys) }
+    }
+}
+
+/// This boot of the machine, and the space in which its process ids mean what they mean here: containers
+/// of one machine may share its name, and each counts its processes by itself (pid_namespaces(7)).
 fn boot_id() -> Option<String> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let space = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), space.display()))
 }
 
-/// When a process started, in clock ticks after boot; none for one that is not there, and for a zombie,
-/// which runs nothing any more.
-fn started_at(pid: u32) -> Option<i64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// What is known of a process.
+enum Presence {
+    /// It is not there, or is a zombie, which runs nothing any more.
+    Gone,
+    /// It is there since then, in clock ticks after boot.
+    Since(i64),
+    /// The system does not tell.
+    Unknown,
+}
+
+fn look_for(pid: u32) -> Presence {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => read_stat(&stat).unwrap_or(Presence::Unknown),
+        // Where /proc hides the processes of others (`hidepid`), it has no file for a live one either.
+        Err(_) => {
+            let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            match id.map(test_kill_process) {
+                Some(Err(Errno::SRCH)) => Presence::Gone,
+                _ => Presence::Unknown,
+            }
+        }
+    }
+}
+
+fn read_stat(stat: &str) -> Option<Presence> {
     // The program's name stands in parentheses and may have any characters.
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
-    }
     // The state is field 3, the start is field 22.
-    fields.nth(22 - 3 - 1)?.parse().ok()
+    if matches!(fields.next()?, "Z" | "X") {
+        return Some(Presence::Gone);
+    }
+    fields.nth(22 - 3 - 1)?.parse().ok().map(Presence::Since)
+}
+
+fn started_at(pid: u32) -> Option<i64> {
+    match look_for(pid) {
+        Presence::Since(started_at) => Some(started_at),
+        Presence::Gone | Presence::Unknown => None,
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -82,12 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn a_state_is_read_whatever_the_name_of_the_program() {
+        let stat = |state| format!("7 (a ) R (b) {state} 1{} 99 0", " 0".repeat(17));
+        assert!(matches!(read_stat(&stat("S")), Some(Presence::Since(99))));
+        assert!(matches!(read_stat(&stat("Z")), Some(Presence::Gone)));
+        assert!(read_stat("7 (cut").is_none());
+    }
+
+    #[test]
     fn nothing_is_said_of_other_boots_and_hosts_and_of_unknown_starts() {
         let gone = Worker { pid_started_at: Some(1), ..this_worker("me") };
         assert!(is_gone(&gone), "another process has its id now");
         assert!(!is_gone(&Worker { boot_id: Some("another".to_owned()), ..gone.clone() }));
         assert!(!is_gone(&Worker { boot_id: None, ..gone.clone() }));
         assert!(!is_gone(&Worker { pid_started_at: None, ..gone.clone() }));
+        // Another container of this boot.
+        let boot = gone.boot_id.as_deref().and_then(|id| id.split(' ').next());
+        let elsewhere = boot.map(|boot| format!("{boot} pid:[1]"));
+        assert!(!is_gone(&Worker { boot_id: elsewhere, ..gone.clone() }));
         let process = Process { host: "elsewhere".to_owned(), ..gone.process.clone() };
         assert!(!is_gone(&Worker { process, ..gone }));
     }
