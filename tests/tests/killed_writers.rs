@@ -78,7 +78,7 @@ fn all_jobs(store: &SqliteStore) -> TestResult<Vec<Job>> {
         let mut page = Page::first(Page::LARGEST)?;
         let mut jobs = Vec::new();
         loop {
-            let found = r.jobs(&filter, page)?;
+            let found = r.jobs(&filter, page.clone())?;
             jobs.extend(found.jobs);
             match found.next {
                 Some(next) => page = page.after(next),

@@ -48,7 +48,7 @@ fn an_argument_that_cannot_be_used_is_explained() -> TestResult {
         (["--only", "nothing-like-it"], "--list tells the names"),
         (["--format", "xml"], "text, json"),
         (["--directory", "/nowhere/at/all"], "make it first"),
-        (["--quick", "--peers"], "unexpected argument"),
+        (["--quick", "--piers"], "unexpected argument"),
     ] {
         let output = bench(&arguments)?;
         let stderr = text(&output.stderr);
@@ -156,5 +156,45 @@ fn a_report_is_a_page_and_its_numbers() -> TestResult {
     let numbers: Vec<Value> = serde_json::from_slice(&std::fs::read(report.join("bench.json"))?)?;
     assert_eq!(numbers.len(), 6);
     assert_eq!(numbers[0]["rounds"], 2);
+    let tables = std::fs::read_to_string(report.join("bench.md"))?;
+    assert_eq!(tables.matches("| create | 1x").count(), 6, "{tables}");
+    Ok(())
+}
+
+#[test]
+fn a_peer_that_cannot_be_installed_is_skipped_with_a_word() -> TestResult {
+    let empty = tempfile::tempdir()?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    // Neither cargo nor python3 nor npm is found.
+    command.env("PATH", empty.path()).env_remove("CARGO");
+    command.args([
+        "bench",
+        "--quick",
+        "--peers",
+        "--only",
+        "queue",
+        "--only",
+        "create-beside-sqlx",
+    ]);
+    let output = command.args(["--only", "create 1x1 normal"]).output()?;
+    let (told, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{told}{errors}");
+    for peer in ["sqlx", "huey", "honker", "plainjob"] {
+        let word = format!("skipped {peer}: could not run ");
+        assert!(told.contains(&word) && errors.contains(&word), "{peer}: {told}{errors}");
+    }
+    assert!(told.contains("pool of writers"), "the others are measured: {told}");
+    assert!(!told.lines().any(|line| line.starts_with("queue")), "{told}");
+    Ok(())
+}
+
+#[test]
+fn the_peers_are_asked_for() -> TestResult {
+    let with = text(&bench(&["--list", "--peers"])?.stdout);
+    let without = text(&bench(&["--list"])?.stdout);
+    for name in ["queue 1x1 normal", "queue 4x1 normal", "create-beside-sqlx 1x8 full"] {
+        assert!(with.lines().any(|line| line == name), "{name}: {with}");
+        assert!(!without.lines().any(|line| line == name), "{name}: {without}");
+    }
     Ok(())
 }

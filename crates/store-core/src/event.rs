@@ -59,6 +59,8 @@ words! {
         ResultRecorded = "result_recorded",
         /// A result of it was replaced; the detail has the old one.
         ResultReplaced = "result_replaced",
+        /// Its tags were edited; the detail has what was set and which keys were removed.
+        Tagged = "tagged",
         /// Somebody wrote a note.
         Noted = "noted",
     }

@@ -1,10 +1,11 @@
 //! Jobs that wait for something that can no longer happen: they are held, or cancelled if they ask for it.
 
 use crate::dependency::{Readiness, Unmet};
-use crate::error::Result;
+use crate::error::{Invalid, Result};
+use crate::ids::JobId;
 use crate::job::Job;
 use crate::policy::OnUnsatisfiable;
-use crate::query::{Cursor, Page};
+use crate::query::{Cursor, Order, Page, SortValue};
 use crate::status::{self, JobStatus, StatusChange, Step};
 use crate::time::Timestamp;
 
@@ -27,12 +28,30 @@ pub struct HeldPage {
 }
 
 impl HeldPage {
+    /// Where a page begins: just after the job that was created then and has this id.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a page in another order than newest first, and for one that goes backwards.
+    pub fn begins(page: &Page) -> std::result::Result<Option<(Timestamp, JobId)>, Invalid> {
+        if page.order() != Order::NEWEST || page.is_backwards() {
+            let reason =
+                "of held jobs goes on newest first alone: begin with Page::first".to_owned();
+            return Err(Invalid::new("page", reason));
+        }
+        let Some(cursor) = page.cursor() else { return Ok(None) };
+        cursor.check(Order::NEWEST)?;
+        match cursor.value {
+            SortValue::Created(created_at) => Ok(Some((created_at, cursor.id))),
+            _ => Ok(None),
+        }
+    }
+
     /// Makes a page of up to one job more than its limit; that one says that there is a next page.
-    pub fn from_jobs(mut jobs: Vec<HeldJob>, page: Page) -> Self {
+    pub fn from_jobs(mut jobs: Vec<HeldJob>, page: &Page) -> Self {
         let limit = page.limit() as usize;
         let more = jobs.len() > limit;
         jobs.truncate(limit);
-        let next = if more { jobs.last().map(|held| Cursor::after(&held.job)) } else { None };
+        let next = if more { jobs.last().map(|held| Cursor::of(&held.job)) } else { None };
         Self { jobs, next }
     }
 }

@@ -13,6 +13,7 @@ use crate::policy::JobPolicy;
 use crate::resources::Resources;
 use crate::reuse::Reuse;
 use crate::status::{InitialStatus, JobStatus};
+use crate::tag::{Tags, check_tag};
 use crate::time::Timestamp;
 use crate::words::{check_name, check_optional_name};
 use crate::work_dir::{Placement, WorkDir};
@@ -147,6 +148,8 @@ pub struct NewJob {
     pub input: Option<InputDeck>,
     /// The jobs that it waits for, each once.
     pub dependencies: Vec<(JobId, DependencyKind)>,
+    /// What users say of it; see [`Tags`].
+    pub tags: Tags,
     /// A key of the caller's choice. Creating a job again with the key of an earlier one returns
     /// that job, if name, code and input are the same; so a creation whose outcome is not known can
     /// be repeated.
@@ -175,6 +178,7 @@ impl NewJob {
             policy: JobPolicy::default(),
             input: None,
             dependencies: Vec::new(),
+            tags: Tags::new(),
             idempotency_key: None,
             uuid: None,
             reuse: None,
@@ -202,6 +206,13 @@ impl NewJob {
         self
     }
 
+    /// With a tag.
+    #[must_use]
+    pub fn tagged(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.insert(key.into(), value.into());
+        self
+    }
+
     /// With an idempotency key; see the field.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
@@ -226,6 +237,9 @@ impl NewJob {
         check_optional_name("idempotency_key", self.idempotency_key.as_deref())?;
         self.parallelism.check()?;
         self.policy.check()?;
+        for (key, value) in &self.tags {
+            check_tag(key, value)?;
+        }
         let mut parents: Vec<_> = self.dependencies.iter().map(|(parent, _)| parent).collect();
         parents.sort_unstable();
         if let Some(twice) = parents.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -266,6 +280,16 @@ impl NewJob {
             archived_at: None,
             cached_from: None,
         }
+    }
+
+    /// The event of its creation with its tags, where it has any.
+    #[must_use]
+    pub fn tell_tags(&self, event: NewEvent) -> NewEvent {
+        if self.tags.is_empty() {
+            return event;
+        }
+        let value = |(key, value): (&String, &String)| (key.clone(), value.clone().into());
+        event.with("tags", self.tags.iter().map(value).collect::<serde_json::Map<_, _>>())
     }
 
     /// Decides what a second creation under the key of `existing` comes to: that job, if it is the

@@ -17,6 +17,9 @@
 //! | Where does it run? | [`cluster`], [`remote_job`], [`remote_phase`], [`contact`] |
 //! | How is a job submitted once, whatever crashes? | [`submission`], [`slurm`] |
 //! | How are jobs listed? | [`query`] |
+//! | Where does it run? | [`cluster`], [`remote_job`] |
+//! | How are jobs found, sorted and paged? | [`query`] |
+//! | What do users say of them? | [`tag`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
 //! | What can go wrong? | [`error`] |
 
@@ -55,6 +58,7 @@ pub mod slurm;
 pub mod status;
 pub mod store;
 pub mod submission;
+pub mod tag;
 pub mod ticket;
 pub mod time;
 pub mod units;
@@ -81,7 +85,10 @@ pub use job::{Job, JobPatch, NewJob, Parallelism};
 pub use lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
 pub use patch::{Edit, Patch};
 pub use policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
-pub use query::{Archived, Cursor, EnergyRange, JobFilter, JobPage, Page, StatusCounts};
+pub use query::{
+    Archived, Comparison, Cursor, DocumentCondition, EnergyRange, JobFilter, JobPage, Operand,
+    Order, Page, SortKey, SortValue, StatusCounts,
+};
 pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
 pub use remote_phase::RemotePhase;
 pub use resources::Resources;
@@ -93,6 +100,7 @@ pub use slurm::{RemoteFailure, RemoteOutcome, SlurmState};
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};
 pub use store::{ReadUnit, Store, WriteUnit};
 pub use submission::{Confirmation, SubmissionToken};
+pub use tag::{TagPatch, TagUse, Tags};
 pub use ticket::Ticket;
 pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};
@@ -106,7 +114,7 @@ pub mod prelude {
     pub use crate::repo::{
         ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite,
         EventRead, EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead,
-        ResultWrite, WorkflowRead, WorkflowWrite,
+        ResultWrite, TagRead, TagWrite, WorkflowRead, WorkflowWrite,
     };
     pub use crate::store::Store;
     pub use crate::watch::Watch;

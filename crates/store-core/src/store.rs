@@ -5,8 +5,8 @@ use crate::event::Actor;
 use crate::ids::EventSequence;
 use crate::repo::{
     ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
-    EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
-    WorkflowRead, WorkflowWrite,
+    EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite, TagRead,
+    TagWrite, WorkflowRead, WorkflowWrite,
 };
 use crate::ticket::Ticket;
 use crate::watch::{Feed, Watch};
@@ -20,6 +20,7 @@ pub trait ReadUnit:
     + DependencyRead
     + ResultRead
     + EventRead
+    + TagRead
     + WorkflowRead
 {
 }
@@ -32,6 +33,7 @@ impl<T> ReadUnit for T where
         + DependencyRead
         + ResultRead
         + EventRead
+        + TagRead
         + WorkflowRead
 {
 }
@@ -64,6 +66,7 @@ pub trait WriteUnit:
     + ResultWrite
     + EventWrite
     + WorkflowWrite
+    + TagWrite
 {
 }
 
@@ -77,6 +80,7 @@ impl<T> WriteUnit for T where
         + ResultWrite
         + EventWrite
         + WorkflowWrite
+        + TagWrite
 {
 }
 

@@ -19,14 +19,25 @@ use rusqlite::Connection;
 use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
 use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
-use crate::options::Options;
+use crate::options::{Durability, Options};
 use crate::sight::Sight;
 
 /// How often it looks for snapshots that are held too long.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How long it leaves everybody alone after readers were in its way, unless the log is over its limit.
-const REST: Duration = Duration::from_millis(100);
+/// How long it leaves everybody alone after readers were in its way, unless the log is over its limit. Each
+/// time that they still are, it rests twice as long, until the longest: a drain in vain makes all writers
+/// wait for nothing.
+const REST: Duration = Duration::from_millis(10);
+const LONGEST_REST: Duration = Duration::from_millis(800);
+
+/// How often a drain looks whether the readers are gone.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// After how many passes over a log that grows one ends in a turn at the gate, where commits do not wait
+/// for the disk. In such a turn writers wait for two syncs. Where each commit is a sync, every pass ends
+/// so: there a log that grows costs more.
+const PASSES_OF_A_LOG: u32 = 4;
 
 thread_local! {
     static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
@@ -93,6 +104,12 @@ impl Notices {
         }
     }
 
+    /// So much of the log is in the database. What was noticed meanwhile counts from there.
+    fn passed_to(&self, log_pages: u32) {
+        self.passed.store(log_pages, Ordering::Relaxed);
+        self.lock().due = false;
+    }
+
     fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_one();
@@ -140,8 +157,13 @@ impl Checkpointer {
             gate,
             sight: Arc::clone(&sight),
             limit_bytes: options.wal_limit_bytes,
+            finished_from: match options.durability {
+                Durability::Full => 0,
+                Durability::Normal => options.checkpoint_pages.saturating_mul(PASSES_OF_A_LOG),
+            },
             slow_snapshot: options.slow_snapshot,
             resting_until: None,
+            rest: REST,
         };
         let spawned = thread::Builder::new()
             .name("crystalstore-checkpointer".to_owned())
@@ -169,8 +191,11 @@ struct Work {
     /// (<https://sqlite.org/fileformat2.html#wal_file_format>).
     logged_page: u64,
     limit_bytes: u64,
+    /// From how many pages of the log on a pass ends in a turn at the gate.
+    finished_from: u32,
     slow_snapshot: Duration,
     resting_until: Option<Instant>,
+    rest: Duration,
 }
 
 impl Work {
@@ -193,12 +218,12 @@ impl Work {
             return;
         }
         self.sight.counters.checkpointed(report.log_pages);
-        self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
+        self.sight.notices.passed_to(report.log_pages);
         let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
         let bytes = u64::from(report.log_pages) * self.logged_page;
         if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
             self.drain();
-        } else {
+        } else if report.log_pages >= self.finished_from {
             self.finish();
         }
     }
@@ -211,29 +236,43 @@ impl Work {
         let finished = self.checkpoint(Mode::Passive);
         drop(turn);
         if let Some(report) = finished.filter(|report| report.log_pages > 0) {
-            self.sight.notices.passed.store(report.log_pages, Ordering::Relaxed);
+            self.sight.notices.passed_to(report.log_pages);
         }
     }
 
     fn drain(&mut self) {
         // A writer that has the turn for longer will not be slowed down by a pass more.
         let Ok(turn) = self.gate.enter(Instant::now() + LONGEST_DRAIN) else { return };
-        let finished = self.checkpoint(Mode::Passive);
-        let emptied = self.checkpoint(Mode::Truncate(LONGEST_DRAIN));
+        let until = Instant::now() + LONGEST_DRAIN;
+        // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
+        let complete = loop {
+            let is_done = |mode| self.checkpoint(mode).is_some_and(|report| report.complete);
+            let emptied = is_done(Mode::Passive) && is_done(Mode::Truncate(Duration::ZERO));
+            if emptied || Instant::now() >= until {
+                break emptied;
+            }
+            thread::sleep(LOOK);
+        };
         drop(turn);
-        let complete = emptied.is_some_and(|report| report.complete);
         self.sight.counters.drained(complete);
         if complete {
-            self.sight.notices.passed.store(0, Ordering::Relaxed);
+            self.sight.notices.passed_to(0);
+            self.rest = REST;
         } else {
-            self.resting_until = Some(Instant::now() + REST);
+            self.resting_until = Some(Instant::now() + self.rest);
+            self.rest = (2 * self.rest).min(LONGEST_REST);
         }
-        tracing::debug!(?finished, complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");
+        tracing::debug!(complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");
     }
 
     fn checkpoint(&self, mode: Mode) -> Option<CheckpointReport> {
+        let _span = tracing::debug_span!("checkpoint", ?mode).entered();
         match checkpoint::run(&self.connection, mode) {
-            Ok(report) => Some(report),
+            Ok(report) => {
+                let CheckpointReport { complete, log_pages, checkpointed_pages } = report;
+                tracing::debug!(complete, log_pages, checkpointed_pages, "checkpointed");
+                Some(report)
+            }
             Err(error) => {
                 // The log keeps everything; the next pass tries again.
                 tracing::warn!(%error, "a checkpoint failed");

@@ -2,8 +2,9 @@
 //!
 //! SQLite's own busy handler polls, so some writers starve for seconds while others go again and again.
 //! The gate is two kernel locks (flock) on files of their own. Who waits holds the *queue* lock while it
-//! waits for the *gate* lock, so that whoever has just left the gate finds the queue taken and cannot
-//! go round again before the one who waited. The kernel frees both when a process dies.
+//! waits for the *gate* lock, so that whoever has left the gate after a round of some milliseconds finds
+//! the queue taken and cannot go round again before the one who waited. The kernel frees both when a
+//! process dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use store_core::{Error, Holder};
 
 use crate::error::OpenError;
+use crate::holder::holder_of;
 use crate::location::{FileIdentity, Location};
 
 /// For how long a waiter looks by itself before it leaves the waiting to a thread that sleeps in the
@@ -22,13 +24,20 @@ use crate::location::{FileIdentity, Location};
 const LOOKS: Duration = Duration::from_millis(10);
 
 /// How long it sleeps between two looks; the kernel makes some 50 microseconds more of it.
-const PAUSE: Duration = Duration::from_micros(20);
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// For how long a store that has come to its turn may go round again before those who wait. A turn that
+/// ended with each commit would cost every write a switch from process to process.
+const ROUND: Duration = Duration::from_millis(2);
 
 /// The gate of one store in this process.
 #[derive(Debug)]
 pub(crate) struct Gate {
     locks: Arc<Locks>,
     keeper: Arc<Keeper>,
+    /// When it last came to its turn by waiting for it.
+    came: Mutex<Option<Instant>>,
+    round: Duration,
 }
 
 /// Why a turn was not given.
@@ -74,6 +83,16 @@ struct Locks {
 }
 
 impl Locks {
+    /// Takes the gate if nobody has it or waits for it.
+    fn take_both(&self) -> io::Result<bool> {
+        if !locked(self.queue.try_lock())? {
+            return Ok(false);
+        }
+        let taken = locked(self.gate.try_lock());
+        self.queue.unlock()?;
+        taken
+    }
+
     /// Looks for the gate for a while, from its place in the queue once it has one. A place that it
     /// got it keeps, for the thread that waits on, unless the locks fail.
     fn look_for_both(&self, deadline: Instant) -> io::Result<bool> {
@@ -149,12 +168,33 @@ impl Gate {
         };
         let ((gate, gate_inode), (queue, queue_inode)) = (open("-gate")?, open("-gate-queue")?);
         let locks = Arc::new(Locks { gate, queue, inodes: [gate_inode, queue_inode] });
-        Ok(Self { locks, keeper: Arc::default() })
+        Ok(Self { locks, keeper: Arc::default(), came: Mutex::default(), round: ROUND })
     }
 
     /// Waits for a turn until `deadline`. One thread of a store at a time asks.
     pub(crate) fn enter(&self, deadline: Instant) -> Result<Turn<'_>, GateError> {
         let begun = Instant::now();
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_still_its_turn = came.is_some_and(|came| begun.duration_since(came) < self.round);
+        if is_still_its_turn && locked(self.locks.gate.try_lock()).map_err(GateError::Io)? {
+            return Ok(Turn(&self.locks));
+        }
+        let turn = self.wait(begun, deadline)?;
+        *came = Some(Instant::now());
+        Ok(turn)
+    }
+
+    fn wait(&self, begun: Instant, deadline: Instant) -> Result<Turn<'_>, GateError> {
+        if !self.keeper.is_waiting() && self.locks.take_both().map_err(GateError::Io)? {
+            return Ok(Turn(&self.locks));
+        }
+        let _span = tracing::trace_span!("wait_for_gate").entered();
+        let turn = self.wait_in_turn(begun, deadline)?;
+        tracing::debug!(waited = ?begun.elapsed(), "waited for the gate");
+        Ok(turn)
+    }
+
+    fn wait_in_turn(&self, begun: Instant, deadline: Instant) -> Result<Turn<'_>, GateError> {
         if !self.keeper.is_waiting() && self.locks.look_for_both(deadline).map_err(GateError::Io)? {
             return Ok(Turn(&self.locks));
         }
@@ -259,42 +299,11 @@ impl Keeper {
     }
 }
 
-/// The process that holds the flock on this inode, as the kernel lists it (proc(5), /proc/locks). Inode
-/// numbers repeat between file systems, but the gate's locks are rare enough to be told apart so.
-#[cfg(target_os = "linux")]
-fn holder_of(inode: u64) -> Option<Holder> {
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let ending = format!(":{inode}");
-    let pid = locks.lines().find_map(|line| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        // "1: FLOCK ADVISORY WRITE 1234 fe:00:56789 0 EOF"; a waiter has "->" after its number.
-        let held = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&ending);
-        held.then(|| words.get(4)?.parse().ok())?
-    })?;
-    // A process of another namespace is listed as 0.
-    if pid == 0 {
-        return None;
-    }
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // "1234 (name) T …": the name may hold anything, also a parenthesis.
-    let (program, state) = match (stat.find('('), stat.rfind(')')) {
-        (Some(open), Some(close)) if open < close => {
-            (Some(stat[open + 1..close].to_owned()), stat[close + 1..].trim_start().chars().next())
-        }
-        _ => (None, None),
-    };
-    Some(Holder { pid, program, stopped: matches!(state, Some('T' | 't')) })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn holder_of(_inode: u64) -> Option<Holder> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn gate(directory: &Path) -> Gate {
         let location = Location::resolve(&directory.join("project.db"), false).expect("local");
@@ -329,14 +338,31 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_gets_the_turn_before_the_one_who_leaves_it() -> io::Result<()> {
+    fn a_round_is_gone_again_for_a_while_and_no_longer() -> io::Result<()> {
         let scratch = tempfile::tempdir()?;
-        let greedy = gate(scratch.path());
+        let (mut one, other) = (gate(scratch.path()), gate(scratch.path()));
+        drop(one.enter(soon()).expect("free"));
+        assert!(locked(other.locks.queue.try_lock())?, "another one waits");
+        one.round = Duration::MAX;
+        drop(one.enter(Instant::now()).expect("its round is not over"));
+        one.round = Duration::ZERO;
+        assert!(one.enter(Instant::now()).is_err(), "it went round before the one who waits");
+        Ok(())
+    }
+
+    #[test]
+    fn a_waiter_gets_the_turn_before_the_one_whose_round_is_over() -> io::Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let mut greedy = gate(scratch.path());
+        greedy.round = Duration::ZERO;
         let turn = greedy.enter(soon()).expect("free");
         let patient = Arc::new(gate(scratch.path()));
-        let waiting = Arc::clone(&patient);
+        let (waiting, had_it) = (Arc::clone(&patient), Arc::new(AtomicBool::new(false)));
+        let has_it = Arc::clone(&had_it);
         let waiter = thread::spawn(move || {
-            drop(waiting.enter(Instant::now() + Duration::from_secs(10)).expect("a turn"));
+            let turn = waiting.enter(Instant::now() + Duration::from_secs(10)).expect("a turn");
+            has_it.store(true, Ordering::SeqCst);
+            drop(turn);
         });
         // Once it waits in the kernel it holds the queue.
         while !patient.keeper.is_waiting() || locked(greedy.locks.queue.try_lock())? {
@@ -345,6 +371,7 @@ mod tests {
         }
         drop(turn);
         let turn = greedy.enter(Instant::now() + Duration::from_secs(10)).expect("a turn");
+        assert!(had_it.load(Ordering::SeqCst), "it came back before the one who waited");
         waiter.join().expect("it had its turn first");
         drop(turn);
         Ok(())

@@ -19,6 +19,7 @@ mod counters;
 mod create;
 mod error;
 mod gate;
+mod holder;
 mod identity;
 mod location;
 mod migrate;

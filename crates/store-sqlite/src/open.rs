@@ -36,6 +36,7 @@ pub(crate) fn open(options: Options) -> Result<SqliteStore, OpenError> {
     } else {
         open_to_write(&options, location)?
     };
+    tracing::debug!(read_only = options.read_only, "opened");
     Ok(SqliteStore::new(opened, &options))
 }
 

@@ -134,8 +134,16 @@ impl SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let connection = self.reader(&opened)?;
-        let _held = opened.sight.snapshots.hold(Location::caller());
-        work(&opened, &connection)
+        let origin = Location::caller();
+        let _span = tracing::trace_span!("read", %origin).entered();
+        let begun = Instant::now();
+        let _held = opened.sight.snapshots.hold(origin);
+        let outcome = work(&opened, &connection);
+        let took = begun.elapsed();
+        if took > self.shared.options.slow_snapshot {
+            tracing::debug!(?took, %origin, "a slow read has ended");
+        }
+        outcome
     }
 
     pub(crate) fn reader(&self, opened: &Opened) -> Result<Lent> {

@@ -103,6 +103,24 @@ fn a_full_check_finds_an_index_that_lies() -> Outcome {
 }
 
 #[test]
+fn a_full_check_finds_texts_that_are_not_those_of_the_jobs() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    store.create_jobs(&vec![job("MgO"); 300])?;
+    assert_eq!(store.check(CheckDepth::Full)?.problems, Vec::<String>::new());
+    let defining = "SELECT sql FROM sqlite_schema WHERE name = 'jobs_texts_on_update'";
+    let other = another_program(&path);
+    let trigger: String = other.query_one(defining, [], |row| row.get(0))?;
+    other.execute_batch(&format!(
+        "DROP TRIGGER jobs_texts_on_update; UPDATE jobs SET name = 'CaO' WHERE id = 3; {trigger}"
+    ))?;
+    assert_eq!(store.check(CheckDepth::Quick)?.problems, Vec::<String>::new());
+    let report = store.check(CheckDepth::Full)?;
+    assert!(report.problems.join("\n").contains("job_texts"), "{:?}", report.problems);
+    Ok(())
+}
+
+#[test]
 fn a_checkpoint_empties_the_log_unless_a_reader_needs_it() -> Outcome {
     let (_directory, path) = scratch();
     let store = open(&path);

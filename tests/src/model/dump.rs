@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use store_core::{
-    Archived, ClusterId, Code, Energy, EnergyRange, EnergyUnit, EventSequence, InitialStatus,
-    InputDeck, Job, JobFilter, JobId, JobStatus, Page, ReadUnit, Result, Reuse, Runner,
-    SubmissionToken, TimeRange,
+    Archived, ClusterId, Code, Comparison, DocumentCondition, Energy, EnergyRange, EnergyUnit,
+    EventSequence, InitialStatus, InputDeck, Job, JobFilter, JobId, JobStatus, Order, Page,
+    ReadUnit, Result, Reuse, Runner, SortKey, SubmissionToken, TimeRange,
 };
 
 use super::strategies::BEGINNING;
@@ -31,6 +31,7 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
             say("by its key", &unit.find_job_by_idempotency_key(key)?.map(|job| job.id));
         }
         say("input", &unit.input(id)?);
+        say("tags", &unit.tags_of(id)?);
         say("waits for", &unit.dependencies_of(id)?);
         say("waited for by", &unit.dependents_of(id)?);
         say("readiness", &unit.readiness(id)?);
@@ -67,7 +68,7 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
     say("to cancel", &unit.jobs_to_cancel(5)?);
     let mut page = Page::first(2)?;
     loop {
-        let held = unit.held_jobs(page)?;
+        let held = unit.held_jobs(page.clone())?;
         say("held", &held);
         match held.next {
             Some(next) => page = page.after(next),
@@ -94,9 +95,20 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
         }
     }
     say("newest sequence", &unit.newest_sequence()?);
+    for key in unit.tag_keys()? {
+        say("key", &key);
+        say("values", &unit.tag_values(&key.word, "", u32::MAX)?);
+        say("few values", &unit.tag_values(&key.word, "a", 1)?);
+    }
     for filter in filters() {
         let ids: Vec<i64> = listed(unit, &filter)?.iter().map(|job| job.id.get()).collect();
         say(&format!("{filter:?}"), &ids);
+        say("as many", &unit.count_jobs(&filter)?);
+    }
+    for key in SortKey::ALL {
+        for order in [Order::ascending(*key), Order::descending(*key)] {
+            say(&format!("back and forth, {order}"), &back_and_forth(unit, order)?);
+        }
     }
     let mut after = EventSequence::START;
     loop {
@@ -113,7 +125,7 @@ fn listed(unit: &impl ReadUnit, filter: &JobFilter) -> Result<Vec<Job>> {
     let mut page = Page::first(3)?;
     let mut jobs = Vec::new();
     loop {
-        let found = unit.jobs(filter, page)?;
+        let found = unit.jobs(filter, page.clone())?;
         jobs.extend(found.jobs);
         match found.next {
             Some(next) => page = page.after(next),
@@ -122,10 +134,29 @@ fn listed(unit: &impl ReadUnit, filter: &JobFilter) -> Result<Vec<Job>> {
     }
 }
 
+/// The pages of a list to its end, and from there to its beginning.
+fn back_and_forth(unit: &impl ReadUnit, order: Order) -> Result<Vec<Vec<i64>>> {
+    let filter = JobFilter { archived: Archived::Include, ..JobFilter::all() };
+    let start = Page::first(3)?.ordered(order);
+    let (mut pages, mut page, mut returning) = (Vec::new(), start.clone(), false);
+    loop {
+        let found = unit.jobs(&filter, page)?;
+        pages.push(found.jobs.iter().map(|job| job.id.get()).collect());
+        returning |= found.next.is_none();
+        page = match (returning, found.next, found.previous) {
+            (false, Some(next), _) => start.clone().after(next),
+            (true, _, Some(previous)) => start.clone().before(previous),
+            _ => return Ok(pages),
+        };
+    }
+}
+
 fn filters() -> Vec<JobFilter> {
     let all = JobFilter::all;
     let energy = |value| Energy::new(value, EnergyUnit::ElectronVolt).ok();
     let from = |least, most| JobFilter { energy: Some(EnergyRange { least, most }), ..all() };
+    let early =
+        TimeRange { from: None, until: Some(BEGINNING + std::time::Duration::from_micros(4)) };
     let mut filters: Vec<JobFilter> =
         JobStatus::ALL.iter().map(|status| all().status(*status)).collect();
     filters.extend([
@@ -150,6 +181,27 @@ fn filters() -> Vec<JobFilter> {
         from(energy(-30.0), None),
         from(None, energy(-27.211_386_245_981)),
         JobFilter { archived: Archived::Include, ..from(energy(-1.0), energy(0.0)) },
+        JobFilter { queued: early, ..all() },
+        JobFilter { started: early, archived: Archived::Include, ..all() },
+        JobFilter { finished: early, ..all() },
+        all().tag("by", "ada"),
+        all().tag("by", "ada").tag("for", "a%_b").code(Code::Crystal),
+        all().text("MGO"),
+        all().text("g"),
+        all().text("%_b").status(JobStatus::Pending),
+        JobFilter { archived: Archived::Include, ..all().text("/s/000") },
     ]);
+    filters.extend(conditions().into_iter().map(|condition| all().document(condition)));
     filters
+}
+
+fn conditions() -> Vec<DocumentCondition> {
+    let made = [
+        ("$.gap", Comparison::AtLeast(7.8.into())),
+        ("$.bands[0][1]", Comparison::Below(0.0.into())),
+        ("$", Comparison::Equal(7.0.into())),
+        ("$.bands", Comparison::Exists),
+    ]
+    .map(|(path, comparison)| DocumentCondition::new(path, comparison));
+    made.into_iter().flatten().collect()
 }

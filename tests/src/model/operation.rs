@@ -5,8 +5,8 @@ use std::time::Duration;
 use store_core::{
     ClaimFilter, ClusterId, ClusterPatch, Completion, Confirmation, DependencyKind, Error, Failure,
     InitialStatus, InputDeck, JobId, JobPatch, LeaseKey, NewCluster, NewJob, NewRemoteJob,
-    NewResult, NewWorkflow, RemoteJobId, RemoteJobPatch, Result, StatusChange, Store, Timestamp,
-    Worker, WriteUnit,
+    NewResult, NewWorkflow, RemoteJobId, RemoteJobPatch, Result, StatusChange, Store, TagPatch,
+    Timestamp, Worker, WriteUnit,
 };
 
 use super::dump::dump;
@@ -54,6 +54,7 @@ pub enum Operation {
     CreateWorkflow(NewWorkflow),
     CancelWorkflow(String),
     RetryWorkflow(String, InitialStatus),
+    EditTags(JobId, TagPatch),
 }
 
 impl Operation {
@@ -108,6 +109,7 @@ impl Operation {
             Self::CreateWorkflow(new) => w.create_workflow(new).map(print),
             Self::CancelWorkflow(name) => w.cancel_workflow(name).map(print),
             Self::RetryWorkflow(name, to) => w.retry_workflow(name, *to).map(print),
+            Self::EditTags(job, patch) => w.edit_tags(*job, patch).map(print),
         }
     }
 }

@@ -12,8 +12,8 @@ use store_core::{
     EnergyUnit, Failure, InitialStatus, InputDeck, Intake, JobId, JobPatch, JobPolicy, JobStatus,
     JobUuid, LeaseKey, LeaseToken, NewCluster, NewJob, NewRemoteJob, NewResult, NewWorkflow,
     OnLapse, OnUnsatisfiable, Parallelism, Patch, Placement, RemoteJobId, RemoteJobPatch,
-    RemotePhase, ResultDocument, Reuse, Runner, StatusChange, SubmissionToken, Timestamp, WorkDir,
-    Worker,
+    RemotePhase, ResultDocument, Reuse, Runner, StatusChange, SubmissionToken, TagPatch, Timestamp,
+    WorkDir, Worker,
 };
 
 use super::operation::{End, Operation, Step};
@@ -58,6 +58,7 @@ fn operation() -> BoxedStrategy<Operation> {
         2 => job_id().prop_map(O::UnarchiveJob),
         2 => job_id().prop_map(O::DeleteJob),
         2 => (job_id(), texts()).prop_map(|(id, text)| O::AddNote(id, text)),
+        4 => (job_id(), tag_patch()).prop_map(|(id, patch)| O::EditTags(id, patch)),
     ];
     let edges = prop_oneof![
         3 => (job_id(), job_id(), kind()).prop_map(|(job, on, kind)| O::AddDependency(job, on, kind)),
@@ -244,6 +245,20 @@ fn cluster_id() -> impl Strategy<Value = ClusterId> + Clone {
     prop_oneof![12 => Just(1), 4 => Just(2), 1 => Just(9)].prop_map(ClusterId::new)
 }
 
+fn tag() -> impl Strategy<Value = (String, String)> {
+    let key = select(vec!["by", "for", "by", "for", "For"]);
+    let often = select(vec!["ada", "a%_b"]).prop_map(str::to_owned);
+    (key, prop_oneof![4 => often, 1 => texts()]).prop_map(|(key, value)| (key.to_owned(), value))
+}
+
+fn tag_patch() -> impl Strategy<Value = TagPatch> {
+    let remove = vec(select(vec!["by", "For"]).prop_map(str::to_owned), 0..2);
+    (vec(tag(), 0..3), remove).prop_map(|(set, remove)| TagPatch {
+        set: set.into_iter().collect(),
+        remove: remove.into_iter().collect(),
+    })
+}
+
 fn kind() -> impl Strategy<Value = DependencyKind> + Clone {
     select(DependencyKind::ALL)
 }
@@ -303,13 +318,14 @@ fn job() -> BoxedStrategy<NewJob> {
         (option::of(word()), option::weighted(0.3, cluster_id()), parallelism(), any::<i32>());
     let edges = prop_oneof![4 => Just(Vec::new()), 1 => vec((job_id(), kind()), 1..3)];
     let policy = prop_oneof![3 => Just(JobPolicy::default()), 2 => policy()];
-    let when = (option::weighted(0.2, moment()), policy);
+    let tags = prop_oneof![2 => Just(Vec::new()), 1 => vec(tag(), 1..3)];
+    let when = (option::weighted(0.2, moment()), policy, tags);
     let what = (option::of(deck()), edges, option::weighted(0.15, 0u8..3), any::<bool>(), when);
     (who, how, what)
         .prop_map(|(who, how, what)| {
             let (name, code, placement, runner, number) = who;
             let (workflow, cluster, parallelism, priority) = how;
-            let (input, dependencies, key, queued, (not_before, policy)) = what;
+            let (input, dependencies, key, queued, (not_before, policy, tags)) = what;
             NewJob {
                 status: if queued { InitialStatus::Queued } else { InitialStatus::Pending },
                 runner,
@@ -319,6 +335,7 @@ fn job() -> BoxedStrategy<NewJob> {
                 priority,
                 not_before,
                 policy,
+                tags: tags.into_iter().collect(),
                 input,
                 dependencies,
                 idempotency_key: key.map(|key| format!("key {key}")),

@@ -32,9 +32,14 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
-    /// Write bench.html and bench.json into this directory as well
+    /// Write bench.html, bench.md and bench.json into this directory as well
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+
+    /// Measure other libraries too, whose packages are installed into target/peers: sqlx, huey, honker
+    /// and plainjob, with cargo, pip and npm. One that cannot be installed is skipped with a word
+    #[arg(long)]
+    pub peers: bool,
 
     /// Where the databases are while they are used, so that another disk can be measured; the
     /// directory for temporary files unless given
@@ -59,7 +64,11 @@ impl Arguments {
 
     /// What is to be measured.
     pub fn contests(&self) -> Result<Vec<Contest>> {
-        let mut contests = catalogue::all(if self.quick { Sizes::QUICK } else { Sizes::FULL });
+        let sizes = if self.quick { Sizes::QUICK } else { Sizes::FULL };
+        let mut contests = catalogue::all(sizes);
+        if self.peers {
+            contests.extend(catalogue::peers(sizes));
+        }
         let has = |contest: &Contest, name: &String| contest.name.contains(name.as_str());
         if let Some(unknown) =
             self.only.iter().find(|name| !contests.iter().any(|contest| has(contest, name)))

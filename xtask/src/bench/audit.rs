@@ -14,7 +14,7 @@ pub fn audit(found: Rows, stock: Stock, written: Tally) -> Result<()> {
         ("inputs", found.inputs, written.jobs),
         ("files of inputs", found.files, written.jobs),
         ("events", found.events, written.events),
-        ("results", found.results, written.results),
+        ("results", found.results, u64::from(stock.results()) + written.results),
     ];
     let wrong: Vec<String> = wanted
         .into_iter()

@@ -3,6 +3,7 @@
 mod watch;
 
 use super::contest::{Contest, Contestant, Figure, Metric};
+use super::find;
 use super::target::Target;
 use super::work::{Beside, Shape, Side, Stock, Until, Work};
 use crate::shared::choices::Durability::{self, Full, Normal};
@@ -73,10 +74,44 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests.extend(waits(sizes));
     contests.extend(reads(sizes));
     contests.push(lists(sizes));
+    contests.extend(find::contests(sizes.lists[2], sizes.seconds));
     contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
     contests.extend(watch::watches(sizes));
     contests.push(memory(sizes));
     contests.extend([10, 100].map(|milliseconds| log(milliseconds, sizes)));
+    contests
+}
+
+/// What is measured beside other libraries.
+pub fn peers(sizes: Sizes) -> Vec<Contest> {
+    let ours = |work, processes, threads, durability| Contestant {
+        side: Side::Ours,
+        work,
+        shape: Shape { processes, threads, durability },
+        stock: Stock::Empty,
+        until: Until::Seconds(sizes.seconds),
+        beside: None,
+    };
+    let mut contests = Vec::new();
+    for durability in [Normal, Full] {
+        for (processes, threads) in [(1, 1), (1, 8), (4, 1)] {
+            let ours = ours(Work::Create, processes, threads, durability);
+            let sqlx = [(Side::Sqlx, Work::Create)];
+            contests.push(contest("create-beside-sqlx", ours, sqlx, Metric::Rate, |_| None));
+        }
+    }
+    // NORMAL alone, which all of them have.
+    for processes in [1, 4] {
+        let work = Work::PassThroughQueue;
+        let queues = [Side::Huey, Side::Honker, Side::Plainjob].map(|side| (side, work));
+        contests.push(contest(
+            "queue",
+            ours(work, processes, 1, Normal),
+            queues,
+            Metric::Rate,
+            |_| None,
+        ));
+    }
     contests
 }
 

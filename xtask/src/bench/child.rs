@@ -40,6 +40,9 @@ impl Opened {
                 let opened = connection::open_set_up(database, durability);
                 Self::Mutex(Behind::new(opened.doing(|| "open a connection".to_owned())?))
             }
+            Side::Sqlx | Side::Huey | Side::Honker | Side::Plainjob => {
+                return Err(Failure::new("a peer is a program of its own"));
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 
 use store_core::{JobStatus, NewJob, NewResult, Timestamp};
 
+use super::find::By;
 use crate::failure::Failure;
 
 /// Why a call did not do its work.
@@ -45,6 +46,11 @@ pub trait Client {
     /// Changes a status, with its event.
     fn change_status(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Answer<()>;
 
+    /// Enqueues a job, claims one, and completes it: three transactions.
+    fn pass_through_queue(&mut self, _new: &NewJob) -> Answer<()> {
+        Err(Trouble::wrong("this side has no queue"))
+    }
+
     /// Writes a result, with its event.
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()>;
 
@@ -67,6 +73,16 @@ pub trait Client {
     /// `pause` of milliseconds, and tells when they happened. Only the store wakes anybody.
     fn follow(&mut self, _pause: Option<u32>) -> Answer<Vec<Timestamp>> {
         Err(Trouble::wrong("only the store is followed"))
+    }
+
+    /// Reads a page of what is found among so many jobs; how many it has. The references find nothing.
+    fn find(&mut self, _by: By, _jobs: u32, _deep: bool) -> Answer<usize> {
+        Err(Trouble::wrong("this side finds no jobs"))
+    }
+
+    /// Reads the counts by status; how many jobs those are.
+    fn counts_by_status(&mut self) -> Answer<u64> {
+        Err(Trouble::wrong("this side keeps no counts"))
     }
 
     /// Reads in one snapshot, twice, with `between` in the middle.

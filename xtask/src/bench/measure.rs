@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::audit::audit;
 use super::contest::{Contestant, Metric};
+use super::peers::{Peers, protocol};
 use super::stocks::{self, Stocks};
 use super::task::{Outcome, Tally, Task};
 use super::work::{Until, Work};
@@ -92,6 +93,7 @@ pub fn measure(
     contestant: &Contestant,
     stocks: &mut Stocks,
     folder: &Path,
+    peers: &Peers,
     interrupted: &AtomicBool,
 ) -> Result<Measured> {
     let beside = contestant.beside;
@@ -103,16 +105,20 @@ pub fn measure(
         stocks.shared(contestant.stock)?
     } else {
         let database = own.path().join("project.db");
-        stocks.copy(contestant.stock, &database)?;
+        if contestant.side.has_our_schema() {
+            stocks.copy(contestant.stock, &database)?;
+        }
         database
     };
     let mut run = Run::new(&database, own.path());
     for task in tasks(contestant, &database) {
-        run.start(task)?;
+        run.start(task, peers)?;
     }
     let measured = run.until_all_ended(interrupted)?;
     drop(run);
-    audit(stocks::rows(&database)?, contestant.stock, measured.1)?;
+    if contestant.side.has_our_schema() {
+        audit(stocks::rows(&database)?, contestant.stock, measured.1)?;
+    }
     Ok(measured.0)
 }
 
@@ -178,13 +184,20 @@ impl Run {
         Self { processes: Vec::new(), folder, log, sender: Some(sender), receiver }
     }
 
-    fn start(&mut self, task: Task) -> Result<()> {
+    fn start(&mut self, task: Task, peers: &Peers) -> Result<()> {
         let index = self.processes.len();
         let starting = || format!("start process {} of a measurement", index + 1);
-        let program = std::env::current_exe().doing(|| "find this program".to_owned())?;
+        let mut command = match peers.program(task.side) {
+            Some(peer) => peer.command(),
+            None => {
+                let program = std::env::current_exe();
+                let mut own = Command::new(program.doing(|| "find this program".to_owned())?);
+                own.arg("bench-process");
+                own
+            }
+        };
         let stderr = self.folder.join(format!("process-{index}.stderr.txt"));
-        let mut child = Command::new(program)
-            .arg("bench-process")
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&stderr).doing(starting)?)
@@ -263,8 +276,11 @@ impl Run {
             }
             return Ok(());
         }
-        let outcome = serde_json::from_str(line).doing(|| "understand an outcome".to_owned())?;
-        process.outcome = Some(outcome);
+        process.outcome = Some(if process.task.side.is_peer() {
+            protocol::outcome(line, &process.task)?
+        } else {
+            serde_json::from_str(line).doing(|| "understand an outcome".to_owned())?
+        });
         let works =
             |process: &Process| process.task.until != Until::Told && process.outcome.is_none();
         if !self.processes.iter().any(works) {

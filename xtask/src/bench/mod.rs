@@ -5,6 +5,7 @@
 //! | What can be asked for? | [`arguments`] |
 //! | What is measured, and what is to be reached? | [`catalogue`], [`contest`], [`work`], [`target`] |
 //! | What would people write instead? | [`references`] |
+//! | What do other libraries do, and how do they come here? | [`peers`] |
 //! | What is written and read? | [`drafts`], [`stocks`], [`client`], [`ours`] |
 //! | What does one process do, and one thread? | [`child`], [`thread`], [`task`] |
 //! | Who starts the processes, and is everything there that they wrote? | [`measure`], [`audit`] |
@@ -19,11 +20,13 @@ mod child;
 mod client;
 mod contest;
 mod drafts;
+mod find;
 mod machine;
 mod measure;
 mod memory;
 mod optimised;
 mod ours;
+mod peers;
 mod references;
 mod report;
 mod rounds;
@@ -39,7 +42,9 @@ use std::process::ExitCode;
 pub use arguments::Arguments;
 
 use crate::failure::Result;
-use crate::out;
+use crate::{out, workspace};
+
+use peers::Peers;
 
 /// Measures what was asked for and tells it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -55,8 +60,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let folder = measure::folder(arguments.directory.as_deref())?;
     let machine = machine::Machine::look(folder.path());
-    let results = rounds::run(&contests, arguments.rounds(), folder.path())?;
-    report::show(arguments, &machine, &results)?;
+    let source = workspace::root().join("xtask/peers");
+    let mut peers = Peers::install(&contests, &source, &workspace::root().join("target/peers"))?;
+    let results = rounds::run(contests, arguments.rounds(), folder.path(), &mut peers)?;
+    report::show(arguments, &machine, &results, peers.skipped())?;
     Ok(ExitCode::SUCCESS)
 }
 

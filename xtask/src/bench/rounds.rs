@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use super::contest::{Contest, Figure};
 use super::measure::{Measured, measure};
+use super::peers::Peers;
 use super::statistics::{Spread, ratios};
 use super::stocks::Stocks;
 use super::target::Target;
+use super::work::Side;
 use crate::failure::{Failure, Result};
 use crate::shared::children::interruption;
 use crate::shared::choices::Durability;
@@ -59,28 +61,52 @@ pub struct Comparison {
     pub reference_locked: u64,
 }
 
-/// Makes all measurements.
-pub fn run(contests: &[Contest], rounds: u32, folder: &Path) -> Result<Vec<Comparison>> {
+/// Makes all measurements. A peer that fails is left out from there on, with a word.
+pub fn run(
+    contests: Vec<Contest>,
+    rounds: u32,
+    folder: &Path,
+    peers: &mut Peers,
+) -> Result<Vec<Comparison>> {
     let interrupted = interruption()?;
     let mut stocks = Stocks::new(folder);
-    let bar = bar(contests, rounds);
+    let bar = bar(&contests, rounds);
     let mut comparisons = Vec::new();
     for contest in contests {
         bar.set_message(contest.name.clone());
-        let measured = in_turns(contest, rounds, |index| {
-            let of = &contest.contestants[index];
-            let measured = measure(of, &mut stocks, folder, &interrupted);
-            bar.inc(1);
-            measured.map_err(|failure| {
-                Failure::new(format!("{}, {}: {failure}", contest.name, of.side.as_str()))
-            })
-        })?;
-        for figure in &contest.figures {
-            comparisons.push(compare(contest, figure, &measured)?);
-        }
+        comparisons.extend(with_those_present(contest, peers, |contest, peers, failed| {
+            let measured = in_turns(contest, rounds, |index| {
+                let of = &contest.contestants[index];
+                let measured = measure(of, &mut stocks, folder, peers, &interrupted);
+                bar.inc(1);
+                measured.map_err(|failure| {
+                    *failed = Some(of.side);
+                    Failure::new(format!("{}, {}: {failure}", contest.name, of.side.as_str()))
+                })
+            })?;
+            contest.figures.iter().map(|figure| compare(contest, figure, &measured)).collect()
+        })?);
     }
     bar.finish_and_clear();
     Ok(comparisons)
+}
+
+/// Makes a contest, again without a peer that failed in it.
+fn with_those_present<T>(
+    contest: Contest,
+    peers: &mut Peers,
+    mut make: impl FnMut(&Contest, &Peers, &mut Option<Side>) -> Result<Vec<T>>,
+) -> Result<Vec<T>> {
+    let mut present = peers.present(vec![contest]).pop();
+    while let Some(contest) = &present {
+        let mut failed = None;
+        match (make(contest, peers, &mut failed), failed) {
+            (Err(failure), Some(side)) if side.is_peer() => peers.skip(side, failure.to_string()),
+            (made, _) => return made,
+        }
+        present = peers.present(present.into_iter().collect()).pop();
+    }
+    Ok(Vec::new())
 }
 
 /// One measurement of each contestant a round; another one goes first each time.
@@ -157,7 +183,31 @@ fn bar(contests: &[Contest], rounds: u32) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::catalogue::{Sizes, all};
+    use crate::bench::catalogue::{Sizes, all, peers};
+
+    #[test]
+    fn a_peer_that_fails_is_left_out_and_the_contest_is_made_again() -> Result<()> {
+        let queue = peers(Sizes::QUICK).into_iter().find(|one| one.name.starts_with("queue"));
+        let queue = queue.ok_or_else(|| Failure::new("there is none"))?;
+        let mut installed = Peers::default();
+        let failing = |side: Side| {
+            move |contest: &Contest, _: &Peers, failed: &mut Option<Side>| {
+                if contest.contestants.iter().any(|one| one.side == side) {
+                    *failed = Some(side);
+                    return Err(Failure::new("it fell over"));
+                }
+                Ok(contest.contestants.iter().map(|one| one.side).collect())
+            }
+        };
+        let made = with_those_present(queue.clone(), &mut installed, failing(Side::Honker))?;
+        assert_eq!(made, [Side::Ours, Side::Huey, Side::Plainjob]);
+        let told: Vec<String> = installed.skipped().iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["skipped honker: it fell over"]);
+        // The store itself is never left out.
+        let failed = with_those_present(queue, &mut installed, failing(Side::Ours));
+        assert_eq!(failed.expect_err("ours fell over").to_string(), "it fell over");
+        Ok(())
+    }
 
     #[test]
     fn another_one_goes_first_each_round() -> Result<()> {
@@ -177,7 +227,7 @@ mod tests {
     #[test]
     fn names_are_unique_but_for_their_references() {
         for sizes in [Sizes::FULL, Sizes::QUICK] {
-            let contests = all(sizes);
+            let contests: Vec<Contest> = all(sizes).into_iter().chain(peers(sizes)).collect();
             let mut names: Vec<&str> = contests.iter().map(|one| one.name.as_str()).collect();
             names.sort_unstable();
             names.dedup();

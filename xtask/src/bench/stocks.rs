@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::find;
 use super::references::connection;
 use super::work::Stock;
 use crate::failure::{Context, Failure, Result};
@@ -85,7 +86,7 @@ fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
         Stock::Empty => return Ok(()),
         Stock::Pending(_) => "'PENDING'",
         Stock::Running(_) => "'RUNNING'",
-        Stock::Mixed(_) => {
+        Stock::Mixed(_) | Stock::Findable(_) => {
             "CASE i % 20 WHEN 0 THEN 'RUNNING' WHEN 1 THEN 'QUEUED' WHEN 2 THEN 'PENDING' \
              WHEN 3 THEN 'FAILED' ELSE 'COMPLETED' END"
         }
@@ -108,8 +109,20 @@ fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
              CASE WHEN status IN ('COMPLETED', 'FAILED') THEN at END, at
          FROM drafts"
     );
-    connection.execute(&sql, [stock.jobs()]).map(drop)
+    connection.execute(&sql, [stock.jobs()])?;
+    if let Stock::Findable(jobs) = stock {
+        connection.execute(CLUSTER, [])?;
+        for rows in [GROUPS, find::BESIDES, find::RESULTS] {
+            connection.execute(rows, [jobs])?;
+        }
+    }
+    Ok(())
 }
+
+const CLUSTER: &str = "INSERT INTO clusters (name, kind, hostname, created_at, updated_at) \
+                       VALUES ('archer', 'slurm', 'login.example.org', 1, 1)";
+const GROUPS: &str = "UPDATE jobs SET workflow = 'workflow_' || (id % 100), priority = id % 10, \
+                      cluster_id = CASE id % 3 WHEN 0 THEN 1 END WHERE id <= ?1";
 
 /// How many rows of each sort a database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -100,7 +100,14 @@ impl<'t> Worker<'t> {
     ) -> Result<Worked> {
         let begun = Instant::now();
         let mut warm = Ok(true);
-        let short = matches!(self.task.work, Work::GetById | Work::Newest(_) | Work::Statuses(_));
+        let short = matches!(
+            self.task.work,
+            Work::GetById
+                | Work::Newest(_)
+                | Work::Statuses(_)
+                | Work::Find(..)
+                | Work::CountsByStatus
+        );
         while short && matches!(warm, Ok(true)) && begun.elapsed() < WARM_UP {
             warm = self.step(shared);
         }
@@ -192,6 +199,11 @@ impl<'t> Worker<'t> {
                 self.call(|client| client.write_result(job, &result))?;
                 self.worked.tally.add(Tally { jobs: 0, events: 1, results: 1 });
             }
+            Work::PassThroughQueue => {
+                let new = self.drafts.next()?.queued();
+                self.call(|client| client.pass_through_queue(&new))?;
+                self.worked.tally.add(Tally { jobs: 1, events: 3, results: 0 });
+            }
             Work::Mix => self.mix()?,
             Work::Follow(pause) => return self.follow(pause),
             Work::FollowNothing(pause) => return self.follow_nothing(pause),
@@ -225,6 +237,16 @@ impl<'t> Worker<'t> {
                 self.worked.own_memory = largest;
                 let stock = u64::from(self.task.stock.jobs());
                 expect(seen == stock, || format!("{seen} of {stock} jobs were listed"))?;
+            }
+            Work::Find(by, deep) => {
+                let stock = self.task.stock.jobs();
+                let found = self.call(|client| client.find(by, stock, deep))?;
+                expect(found > 0, || format!("nothing was found of {stock} jobs by {by:?}"))?;
+            }
+            Work::CountsByStatus => {
+                let counted = self.call(|client| client.counts_by_status())?;
+                let stock = u64::from(self.task.stock.jobs());
+                expect(counted == stock, || format!("{counted} of {stock} jobs were counted"))?;
             }
             Work::HoldSnapshots(milliseconds) => {
                 let hold = Duration::from_millis(u64::from(milliseconds));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::find::By;
 use crate::shared::choices::Durability;
 
 /// Who does the work.
@@ -16,9 +17,30 @@ pub enum Side {
     Pool,
     /// One connection behind a mutex.
     Mutex,
+    /// sqlx's pool, a program of its own.
+    Sqlx,
+    /// huey, a queue in Python.
+    Huey,
+    /// honker, a queue in Python and Rust.
+    Honker,
+    /// plainjob, a queue in JavaScript.
+    Plainjob,
 }
 
 impl Side {
+    /// Those that are programs of their own.
+    pub const PEERS: [Self; 4] = [Self::Sqlx, Self::Huey, Self::Honker, Self::Plainjob];
+
+    /// Whether it is one of those.
+    pub fn is_peer(self) -> bool {
+        Self::PEERS.contains(&self)
+    }
+
+    /// Whether its rows are in the schema of the store, where they can be audited.
+    pub fn has_our_schema(self) -> bool {
+        !self.is_peer() || self == Self::Sqlx
+    }
+
     /// How reports call it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,6 +48,10 @@ impl Side {
             Self::Limit => "limit",
             Self::Pool => "pool of writers",
             Self::Mutex => "mutex",
+            Self::Sqlx => "sqlx",
+            Self::Huey => "huey",
+            Self::Honker => "honker",
+            Self::Plainjob => "plainjob",
         }
     }
 }
@@ -44,6 +70,8 @@ pub enum Work {
     ChangeStatus,
     /// A result with its event.
     WriteResult,
+    /// A job is enqueued, one is claimed, and it is completed, in a transaction each.
+    PassThroughQueue,
     /// What a UI, a scheduler and workers do, half of it reads.
     Mix,
     /// A job by its id.
@@ -54,6 +82,10 @@ pub enum Work {
     Statuses(u32),
     /// Every job, page by page.
     ListAll,
+    /// A page of jobs that are found, the first one or a deep one.
+    Find(By, bool),
+    /// The jobs by status.
+    CountsByStatus,
     /// A snapshot is held for so many milliseconds, and another one before it ends.
     HoldSnapshots(u32),
     /// One process is woken by the commits of the others, or looks for them every so many
@@ -72,6 +104,8 @@ impl Work {
                 | Self::Newest(_)
                 | Self::Statuses(_)
                 | Self::ListAll
+                | Self::Find(..)
+                | Self::CountsByStatus
                 | Self::HoldSnapshots(_)
                 | Self::FollowNothing(_)
         )
@@ -108,6 +142,8 @@ pub enum Stock {
     Running(u32),
     /// So many of all statuses, most of them COMPLETED.
     Mixed(u32),
+    /// As `Mixed`, with all that a filter can ask for; every fourth one has a result.
+    Findable(u32),
 }
 
 impl Stock {
@@ -115,7 +151,18 @@ impl Stock {
     pub const fn jobs(self) -> u32 {
         match self {
             Self::Empty => 0,
-            Self::Pending(jobs) | Self::Running(jobs) | Self::Mixed(jobs) => jobs,
+            Self::Pending(jobs)
+            | Self::Running(jobs)
+            | Self::Mixed(jobs)
+            | Self::Findable(jobs) => jobs,
+        }
+    }
+
+    /// How many results they have.
+    pub const fn results(self) -> u32 {
+        match self {
+            Self::Findable(jobs) => jobs / 4,
+            _ => 0,
         }
     }
 }

@@ -122,14 +122,14 @@ fn questions(store: &SqliteStore, seed: u64) -> store_core::Result<([Typical; 4]
     let (all, page) = (JobFilter::all(), Page::first(50)?);
     // Before the list is walked through, which would leave every page of it in memory.
     for _ in 0..READS {
-        timed(newest, || store.jobs(&all, page))?;
+        timed(newest, || store.jobs(&all, page.clone()))?;
     }
     let places = places(store)?;
     let (_, older_half) = places.split_at(places.len() / 2);
     let mut random = Random::new(seed, 0, 0);
     for _ in 0..READS {
         if let Some(place) = random.pick(older_half) {
-            timed(deep, || store.jobs(&all, page.after(*place)))?;
+            timed(deep, || store.jobs(&all, page.clone().after(place.clone())))?;
         }
         if let Some(place) = random.pick(&places) {
             timed(by_id, || store.job(place.id))?;
@@ -145,8 +145,8 @@ fn places(store: &SqliteStore) -> store_core::Result<Vec<Cursor>> {
     let all = JobFilter { archived: Archived::Include, ..JobFilter::all() };
     let (mut places, mut page) = (Vec::new(), Page::first(Page::LARGEST)?);
     loop {
-        let found = store.jobs(&all, page)?;
-        places.extend(found.jobs.iter().map(Cursor::after));
+        let found = store.jobs(&all, page.clone())?;
+        places.extend(found.jobs.iter().map(Cursor::of));
         match found.next {
             Some(next) => page = page.after(next),
             None => return Ok(places),

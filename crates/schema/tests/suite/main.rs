@@ -3,6 +3,7 @@
 mod apply;
 mod canonical;
 mod comparator;
+mod finding;
 mod ledger;
 mod released;
 mod rules;

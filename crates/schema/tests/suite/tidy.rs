@@ -102,7 +102,9 @@ fn a_file_that_refinery_would_pass_over_is_seen() -> TestResult {
 fn every_table_is_strict() -> TestResult {
     let loose = |set: &MigrationSet| -> TestResult<Vec<String>> {
         let tables = Structure::of(&migrated(set)?)?.tables;
-        Ok(tables.into_iter().filter(|(_, table)| !table.strict).map(|(name, _)| name).collect())
+        // A virtual table has no types; what it is made of is its module's own.
+        let loose = |table: &schema::inspect::Table| !table.strict && table.virtual_table.is_none();
+        Ok(tables.into_iter().filter(|(_, table)| loose(table)).map(|(name, _)| name).collect())
     };
     let set = embedded();
     assert_eq!(loose(&set)?, [""; 0]);

@@ -19,6 +19,7 @@ use crate::run::{Cancellation, Completion, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{Store, WriteUnit};
 use crate::submission::Confirmation;
+use crate::tag::TagPatch;
 use crate::time::ManualClock;
 use crate::workflow::NewWorkflow;
 
@@ -30,7 +31,7 @@ use super::samples::{
 /// What the acts are performed on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cast {
-    /// PENDING, with an input; waits for `parent`.
+    /// PENDING, with an input and a tag; waits for `parent`.
     pub(super) child: JobId,
     /// PENDING; `child` waits for it.
     pub(super) parent: JobId,
@@ -86,7 +87,7 @@ impl Cast {
     fn enter_at_once(store: &impl Store) -> Result<Self> {
         store.write(|w| {
             let parent = create_in(w, "parent", JobStatus::Pending)?.id;
-            let child = sample_job("child").with_input(sample_deck("MgO"));
+            let child = sample_job("child").with_input(sample_deck("MgO")).tagged("campaign", "a");
             let child = w.create_job(&child.after(parent, DependencyKind::AfterOk))?.id;
             let running = create_in(w, "running", JobStatus::Running)?.id;
             w.record_result(running, &sample_result(-1.0))?;
@@ -172,6 +173,7 @@ impl Act {
         Self("create_workflow"),
         Self("cancel_workflow"),
         Self("retry_workflow"),
+        Self("edit_tags"),
     ];
 
     /// Performs it so that it changes something.
@@ -254,6 +256,10 @@ impl Act {
             }
             "cancel_workflow" => w.cancel_workflow(WORKFLOW).map(drop),
             "retry_workflow" => w.retry_workflow(WORKFLOW, InitialStatus::Queued).map(drop),
+            "edit_tags" => {
+                let patch = TagPatch::set("checked by", "ada").and_remove("campaign");
+                w.edit_tags(cast.child, &patch).map(drop)
+            }
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -345,6 +351,10 @@ impl Act {
             }
             "cancel_workflow" => w.cancel_workflow("nowhere").map(drop),
             "retry_workflow" => w.retry_workflow("nowhere", InitialStatus::Queued).map(drop),
+            "edit_tags" => {
+                let patch = TagPatch::set("a", "b").and_set("c", "").and_remove("campaign");
+                w.edit_tags(cast.child, &patch).map(drop)
+            }
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -400,6 +410,7 @@ impl Act {
             "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],
             "cancel_workflow" => vec![(cast.planned, EventKind::StatusChanged)],
             "retry_workflow" => vec![(cast.broken, EventKind::Retried)],
+            "edit_tags" => vec![(cast.child, EventKind::Tagged)],
             other => unreachable!("{other} is not an act"),
         }
     }
@@ -429,6 +440,7 @@ mod tests {
             include_str!("../repo/remote_jobs.rs"),
             include_str!("../repo/results.rs"),
             include_str!("../repo/workflows.rs"),
+            include_str!("../repo/tags.rs"),
         ] {
             let (_, writing) = source.split_once("Write: ").expect("a trait that writes");
             let (declared, _) = writing.split_once("\n}\n").expect("the trait's end");

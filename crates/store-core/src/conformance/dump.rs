@@ -18,6 +18,7 @@ use crate::query::{Archived, JobFilter, Page, StatusCounts};
 use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
 use crate::store::{ReadUnit, Store};
+use crate::tag::{TagUse, Tags};
 use crate::workflow::Workflow;
 
 /// A job and all that belongs to it.
@@ -27,6 +28,8 @@ pub struct JobDump {
     pub job: Job,
     /// Its input deck.
     pub input: Option<InputDeck>,
+    /// Its tags.
+    pub tags: Tags,
     /// What it waits for.
     pub dependencies: Vec<Dependency>,
     /// What waits for it.
@@ -62,6 +65,8 @@ pub struct Dump {
     pub contacts: Vec<ClusterContact>,
     /// All events.
     pub events: Vec<Event>,
+    /// The keys of tags, each with its values, as they are counted.
+    pub tags: Vec<(TagUse, Vec<TagUse>)>,
     /// The jobs by status.
     pub counts: StatusCounts,
     /// The jobs that are held.
@@ -93,6 +98,7 @@ impl Dump {
                 Ok(JobDump {
                     job,
                     input: unit.input(id)?,
+                    tags: unit.tags_of(id)?,
                     dependencies: unit.dependencies_of(id)?,
                     dependents: unit.dependents_of(id)?,
                     readiness: unit.readiness(id)?,
@@ -118,6 +124,11 @@ impl Dump {
                 Ok((cluster, load, active))
             })
             .collect::<Result<_>>()?;
+        let with_values = |key: TagUse| {
+            let values = unit.tag_values(&key.word, "", u32::MAX)?;
+            Ok((key, values))
+        };
+        let tags = unit.tag_keys()?.into_iter().map(with_values).collect::<Result<_>>()?;
         Ok(Self {
             jobs,
             clusters,
@@ -126,6 +137,7 @@ impl Dump {
             to_cancel,
             contacts,
             events: unit.events_after(EventSequence::START, u32::MAX)?,
+            tags,
             counts: unit.counts_by_status()?,
             held: unit.held_jobs(Page::first(Page::LARGEST)?)?.jobs,
             workflows: names.iter().map(|name| unit.workflow(name)).collect::<Result<_>>()?,
@@ -154,7 +166,7 @@ pub(super) fn listed(unit: &impl ReadUnit, filter: &JobFilter, limit: u32) -> Re
     let mut page = Page::first(limit)?;
     let mut jobs = Vec::new();
     loop {
-        let read = unit.jobs(filter, page)?;
+        let read = unit.jobs(filter, page.clone())?;
         jobs.extend(read.jobs);
         match read.next {
             Some(next) => page = page.after(next),

@@ -171,6 +171,8 @@ pub fn each_event_is_of_the_job_that_changed<F: Fixture>(fixture: &F) -> Outcome
         cast.held,
         cast.lapsed,
         cast.queued,
+        cast.planned,
+        cast.broken,
         cast.failed,
         cast.completed,
         cast.archived,

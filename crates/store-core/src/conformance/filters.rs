@@ -1,14 +1,19 @@
 //! What filters promise: exactly the jobs that `JobFilter::admits`.
 
+use serde_json::json;
+
 use crate::code::{Code, Runner};
 use crate::error::Result;
 use crate::ids::ClusterId;
 use crate::job::{Job, NewJob};
-use crate::query::{Archived, EnergyRange, JobFilter, Page};
-use crate::repo::{ClusterWrite, JobRead, JobWrite, ResultRead, ResultWrite};
+use crate::query::{
+    Archived, Comparison, DocumentCondition, EnergyRange, JobFilter, JobFindings, Page,
+};
+use crate::repo::{ClusterWrite, JobRead, JobWrite, ResultRead, ResultWrite, TagRead};
 use crate::result::{Convergence, NewResult};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
+use crate::tag::Tags;
 use crate::time::{TimeRange, Timestamp};
 use crate::units::{Energy, EnergyUnit};
 
@@ -19,8 +24,8 @@ use super::samples::{BEGINNING, open, sample_cluster, sample_job, tick};
 
 /// A population in which every filter admits some and leaves out others.
 struct Population {
-    /// Every job, newest first, with the energy of its present attempt.
-    jobs: Vec<(Job, Option<Energy>)>,
+    /// Every job, newest first, with its tags and the result of its present attempt.
+    jobs: Vec<(Job, Tags, Option<NewResult>)>,
     clusters: [ClusterId; 2],
 }
 
@@ -48,6 +53,11 @@ fn populate<F: Fixture>(fixture: &F) -> Result<(F::Store, Population)> {
             runner: [Runner::Local, Runner::Ssh, Runner::Slurm][n % 3],
             workflow: [None, Some("a"), Some("A"), Some("%_'\"")][pick(2)].map(str::to_owned),
             cluster: [None, Some(clusters[0]), Some(clusters[1]), None][pick(3)],
+            tags: [("campaign", n % 3), ("batch", n / 10)]
+                .into_iter()
+                .filter(|(_, value)| *value > 0)
+                .map(|(key, value)| (key.to_owned(), format!("{value}%")))
+                .collect(),
             ..sample_job(&format!("job {n}"))
         };
         let id = store.create_job(&new)?.id;
@@ -56,10 +66,22 @@ fn populate<F: Fixture>(fixture: &F) -> Result<(F::Store, Population)> {
             1 => Some(NewResult::new(Convergence::Unknown)),
             _ => Some(NewResult::new(Convergence::Converged).with_energy(energies[pick(1)])),
         };
-        if let Some(result) = result {
+        if let Some(mut result) = result {
+            result.document.body = match n % 7 {
+                0 => json!({"gap": n as f64 / 10.0, "cell": {"a": n, "name": "Fm-3m"}}),
+                1 => json!({"gap": null, "cell": {"name": "P1", "a b": [1, "x"]}}),
+                2 => json!({"gap": true, "cell": []}),
+                3 => json!({"gap": "1.0", "cell": {"a": -0.5}}),
+                4 => json!([n, "x"]),
+                5 => json!("Fm-3m"),
+                _ => json!({}),
+            };
             store.record_result(id, &result)?;
         }
         let status = JobStatus::ALL[(n * 5 + n / 6) % 6];
+        if n % 8 == 3 {
+            tick(&clock);
+        }
         if status != JobStatus::Pending {
             store.change_status(id, &StatusChange::to(status))?;
         }
@@ -72,20 +94,24 @@ fn populate<F: Fixture>(fixture: &F) -> Result<(F::Store, Population)> {
         }
     }
     let jobs = store.read(|r| {
-        let with_energy = |job: Job| {
+        let with_findings = |job: Job| {
             let results = r.results_of(job.id)?;
             let present = results.into_iter().find(|result| result.attempt == job.attempt);
-            Ok((job, present.and_then(|present| present.result.energy)))
+            let tags = r.tags_of(job.id)?;
+            Ok((job, tags, present.map(|present| present.result)))
         };
-        all_jobs(r)?.into_iter().map(with_energy).collect::<Result<_>>()
+        all_jobs(r)?.into_iter().map(with_findings).collect::<Result<_>>()
     })?;
     Ok((store, Population { jobs, clusters }))
 }
 
-/// Asserts that a list under `filter` is what the filter admits; returns how many those are.
+/// Asserts that a list under `filter` is what the filter admits, and so is the count; returns how many
+/// those are.
 fn check<S: Store>(store: &S, population: &Population, filter: &JobFilter) -> Result<usize> {
-    let admitted = population.jobs.iter().filter(|(job, energy)| filter.admits(job, *energy));
-    let expected: Vec<&Job> = admitted.map(|(job, _)| job).collect();
+    let admitted = population.jobs.iter().filter(|(job, tags, result)| {
+        filter.admits(job, JobFindings { tags, result: result.as_ref() })
+    });
+    let expected: Vec<&Job> = admitted.map(|(job, ..)| job).collect();
     for limit in [5, Page::LARGEST] {
         let found = store.read(|r| listed(r, filter, limit))?;
         assert!(
@@ -95,6 +121,7 @@ fn check<S: Store>(store: &S, population: &Population, filter: &JobFilter) -> Re
             expected.iter().map(|job| job.id.get()).collect::<Vec<_>>(),
         );
     }
+    assert_eq!(store.count_jobs(filter)?, expected.len() as u64, "{filter:?}");
     Ok(expected.len())
 }
 
@@ -110,11 +137,19 @@ fn conditions(clusters: [ClusterId; 2]) -> Vec<Vec<Condition>> {
         let range = EnergyRange { least: least.map(energy), most: most.map(energy) };
         condition(move |filter| filter.energy = Some(range))
     };
-    let created = |from: Option<i64>, until: Option<i64>| {
+    let range = |from: Option<i64>, until: Option<i64>| {
         let moment = |seconds| Timestamp::from_micros(BEGINNING.as_micros() + seconds * 1_000_001);
-        let created = TimeRange { from: from.map(moment), until: until.map(moment) };
-        condition(move |filter| filter.created = created)
+        TimeRange { from: from.map(moment), until: until.map(moment) }
     };
+    let created = |from, until| condition(move |filter| filter.created = range(from, until));
+    let tag = |key: &'static str, value: &'static str| {
+        condition(move |filter| *filter = filter.clone().tag(key, value))
+    };
+    let document = |path, comparison| {
+        let one = DocumentCondition::new(path, comparison).expect("a condition");
+        condition(move |filter| *filter = filter.clone().document(one.clone()))
+    };
+    let text = |text: &'static str| condition(move |filter| filter.text = Some(text.to_owned()));
     let statuses = |statuses: &'static [JobStatus]| {
         condition(move |filter| filter.statuses = statuses.to_vec())
     };
@@ -144,6 +179,28 @@ fn conditions(clusters: [ClusterId; 2]) -> Vec<Vec<Condition>> {
         ],
         vec![condition(|_| {}), workflow("a"), workflow("%_'\""), workflow("%")],
         vec![condition(|_| {}), created(Some(5), Some(15)), created(None, Some(5))],
+        vec![
+            condition(|_| {}),
+            condition(move |filter| filter.queued = range(None, Some(30))),
+            condition(move |filter| filter.started = range(Some(3), Some(20))),
+            condition(move |filter| filter.finished = range(Some(10), None)),
+        ],
+        vec![
+            condition(|_| {}),
+            tag("campaign", "1%"),
+            tag("batch", "2%"),
+            tag("campaign", "%"),
+            condition(|filter| *filter = filter.clone().tag("campaign", "1%").tag("batch", "1%")),
+        ],
+        vec![
+            condition(|_| {}),
+            document("$.gap", Comparison::Above(2.0.into())),
+            document("$.gap", Comparison::Exists),
+            document("$.cell.name", Comparison::AtLeast("Fm".into())),
+            document("$.cell.\"a b\"[1]", Comparison::Equal("x".into())),
+            document("$", Comparison::Equal("Fm-3m".into())),
+        ],
+        vec![condition(|_| {}), text("OB 1"), text("1"), text("/scratch/0"), text("b 2\"")],
         vec![
             condition(|_| {}),
             energy(None, None),

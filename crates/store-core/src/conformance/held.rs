@@ -68,7 +68,7 @@ pub fn held_jobs_are_listed_page_by_page<F: Fixture>(fixture: &F) -> Outcome {
     for limit in [1, 2, 3, 7, 8] {
         let (mut page, mut found) = (Page::first(limit)?, Vec::new());
         loop {
-            let read = store.held_jobs(page)?;
+            let read = store.held_jobs(page.clone())?;
             assert!(read.jobs.len() <= limit as usize);
             found.extend(read.jobs.iter().map(|held| held.job.id));
             match read.next {

@@ -138,6 +138,14 @@ macro_rules! each_promise {
                 limits_that_cannot_be_meant_are_refused
                 a_cluster_removed_by_force_says_what_it_came_to
             }
+            orders {
+                each_order_lists_each_job_once_in_both_directions
+                orders_hold_under_filters
+                a_list_is_read_backwards_as_forwards
+                a_page_tells_what_precedes_it
+                a_cursor_of_another_order_is_refused
+                a_cursor_of_any_order_survives_what_happens_between_pages
+            }
             pages {
                 pages_of_any_size_list_each_job_once_newest_first
                 a_page_tells_whether_there_is_a_next_one
@@ -217,6 +225,12 @@ macro_rules! each_promise {
                 a_run_that_is_to_stop_is_told_and_reported
                 a_run_that_is_to_stop_is_not_tried_again
             }
+            searches {
+                a_text_means_itself
+                a_text_that_was_changed_is_found_as_it_is
+                documents_are_compared_by_path
+                a_filter_that_nothing_can_meet_is_refused
+            }
             statuses {
                 the_status_machine_is_kept
                 a_change_is_made_only_from_the_status_it_expects
@@ -239,6 +253,13 @@ macro_rules! each_promise {
                 beginning_again_under_the_same_token_returns_the_first
                 a_job_that_has_ended_is_not_begun
                 what_the_check_of_an_intent_refuses_is_not_stored
+            }
+            tags {
+                tags_come_back_as_they_were_given
+                an_edit_of_tags_sets_and_removes_what_it_names
+                an_edit_of_tags_that_changes_nothing_writes_nothing
+                what_no_tag_may_be_is_refused
+                keys_and_values_are_counted
             }
             texts {
                 difficult_texts_of_jobs_come_back

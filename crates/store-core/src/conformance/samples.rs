@@ -81,6 +81,7 @@ pub(super) fn full_job(name: &str, cluster: ClusterId, parent: JobId) -> NewJob 
         not_before: Some(Timestamp::from_micros(1)),
         policy: sample_policy(),
         idempotency_key: Some(format!("key of {name}")),
+        tags: BTreeMap::from([("made for".to_owned(), "«ß»".to_owned())]),
         uuid: Some(crate::JobUuid::from_bytes([0x71; 16])),
         ..sample_job(name)
     }

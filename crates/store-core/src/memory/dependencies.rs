@@ -8,7 +8,7 @@ use crate::event::{EventKind, NewEvent};
 use crate::held::{self, HeldJob, HeldPage};
 use crate::ids::JobId;
 use crate::job::Job;
-use crate::query::{Cursor, Page};
+use crate::query::Page;
 use crate::repo::{DependencyRead, DependencyWrite};
 use crate::status::JobStatus;
 
@@ -34,11 +34,12 @@ impl<Mode> DependencyRead for Unit<'_, Mode> {
 
     fn held_jobs(&self, page: Page) -> Result<HeldPage> {
         let state = self.state();
-        let place = |cursor: Cursor| (cursor.created_at, cursor.id);
+        let begins = HeldPage::begins(&page)?;
+        let place = |job: &Job| (job.created_at, job.id);
         let mut held = Vec::new();
         for job in state.jobs.values().rev() {
             let can_wait = matches!(job.status, JobStatus::Pending | JobStatus::Queued);
-            let after = page.cursor().is_none_or(|c| place(Cursor::after(job)) < place(c));
+            let after = begins.is_none_or(|begins| place(job) < begins);
             if let Readiness::Unsatisfiable(reasons) = state.readiness(job.id)?
                 && can_wait
                 && after
@@ -46,9 +47,9 @@ impl<Mode> DependencyRead for Unit<'_, Mode> {
                 held.push(HeldJob { job: Job::clone(job), reasons });
             }
         }
-        held.sort_by_key(|held| std::cmp::Reverse(place(Cursor::after(&held.job))));
+        held.sort_by_key(|held| std::cmp::Reverse(place(&held.job)));
         held.truncate(page.limit() as usize + 1);
-        Ok(HeldPage::from_jobs(held, page))
+        Ok(HeldPage::from_jobs(held, &page))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::event::NewEvent;
 use crate::ids::{JobId, JobUuid};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
-use crate::query::{Cursor, JobFilter, JobPage, Page, StatusCounts};
+use crate::query::{JobFilter, JobPage, Page, StatusCounts};
 use crate::repo::{JobRead, JobWrite};
 use crate::result::JobResult;
 use crate::reuse::{self, Reuse};
@@ -49,21 +49,11 @@ impl<Mode> JobRead for Unit<'_, Mode> {
     }
 
     fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
-        let state = self.state();
-        let energy = |job: &Job| state.present_result(job).and_then(|r| r.result.energy);
-        let place = |cursor: Cursor| (cursor.created_at, cursor.id);
-        let mut jobs: Vec<&Arc<Job>> = state
-            .jobs
-            .values()
-            .filter(|job| filter.admits(job, energy(job)))
-            .filter(|job| {
-                page.cursor().is_none_or(|after| place(Cursor::after(job)) < place(after))
-            })
-            .collect();
-        jobs.sort_by_key(|job| std::cmp::Reverse(place(Cursor::after(job))));
-        let one_more = page.limit() as usize + 1;
-        let jobs = jobs.into_iter().take(one_more);
-        Ok(JobPage::from_jobs(jobs.map(|job| Job::clone(job)).collect(), page))
+        self.state().page_of_jobs(filter, &page)
+    }
+
+    fn count_jobs(&self, filter: &JobFilter) -> Result<u64> {
+        self.state().count_jobs(filter)
     }
 
     fn counts_by_status(&self) -> Result<StatusCounts> {
@@ -173,6 +163,7 @@ impl JobWrite for Unit<'_, Writing> {
             }
             state.jobs.remove(&id);
             state.inputs.remove(&id);
+            state.tags.remove(&id);
             state.dependencies.retain(|_, edge| edge.job != id);
             state.remote_jobs.retain(|_, remote| remote.submission.job != id);
             state.results.retain(|_, result| result.job != id);
@@ -265,8 +256,9 @@ impl State {
                 (job, event)
             }
         };
+        self.put_tags(id, new.tags.clone());
         self.put_job(job.clone());
-        self.record(event, actor);
+        self.record(new.tell_tags(event), actor);
         Ok(job)
     }
 

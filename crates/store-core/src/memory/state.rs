@@ -18,6 +18,7 @@ use crate::result::JobResult;
 use crate::status::{JobStatus, Step};
 
 use super::unit::{Signature, Signer};
+use crate::tag::Tags;
 
 /// One moment of a store. Rows are shared between moments, so that a copy is cheap; none is changed
 /// in place.
@@ -25,6 +26,7 @@ use super::unit::{Signature, Signer};
 pub(super) struct State {
     pub(super) jobs: BTreeMap<JobId, Arc<Job>>,
     pub(super) inputs: BTreeMap<JobId, Arc<InputDeck>>,
+    pub(super) tags: BTreeMap<JobId, Arc<Tags>>,
     pub(super) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
     pub(super) remote_jobs: BTreeMap<RemoteJobId, Arc<RemoteJob>>,
     /// Only of clusters that somebody tried to reach.

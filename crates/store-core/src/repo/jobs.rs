@@ -42,9 +42,19 @@ pub trait JobRead {
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
     fn input(&self, job: JobId) -> Result<Option<InputDeck>>;
 
-    /// A page of the jobs that `filter` admits, newest first, ties by id, newest id first. MUST NOT
-    /// load input decks.
+    /// A page of the jobs that `filter` admits, in the page's order. MUST NOT load input decks.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) as [`JobFilter::check`] says, and for a cursor of
+    /// another order than the page's.
     fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage>;
+
+    /// How many jobs `filter` admits. MUST NOT read the jobs where the filter names nothing but
+    /// statuses and what was put away; otherwise it takes the longer the more jobs it counts.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) as [`JobFilter::check`] says.
+    fn count_jobs(&self, filter: &JobFilter) -> Result<u64>;
 
     /// How many jobs have each status, without those that were put away. MUST NOT scan the jobs.
     fn counts_by_status(&self) -> Result<StatusCounts>;
@@ -162,6 +172,10 @@ impl<S: Store> JobRead for S {
 
     fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
         self.read(|r| r.jobs(filter, page))
+    }
+
+    fn count_jobs(&self, filter: &JobFilter) -> Result<u64> {
+        self.read(|r| r.count_jobs(filter))
     }
 
     fn counts_by_status(&self) -> Result<StatusCounts> {

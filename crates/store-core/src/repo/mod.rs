@@ -22,6 +22,7 @@ mod events;
 mod jobs;
 mod remote_jobs;
 mod results;
+mod tags;
 mod workflows;
 
 pub use claims::{ClaimRead, ClaimWrite};
@@ -31,4 +32,5 @@ pub use events::{EventRead, EventWrite};
 pub use jobs::{JobRead, JobWrite};
 pub use remote_jobs::{RemoteJobRead, RemoteJobWrite};
 pub use results::{ResultRead, ResultWrite};
+pub use tags::{TagRead, TagWrite};
 pub use workflows::{WorkflowRead, WorkflowWrite};

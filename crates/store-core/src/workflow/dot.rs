@@ -51,3 +51,13 @@ const fn colour(status: JobStatus) -> &'static str {
         JobStatus::Cancelled => "#dee2e6",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn quotation_marks_and_backslashes_are_escaped() {
+        assert_eq!(escaped(r#"a "b" \n"#), r#"a \"b\" \\n"#);
+    }
+}

@@ -57,3 +57,14 @@ fn escaped(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn what_is_not_plain_is_an_entity_code() {
+        assert_eq!(escaped("Fe₂O₃ #1 \"x\""), "Fe₂O₃ #35;1 #34;x#34;");
+        assert_eq!(escaped("<b>`\\n`"), "#60;b#62;#96;#92;n#96;");
+    }
+}

@@ -119,7 +119,10 @@ impl<'u, 't> Creation<'u, 't> {
             unit.insert_result(result)?;
             unit.insert_attempt(&Attempt::reused(&job))?;
         }
-        unit.record(event)?;
+        for (key, value) in &new.tags {
+            unit.set_tag(&job, key, value)?;
+        }
+        unit.record(new.tell_tags(event))?;
         Ok(job)
     }
 

@@ -43,10 +43,10 @@ impl<M: Mode> Unit<'_, M> {
     pub(super) fn page_of_held_jobs(&self, page: Page) -> Result<HeldPage> {
         // One more than the page tells whether there is a next page.
         let limit = i64::from(page.limit()) + 1;
-        let jobs = match page.cursor() {
+        let jobs = match HeldPage::begins(&page)? {
             None => self.list(HELD, [limit], decode)?,
-            Some(after) => {
-                let params = params![limit, micros(after.created_at), after.id.get()];
+            Some((created_at, id)) => {
+                let params = params![limit, micros(created_at), id.get()];
                 self.list(HELD_AFTER, params, decode)?
             }
         };
@@ -57,7 +57,7 @@ impl<M: Mode> Unit<'_, M> {
             };
             Ok(HeldJob { job, reasons })
         });
-        Ok(HeldPage::from_jobs(with_reasons.collect::<Result<_>>()?, page))
+        Ok(HeldPage::from_jobs(with_reasons.collect::<Result<_>>()?, &page))
     }
 }
 
@@ -102,5 +102,69 @@ impl Unit<'_, Writing> {
         let Some(step) = step else { return Ok(false) };
         self.store_alone(&step)?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use store_core::dependency::Verdict;
+    use store_core::prelude::*;
+    use store_core::{Code, DependencyKind, JobStatus, NewJob, Placement, Result, WorkDir};
+
+    use crate::error::Meaning;
+    use crate::{CheckDepth, Options, SqliteStore};
+
+    fn opened(scratch: &tempfile::TempDir) -> SqliteStore {
+        Options::new(scratch.path().join("project.db")).open().expect("opened")
+    }
+
+    #[test]
+    fn the_table_of_verdicts_says_what_the_domain_says() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = opened(&scratch);
+        let found = store.on_reader(|_, connection| {
+            let sql = "SELECT kind, status, waiting, unsatisfiable FROM dependency_verdicts";
+            let mut statement = connection.prepare(sql).meaning()?;
+            let rows = statement.query_map([], |row| {
+                let (waiting, unsatisfiable): (bool, bool) = (row.get(2)?, row.get(3)?);
+                Ok(((row.get(0)?, row.get(1)?), (waiting, unsatisfiable)))
+            });
+            rows.and_then(Iterator::collect::<rusqlite::Result<BTreeMap<(String, String), _>>>)
+                .meaning()
+        })?;
+        let mut expected = BTreeMap::new();
+        for kind in DependencyKind::ALL {
+            for status in JobStatus::ALL {
+                let verdict = kind.verdict(*status);
+                let says = (verdict == Verdict::Waiting, verdict == Verdict::Unsatisfiable);
+                expected.insert((kind.to_string(), status.to_string()), says);
+            }
+        }
+        assert_eq!(found, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_check_names_a_job_whose_counters_are_wrong() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = opened(&scratch);
+        let base = WorkDir::new("/scratch")?;
+        let new = || NewJob::new("MgO", Code::Crystal, Placement::Under(base.clone()));
+        let parent = store.create_job(&new())?.id;
+        store.create_job(&new().after(parent, DependencyKind::AfterOk))?;
+        assert!(store.check(CheckDepth::Quick)?.is_ok());
+        let opened = store.opened()?;
+        let writer = opened.writer.as_ref().expect("it writes");
+        writer.in_turn(|connection| {
+            let planted = "UPDATE jobs SET unsatisfiable_dependencies = 3 WHERE id = 2";
+            connection.execute_batch(planted).meaning()
+        })?;
+        let problems = store.check(CheckDepth::Quick)?.problems;
+        let expected = "jobs: job 2 has 1 waiting and 3 unsatisfiable dependencies there, 1 and 0 in \
+                        job_dependencies";
+        assert_eq!(problems, [expected]);
+        Ok(())
     }
 }

@@ -135,7 +135,11 @@ impl<M: Mode> JobRead for Unit<'_, M> {
     }
 
     fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
-        self.page_of_jobs(filter, page)
+        self.page_of_jobs(filter, &page)
+    }
+
+    fn count_jobs(&self, filter: &JobFilter) -> Result<u64> {
+        self.number_of_jobs(filter)
     }
 
     fn counts_by_status(&self) -> Result<StatusCounts> {
@@ -302,7 +306,7 @@ impl Unit<'_, Writing> {
     }
 
     /// Stores when a job was last changed, where nothing else of its row changes.
-    fn touch(&self, job: &Job) -> Result<()> {
+    pub(super) fn touch(&self, job: &Job) -> Result<()> {
         let params = params![job.id.get(), micros(job.updated_at)];
         self.execute("UPDATE jobs SET updated_at = ?2 WHERE id = ?1", params).map(drop)
     }

@@ -23,7 +23,7 @@ pub(super) const EDGES: &str = "SELECT edges.job_id, edges.depends_on, edges.kin
                                 FROM jobs INDEXED BY jobs_by_workflow \
                                 CROSS JOIN job_dependencies AS edges ON edges.job_id = jobs.id \
                                 WHERE jobs.workflow = ?1";
-pub(super) const FOLLOWERS: &str = "SELECT DISTINCT children.id \
+pub(super) const FOLLOWERS: &str = "SELECT children.id \
      FROM jobs INDEXED BY jobs_by_workflow \
      CROSS JOIN job_dependencies AS edges INDEXED BY job_dependencies_by_parent \
      ON edges.depends_on = jobs.id \

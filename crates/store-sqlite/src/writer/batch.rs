@@ -7,13 +7,16 @@ use rusqlite::Connection;
 use store_core::{Error, Result, nesting};
 
 use super::Core;
-use super::queue::{Lead, Request, Taken, Verdict, Work};
+use super::queue::{Expected, Lead, Request, Taken, Verdict, Work};
 use crate::error::meaning_at_commit;
 use crate::patience;
 use crate::pool::Scope;
 
 /// The longest that a batch goes on taking writes in: who comes later waits for the next one.
 const LONGEST_BATCH: Duration = Duration::from_millis(20);
+
+/// The longest that a leader waits for those who were told of the batch before.
+const LONGEST_GATHERING: Duration = Duration::from_millis(1);
 
 /// Why a batch was not committed.
 enum Failed {
@@ -50,8 +53,14 @@ impl Core {
         deadline: Instant,
         first: impl FnOnce(&Connection) -> Verdict,
     ) -> Result<()> {
+        let _span = tracing::trace_span!("write_batch").entered();
+        self.queue.gather();
+        let begun = Instant::now();
         let mut taken = Vec::new();
         let outcome = self.run_batch(deadline, first, &mut taken);
+        let callers = 1 + taken.iter().filter(|caller| caller.waits()).count();
+        let within = begun.elapsed().min(LONGEST_GATHERING);
+        self.queue.expect(Expected { callers, within });
         // The next batch begins while this one is told.
         drop(lead);
         match outcome {
@@ -116,7 +125,9 @@ impl Core {
         drop(connection);
         drop(turn);
         committed.map_err(Failed::at_commit)?;
-        self.sight.counters.batch(kept, begun - arrived, committing - begun, committing.elapsed());
+        let (waited, ran, commit) = (begun - arrived, committing - begun, committing.elapsed());
+        tracing::trace!(writes = kept, ?waited, ?ran, ?commit, "committed");
+        self.sight.counters.batch(kept, waited, ran, commit);
         self.sight.notices.notice(log_pages);
         Ok(())
     }

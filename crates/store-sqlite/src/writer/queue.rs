@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use store_core::{Error, Result};
@@ -57,6 +57,11 @@ pub(super) struct Taken(Option<Caller>);
 impl Taken {
     pub(super) const fn new(caller: Caller) -> Self {
         Self(Some(caller))
+    }
+
+    /// Whether a thread waits for it.
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self.0, Some(Caller::Waiting(_)))
     }
 
     pub(super) fn tell(mut self, outcome: Result<()>) {
@@ -138,6 +143,8 @@ pub(super) struct Queue {
     room: Condvar,
     /// Told when the submitter is to lead, or to end.
     call: Condvar,
+    /// Told when those whom the leader expects are there.
+    gathered: Condvar,
     most: usize,
     when_full: WhenFull,
 }
@@ -145,10 +152,29 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Request>,
+    /// How many wait for room.
+    without_room: usize,
     led: bool,
     /// The first in the queue has no thread: the submitter is to lead.
     submitter_is_called: bool,
     closed: bool,
+    expected: Expected,
+}
+
+impl State {
+    /// With most of them, the leader among them, it begins: the others come while it runs those.
+    fn is_gathered(&self) -> bool {
+        4 * (self.waiting.len() + 1) >= 3 * self.expected.callers
+    }
+}
+
+/// Who has just been told, and may be back with the next write in a moment.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Expected {
+    /// How many.
+    pub(super) callers: usize,
+    /// For how long it pays to wait for them.
+    pub(super) within: Duration,
 }
 
 /// The lead: the right to run writes. Handed on when dropped.
@@ -165,10 +191,13 @@ impl Drop for Lead<'_> {
             }
             None => {
                 state.led = false;
-                self.0.idle.notify_all();
-                // One who was told of room may have led instead of taking it.
-                self.0.room.notify_all();
+                // To tell nobody is a call of the kernel as well.
+                if state.without_room > 0 {
+                    // One who was told of room may have led instead of taking it.
+                    self.0.room.notify_all();
+                }
                 if state.closed {
+                    self.0.idle.notify_all();
                     self.0.call.notify_one();
                 }
             }
@@ -191,6 +220,7 @@ impl Queue {
             idle: Condvar::new(),
             room: Condvar::new(),
             call: Condvar::new(),
+            gathered: Condvar::new(),
             most,
             when_full,
         }
@@ -216,6 +246,7 @@ impl Queue {
             return Ok(Place::First(Lead(self), work));
         }
         state.waiting.push_back(request(work));
+        self.tell_if_gathered(&state);
         Ok(Place::Queued)
     }
 
@@ -224,6 +255,7 @@ impl Queue {
         let when_full = if may_wait { self.when_full } else { WhenFull::Refuse };
         let mut state = self.with_room(lock(&self.state), request.deadline, when_full)?;
         state.waiting.push_back(request);
+        self.tell_if_gathered(&state);
         if !state.led {
             state.led = true;
             state.submitter_is_called = true;
@@ -254,17 +286,46 @@ impl Queue {
             if left.is_zero() {
                 return Err(Error::Contended { waited: begun.elapsed(), holder: None });
             }
+            state.without_room += 1;
             let waited = self.room.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.without_room -= 1;
+        }
+    }
+
+    /// Says who was told what became of a batch, before the lead is handed on.
+    pub(super) fn expect(&self, expected: Expected) {
+        lock(&self.state).expected = expected;
+    }
+
+    /// Waits, as the leader, for a moment until those who were told of the last batch are back. They come
+    /// back one by one, and who is late would need a commit of its own.
+    pub(super) fn gather(&self) {
+        let mut state = lock(&self.state);
+        let until = Instant::now() + state.expected.within;
+        while !state.is_gathered() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.gathered.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        // Nobody is told any more until the next batch.
+        state.expected.callers = 0;
+    }
+
+    fn tell_if_gathered(&self, state: &State) {
+        if state.is_gathered() {
+            self.gathered.notify_one();
         }
     }
 
     /// The next write, for a batch.
     pub(super) fn next(&self) -> Option<Request> {
-        let next = lock(&self.state).waiting.pop_front();
-        if next.is_some() {
-            self.room.notify_one();
-        }
+        let mut state = lock(&self.state);
+        let next = state.waiting.pop_front();
+        self.tell_of_room(&state);
         next
     }
 
@@ -276,8 +337,14 @@ impl Queue {
             Caller::WentOn(_) => false,
         };
         let place = state.waiting.iter().position(|request| is_own(&request.caller))?;
-        self.room.notify_one();
+        self.tell_of_room(&state);
         state.waiting.remove(place)
+    }
+
+    fn tell_of_room(&self, state: &State) {
+        if state.without_room > 0 {
+            self.room.notify_one();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

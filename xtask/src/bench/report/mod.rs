@@ -1,31 +1,40 @@
 //! How the numbers are told: as text, as JSON, and as a page with plots.
 
 mod html;
+mod markdown;
 mod plots;
 mod text;
 
 use super::arguments::Arguments;
 use super::machine::Machine;
+use super::peers::Skipped;
 use super::rounds::Comparison;
 use crate::failure::{Context, Result};
 use crate::out;
 use crate::shared::choices::Format;
 use crate::shared::numbers::grouped;
 
-/// Prints the outcome, and writes the page and its numbers where that was asked for.
-pub fn show(arguments: &Arguments, machine: &Machine, results: &[Comparison]) -> Result<()> {
+/// Prints the outcome, and writes the page, its numbers and its tables where that was asked for.
+pub fn show(
+    arguments: &Arguments,
+    machine: &Machine,
+    results: &[Comparison],
+    skipped: &[Skipped],
+) -> Result<()> {
     let json = json(results)?;
     let mut written = String::new();
     if let Some(folder) = &arguments.report {
-        let page = html::page(machine, results)?;
-        for (name, content) in [("bench.json", &json), ("bench.html", &page)] {
+        let page = html::page(machine, results, skipped)?;
+        let tables = markdown::markdown(machine, results, skipped);
+        for (name, content) in [("bench.json", &json), ("bench.html", &page), ("bench.md", &tables)]
+        {
             let path = folder.join(name);
             std::fs::write(&path, content).doing(|| format!("write {}", path.display()))?;
             written.push_str(&format!("report: {}\n", path.display()));
         }
     }
     match arguments.format {
-        Format::Text => out::print(&(text::text(machine, results) + &written)),
+        Format::Text => out::print(&(text::text(machine, results, skipped) + &written)),
         Format::Json => out::print(&json),
     }
 }

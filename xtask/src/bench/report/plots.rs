@@ -9,11 +9,12 @@ use crate::shared::numbers::number;
 use crate::shared::plot::{Axis, Line, plot};
 
 /// Who has which colour, readable on white and on near black.
-const COLORS: [(Side, RGBColor); 4] = [
+const COLORS: [(Side, RGBColor); 5] = [
     (Side::Ours, RGBColor(0x2a, 0x8f, 0xd0)),
     (Side::Limit, RGBColor(0xd9, 0x6b, 0x27)),
     (Side::Pool, RGBColor(0x8e, 0x6b, 0xc4)),
     (Side::Mutex, RGBColor(0x3a, 0x9d, 0x5d)),
+    (Side::Sqlx, RGBColor(0xc2, 0x4d, 0x84)),
 ];
 
 /// One plot of the page.

@@ -2,6 +2,7 @@
 
 use super::{CELLS, cells};
 use crate::bench::machine::Machine;
+use crate::bench::peers::Skipped;
 use crate::bench::rounds::Comparison;
 
 const NOTE: &str = "\
@@ -11,7 +12,7 @@ at: processes x threads of each; the limit is always one thread of one process
 ";
 
 /// The table.
-pub fn text(machine: &Machine, results: &[Comparison]) -> String {
+pub fn text(machine: &Machine, results: &[Comparison], skipped: &[Skipped]) -> String {
     let mut out = String::new();
     for (what, value) in machine.lines() {
         out.push_str(&format!("{what:<12} {value}\n"));
@@ -37,6 +38,7 @@ pub fn text(machine: &Machine, results: &[Comparison]) -> String {
             "\"database is locked\" came {locked} times in references, which tried again\n"
         ));
     }
+    skipped.iter().for_each(|skipped| out.push_str(&format!("{skipped}\n")));
     let reached = results.iter().filter(|one| one.reached == Some(true)).count();
     let targets = results.iter().filter(|one| one.reached.is_some()).count();
     out.push_str(&format!("{reached} of {targets} targets reached\n"));
@@ -58,12 +60,14 @@ fn row(
 mod tests {
     use super::*;
     use crate::bench::report::samples::comparison;
+    use crate::bench::work::Side;
 
     #[test]
     fn a_table_says_what_was_reached_and_what_was_not() {
         let machine = Machine::look(&std::env::temp_dir());
         let results = [comparison(1, Some(true)), comparison(8, Some(false)), comparison(64, None)];
-        let text = text(&machine, &results);
+        let text =
+            text(&machine, &results, &[Skipped { side: Side::Huey, why: "no network".to_owned() }]);
         for said in [
             "12,346",
             "1.23x",
@@ -71,6 +75,7 @@ mod tests {
             "reached",
             "MISSED",
             "came 6 times",
+            "skipped huey: no network",
             "1 of 2 targets",
         ] {
             assert!(text.contains(said), "{said}: {text}");

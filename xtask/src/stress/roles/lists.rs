@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use store_core::prelude::*;
-use store_core::{Cursor, Job, JobFilter, JobPage, JobStatus, Page, Result};
+use store_core::{Cursor, Job, JobFilter, JobPage, JobStatus, Order, Page, Result};
 
 use crate::stress::kind::Kind;
 use crate::stress::session::Session;
@@ -23,10 +23,10 @@ impl Lists {
         status: JobStatus,
         limit: u32,
     ) -> Vec<Job> {
-        let cursor = self.cursors.get(&status).copied().flatten();
+        let cursor = self.cursors.get(&status).cloned().flatten();
         let filter = JobFilter::all().status(status);
         let page = read(session, Kind::ListByStatus, filter, limit, cursor);
-        self.cursors.insert(status, page.as_ref().and_then(|page| page.next));
+        self.cursors.insert(status, page.as_ref().and_then(|page| page.next.clone()));
         own(session, page)
     }
 
@@ -52,17 +52,18 @@ pub fn read<S: Store>(
 ) -> Option<JobPage> {
     let page = session.read(kind, |store| -> Result<JobPage> {
         let page = Page::first(limit)?;
-        store.jobs(&filter, after.map_or(page, |cursor| page.after(cursor)))
+        let page = match &after {
+            Some(cursor) => page.after(cursor.clone()),
+            None => page,
+        };
+        store.jobs(&filter, page)
     })?;
-    let place = |job: &Job| (job.created_at, job.id);
-    let places: Vec<_> = page.jobs.iter().map(place).collect();
-    let ordered = places.windows(2).all(|pair| pair[0] > pair[1])
-        && after.is_none_or(|cursor| {
-            places.first().is_none_or(|first| *first < (cursor.created_at, cursor.id))
-        });
-    session.expect(ordered, "a page is out of order", || format!("{places:?} after {after:?}"));
+    let places: Vec<Cursor> =
+        after.iter().cloned().chain(page.jobs.iter().map(Cursor::of)).collect();
+    let ordered = places.windows(2).all(|pair| Order::NEWEST.compare(&pair[0], &pair[1]).is_lt());
+    session.expect(ordered, "a page is out of order", || format!("{places:?}"));
     let admitted =
-        page.jobs.len() <= limit as usize && page.jobs.iter().all(|job| filter.admits(job, None));
+        page.jobs.len() <= limit as usize && page.jobs.iter().all(|job| filter.admits_row(job));
     session.expect(admitted, "a page has jobs that were not asked for", || format!("{filter:?}"));
     Some(page)
 }

@@ -52,6 +52,16 @@ pub(super) enum Fault {
     CountsTheArchived,
     /// A page begins after all jobs of its cursor's moment.
     SkipsTies,
+    /// What precedes a cursor is looked for at the beginning of the list.
+    ForgetsTheWayBack,
+    /// A cursor of another order changes the order.
+    TakesAnyCursor,
+    /// A `%` in a text stands for anything.
+    ReadsWildcards,
+    /// Jobs are counted whatever tags they have.
+    CountsWithoutTags,
+    /// A tag that was removed stays.
+    KeepsRemovedTags,
     /// The energy of a filter may be of an earlier attempt.
     MixesAttempts,
     /// Only the first thousand ids are looked up.

@@ -23,18 +23,19 @@ use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
 use crate::memory::store::MemoryStore;
 use crate::memory::unit::{Signature, Unit, Writing};
 use crate::policy::JobPolicy;
-use crate::query::{JobFilter, JobPage, Page, StatusCounts};
+use crate::query::{JobFilter, JobFindings, JobPage, Page, SortValue, StatusCounts};
 use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
 use crate::repo::{
     ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
-    EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
-    WorkflowRead, WorkflowWrite,
+    EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite, TagRead,
+    TagWrite, WorkflowRead, WorkflowWrite,
 };
 use crate::result::{JobResult, NewResult, Recorded};
 use crate::reuse::Reuse;
 use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
 use crate::submission::{Confirmation, SubmissionToken};
+use crate::tag::{TagPatch, TagUse, Tags};
 use crate::time::Timestamp;
 use crate::work_dir::WorkDir;
 use crate::worker::Worker;
@@ -78,19 +79,46 @@ pass_on! {
         fn input(job: JobId) -> Option<InputDeck>;
     } but {
         fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
-            let mut found = self.inner.jobs(filter, page)?;
-            if let Some(cursor) = page.cursor().filter(|_| self.fault == Fault::SkipsTies) {
-                found.jobs.retain(|job| job.created_at < cursor.created_at);
+            let (mut filter, mut page) = (filter.clone(), page);
+            match self.fault {
+                Fault::ReadsWildcards => {
+                    filter.text = filter.text.map(|text| text.replace('%', ""));
+                }
+                Fault::TakesAnyCursor => {
+                    let order = page.cursor().map_or(page.order(), |cursor| cursor.order());
+                    page = page.ordered(order);
+                }
+                Fault::ForgetsTheWayBack if page.is_backwards() => {
+                    page = Page::first(page.limit())?.ordered(page.order());
+                }
+                _ => {}
+            }
+            let mut found = self.inner.jobs(&filter, page.clone())?;
+            if let (Fault::SkipsTies, Some(cursor)) = (self.fault, page.cursor())
+                && let SortValue::Created(moment) = cursor.value
+            {
+                found.jobs.retain(|job| job.created_at < moment);
             }
             if self.fault == Fault::MixesAttempts && filter.energy.is_some() {
                 let any = JobFilter { energy: None, ..filter.clone() };
                 found = self.inner.jobs(&any, page)?;
+                let state = self.inner.state();
                 found.jobs.retain(|job| {
                     let results = self.inner.results_of(job.id).unwrap_or_default();
-                    results.iter().any(|r| filter.admits(job, r.result.energy))
+                    let tags = state.tags_of(job.id);
+                    let result = |found| JobFindings { tags, result: Some(found) };
+                    results.iter().any(|r| filter.admits(job, result(&r.result)))
                 });
             }
             Ok(found)
+        }
+
+        fn count_jobs(&self, filter: &JobFilter) -> Result<u64> {
+            let mut filter = filter.clone();
+            if self.fault == Fault::CountsWithoutTags {
+                filter.tags.clear();
+            }
+            self.inner.count_jobs(&filter)
         }
 
         fn counts_by_status(&self) -> Result<StatusCounts> {
@@ -474,5 +502,26 @@ pass_on! {
 pass_on! {
     impl<> EventWrite for Writing {
         fn add_note(job: JobId, text: &str) -> Event;
+    }
+}
+
+pass_on! {
+    impl<Mode> TagRead for Mode {
+        fn tags_of(job: JobId) -> Tags;
+        fn tag_keys() -> Vec<TagUse>;
+        fn tag_values(key: &str, prefix: &str, limit: u32) -> Vec<TagUse>;
+    }
+}
+
+pass_on! {
+    impl<> TagWrite for Writing {
+    } but {
+        fn edit_tags(&self, job: JobId, patch: &TagPatch) -> Result<Tags> {
+            let mut patch = patch.clone();
+            if self.fault == Fault::KeepsRemovedTags {
+                patch.remove.clear();
+            }
+            self.inner.edit_tags(job, &patch)
+        }
     }
 }
