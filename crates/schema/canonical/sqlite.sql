@@ -1,4 +1,4 @@
--- The schema of version 3 as one page: every table with its seed rows, indexes and triggers.
+-- The schema of version 4 as one page: every table with its seed rows, indexes and triggers.
 --
 -- Nothing executes this but the test that holds it equal to the migrations. A change of the schema
 -- is a new migration, and then the same change here.
@@ -31,6 +31,8 @@ INSERT INTO job_status_transitions (from_status, to_status, opens_attempt) VALUE
     ('RUNNING',   'COMPLETED', 0),
     ('RUNNING',   'FAILED',    0),
     ('RUNNING',   'CANCELLED', 0),
+    -- A run whose lease lapsed, or that failed and may be tried again, is queued as a new attempt.
+    ('RUNNING',   'QUEUED',    1),
     ('FAILED',    'PENDING',   1),
     ('FAILED',    'QUEUED',    1),
     ('CANCELLED', 'PENDING',   1),
@@ -68,8 +70,25 @@ CREATE TABLE jobs (
     updated_at      INTEGER NOT NULL,
     archived_at     INTEGER,
     archived        INTEGER NOT NULL GENERATED ALWAYS AS (archived_at IS NOT NULL) VIRTUAL,
-    -- Last, because the upgrade to V2 adds it at the end.
+    -- From here on in the order in which upgrades have added them.
     cluster_id      INTEGER REFERENCES clusters (id) ON DELETE RESTRICT,
+    -- Memory in MiB over all nodes.
+    memory_mib      INTEGER CHECK (memory_mib BETWEEN 1 AND 4294967295),
+    -- Not to be claimed before; `delayed` is 1 until a claim has seen that this time has come.
+    not_before      INTEGER,
+    delayed         INTEGER NOT NULL DEFAULT 0 CHECK (delayed IN (0, 1) AND (delayed = 0 OR not_before IS NOT NULL)),
+    -- How often it is tried, and what becomes of it otherwise; none is the default policy.
+    policy          TEXT    CHECK (json_valid(policy) AND json_type(policy) = 'object'),
+    -- How many of its dependencies say "wait", and how many can no longer be met.
+    waiting_dependencies       INTEGER NOT NULL DEFAULT 0 CHECK (waiting_dependencies >= 0),
+    unsatisfiable_dependencies INTEGER NOT NULL DEFAULT 0 CHECK (unsatisfiable_dependencies >= 0),
+    -- How often it was claimed: the newest lease's token.
+    claims          INTEGER NOT NULL DEFAULT 0 CHECK (claims >= 0),
+    -- Since when a run is to stop.
+    cancel_requested_at INTEGER CHECK (cancel_requested_at IS NULL OR status = 'RUNNING'),
+    -- Since when nobody knows whether it still runs somewhere.
+    probe_since     INTEGER CHECK (probe_since IS NULL OR status = 'RUNNING'),
+    lane_id         INTEGER REFERENCES job_lanes (id) ON DELETE RESTRICT,
     CHECK (status <> 'QUEUED' OR queued_at IS NOT NULL),
     CHECK (status <> 'RUNNING' OR started_at IS NOT NULL),
     CHECK ((status IN ('COMPLETED', 'FAILED', 'CANCELLED')) = (finished_at IS NOT NULL))
@@ -87,6 +106,20 @@ CREATE INDEX jobs_by_workflow ON jobs (workflow, created_at) WHERE workflow IS N
 CREATE INDEX jobs_by_cluster ON jobs (cluster_id, created_at) WHERE cluster_id IS NOT NULL;
 -- One job an idempotency key.
 CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+-- What can be claimed, best first: the jobs of a lane by priority, then oldest.
+CREATE INDEX jobs_claimable ON jobs (lane_id, priority DESC)
+    WHERE status = 'QUEUED' AND waiting_dependencies = 0 AND unsatisfiable_dependencies = 0 AND delayed = 0;
+-- The same of one workflow.
+CREATE INDEX jobs_claimable_by_workflow ON jobs (workflow, lane_id, priority DESC)
+    WHERE workflow IS NOT NULL
+        AND status = 'QUEUED' AND waiting_dependencies = 0 AND unsatisfiable_dependencies = 0 AND delayed = 0;
+-- The jobs whose time has not come, as far as a claim has seen.
+CREATE INDEX jobs_by_not_before ON jobs (not_before) WHERE delayed = 1;
+-- The runs that are to be looked for.
+CREATE INDEX jobs_to_probe ON jobs (probe_since) WHERE probe_since IS NOT NULL;
+-- The runs that are to stop.
+CREATE INDEX jobs_to_cancel ON jobs (cancel_requested_at) WHERE cancel_requested_at IS NOT NULL;
 
 CREATE TRIGGER jobs_status_transition BEFORE UPDATE OF status, attempt ON jobs
 WHEN (OLD.status <> NEW.status OR OLD.attempt <> NEW.attempt)
@@ -114,6 +147,184 @@ BEGIN
     UPDATE job_counts SET jobs = jobs - 1 WHERE archived = OLD.archived AND status = OLD.status;
     UPDATE job_counts SET jobs = jobs + 1 WHERE archived = NEW.archived AND status = NEW.status;
 END;
+
+-- A job is in the lane that its row says, whoever writes it. The store names the lane of a new job itself.
+CREATE TRIGGER jobs_lane_on_insert AFTER INSERT ON jobs
+WHEN NEW.lane_id IS NULL
+BEGIN
+    INSERT INTO job_lanes (cluster_id, runner, code, nodes, cores, memory_mib)
+    SELECT coalesce(NEW.cluster_id, 0), NEW.runner, NEW.code, coalesce(NEW.nodes, 1),
+        coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1), coalesce(NEW.memory_mib, 0)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM job_lanes
+        WHERE cluster_id = coalesce(NEW.cluster_id, 0) AND runner = NEW.runner AND code = NEW.code
+            AND nodes = coalesce(NEW.nodes, 1) AND cores = coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1)
+            AND memory_mib = coalesce(NEW.memory_mib, 0));
+    UPDATE jobs SET lane_id = (
+        SELECT id FROM job_lanes
+        WHERE cluster_id = coalesce(NEW.cluster_id, 0) AND runner = NEW.runner AND code = NEW.code
+            AND nodes = coalesce(NEW.nodes, 1) AND cores = coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1)
+            AND memory_mib = coalesce(NEW.memory_mib, 0))
+    WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER jobs_lane_on_update AFTER UPDATE OF cluster_id, runner, code, nodes, mpi_ranks, threads, memory_mib ON jobs
+WHEN NEW.cluster_id IS NOT OLD.cluster_id OR NEW.runner <> OLD.runner OR NEW.code <> OLD.code
+    OR NEW.nodes IS NOT OLD.nodes OR NEW.mpi_ranks IS NOT OLD.mpi_ranks OR NEW.threads IS NOT OLD.threads
+    OR NEW.memory_mib IS NOT OLD.memory_mib
+BEGIN
+    INSERT INTO job_lanes (cluster_id, runner, code, nodes, cores, memory_mib)
+    SELECT coalesce(NEW.cluster_id, 0), NEW.runner, NEW.code, coalesce(NEW.nodes, 1),
+        coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1), coalesce(NEW.memory_mib, 0)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM job_lanes
+        WHERE cluster_id = coalesce(NEW.cluster_id, 0) AND runner = NEW.runner AND code = NEW.code
+            AND nodes = coalesce(NEW.nodes, 1) AND cores = coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1)
+            AND memory_mib = coalesce(NEW.memory_mib, 0));
+    UPDATE jobs SET lane_id = (
+        SELECT id FROM job_lanes
+        WHERE cluster_id = coalesce(NEW.cluster_id, 0) AND runner = NEW.runner AND code = NEW.code
+            AND nodes = coalesce(NEW.nodes, 1) AND cores = coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1)
+            AND memory_mib = coalesce(NEW.memory_mib, 0))
+    WHERE id = NEW.id;
+END;
+
+-- The end of a job, and its retry, reach the counters of the jobs that wait for it: one statement a kind,
+-- which is one probe of the index where no such job waits.
+CREATE TRIGGER jobs_dependents_on_update AFTER UPDATE OF status ON jobs
+WHEN OLD.status <> NEW.status
+    AND (OLD.status IN ('COMPLETED', 'FAILED', 'CANCELLED') OR NEW.status IN ('COMPLETED', 'FAILED', 'CANCELLED'))
+BEGIN
+    UPDATE jobs SET
+        waiting_dependencies = waiting_dependencies
+            + (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_ok' AND status = NEW.status)
+            - (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_ok' AND status = OLD.status),
+        unsatisfiable_dependencies = unsatisfiable_dependencies
+            + (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_ok' AND status = NEW.status)
+            - (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_ok' AND status = OLD.status)
+    WHERE id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_ok');
+    UPDATE jobs SET
+        waiting_dependencies = waiting_dependencies
+            + (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_any' AND status = NEW.status)
+            - (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_any' AND status = OLD.status),
+        unsatisfiable_dependencies = unsatisfiable_dependencies
+            + (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_any' AND status = NEW.status)
+            - (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_any' AND status = OLD.status)
+    WHERE id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_any');
+    UPDATE jobs SET
+        waiting_dependencies = waiting_dependencies
+            + (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_failed' AND status = NEW.status)
+            - (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_failed' AND status = OLD.status),
+        unsatisfiable_dependencies = unsatisfiable_dependencies
+            + (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_failed' AND status = NEW.status)
+            - (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_failed' AND status = OLD.status)
+    WHERE id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_failed');
+END;
+
+CREATE TRIGGER jobs_load_on_insert AFTER INSERT ON jobs
+WHEN NEW.status = 'RUNNING' AND NEW.cluster_id IS NOT NULL
+BEGIN
+    UPDATE cluster_loads SET
+        running = running + 1,
+        nodes = nodes + coalesce(NEW.nodes, 1),
+        cores = cores + coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1),
+        memory_mib = memory_mib + coalesce(NEW.memory_mib, 0)
+    WHERE cluster_id = NEW.cluster_id;
+END;
+
+CREATE TRIGGER jobs_load_on_delete AFTER DELETE ON jobs
+WHEN OLD.status = 'RUNNING' AND OLD.cluster_id IS NOT NULL
+BEGIN
+    UPDATE cluster_loads SET
+        running = running - 1,
+        nodes = nodes - coalesce(OLD.nodes, 1),
+        cores = cores - coalesce(OLD.mpi_ranks, 1) * coalesce(OLD.threads, 1),
+        memory_mib = memory_mib - coalesce(OLD.memory_mib, 0)
+    WHERE cluster_id = OLD.cluster_id;
+END;
+
+CREATE TRIGGER jobs_load_on_update AFTER UPDATE OF status, cluster_id, nodes, mpi_ranks, threads, memory_mib ON jobs
+WHEN (OLD.status = 'RUNNING' AND OLD.cluster_id IS NOT NULL) OR (NEW.status = 'RUNNING' AND NEW.cluster_id IS NOT NULL)
+BEGIN
+    UPDATE cluster_loads SET
+        running = running - 1,
+        nodes = nodes - coalesce(OLD.nodes, 1),
+        cores = cores - coalesce(OLD.mpi_ranks, 1) * coalesce(OLD.threads, 1),
+        memory_mib = memory_mib - coalesce(OLD.memory_mib, 0)
+    WHERE OLD.status = 'RUNNING' AND cluster_id = OLD.cluster_id;
+    UPDATE cluster_loads SET
+        running = running + 1,
+        nodes = nodes + coalesce(NEW.nodes, 1),
+        cores = cores + coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1),
+        memory_mib = memory_mib + coalesce(NEW.memory_mib, 0)
+    WHERE NEW.status = 'RUNNING' AND cluster_id = NEW.cluster_id;
+END;
+
+-- ==============================================================================================
+-- job_lanes: what a claim has to check once for many jobs
+-- ==============================================================================================
+
+-- A lane holds the jobs that differ in nothing that a claim has to check one by one: the same cluster
+-- (0 for none), runner, code and needs. There are few lanes, however many jobs there are, so a claim looks
+-- at the head of each.
+CREATE TABLE job_lanes (
+    id         INTEGER PRIMARY KEY,
+    cluster_id INTEGER NOT NULL CHECK (cluster_id >= 0),
+    runner     TEXT    NOT NULL,
+    code       TEXT    NOT NULL,
+    nodes      INTEGER NOT NULL CHECK (nodes >= 1),
+    cores      INTEGER NOT NULL CHECK (cores >= 1),
+    memory_mib INTEGER NOT NULL CHECK (memory_mib >= 0)
+) STRICT;
+
+-- The lane of a job.
+CREATE UNIQUE INDEX job_lanes_by_content ON job_lanes (cluster_id, runner, code, nodes, cores, memory_mib);
+
+-- ==============================================================================================
+-- job_leases: who runs a job, until when
+-- ==============================================================================================
+
+-- Who runs a job, until when. The row goes when the run ends.
+CREATE TABLE job_leases (
+    job_id         INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    -- The fencing token: grows with every claim of the job.
+    token          INTEGER NOT NULL CHECK (token >= 1),
+    attempt        INTEGER NOT NULL CHECK (attempt >= 1),
+    worker         TEXT    NOT NULL CHECK (length(worker) BETWEEN 1 AND 255),
+    host           TEXT    NOT NULL CHECK (length(host) BETWEEN 1 AND 255),
+    boot_id        TEXT    CHECK (length(boot_id) BETWEEN 1 AND 255),
+    pid            INTEGER NOT NULL CHECK (pid BETWEEN 1 AND 4294967295),
+    pid_started_at INTEGER,
+    claimed_at     INTEGER NOT NULL,
+    expires_at     INTEGER NOT NULL,
+    CHECK (expires_at > claimed_at)
+) STRICT;
+
+-- The leases that have lapsed.
+CREATE INDEX job_leases_by_end ON job_leases (expires_at);
+
+-- ==============================================================================================
+-- job_attempts: the attempts that are over
+-- ==============================================================================================
+
+-- An attempt that is over. The one that is not is told by `jobs` and `job_leases`.
+CREATE TABLE job_attempts (
+    job_id       INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    attempt      INTEGER NOT NULL CHECK (attempt >= 1),
+    outcome      TEXT    NOT NULL
+                 CHECK (outcome IN ('completed', 'failed', 'cancelled', 'lapsed', 'released')),
+    failure_kind TEXT    CHECK (length(failure_kind) BETWEEN 1 AND 255),
+    reason       TEXT,
+    exit_code    INTEGER CHECK (exit_code BETWEEN -2147483648 AND 2147483647),
+    token        INTEGER CHECK (token >= 1),
+    worker       TEXT    CHECK (length(worker) BETWEEN 1 AND 255),
+    host         TEXT    CHECK (length(host) BETWEEN 1 AND 255),
+    pid          INTEGER CHECK (pid BETWEEN 1 AND 4294967295),
+    queued_at    INTEGER,
+    started_at   INTEGER,
+    ended_at     INTEGER NOT NULL,
+    PRIMARY KEY (job_id, attempt)
+) STRICT, WITHOUT ROWID;
 
 -- ==============================================================================================
 -- job_counts: jobs by status
@@ -179,7 +390,31 @@ CREATE TABLE clusters (
     -- Shell lines that run before a job: ["module load intel", …].
     setup_commands TEXT    NOT NULL DEFAULT '[]' CHECK (json_valid(setup_commands) AND json_type(setup_commands) = 'array'),
     created_at     INTEGER NOT NULL,
-    updated_at     INTEGER NOT NULL
+    updated_at     INTEGER NOT NULL,
+    -- Whether claims take from its queue, and how much of it they may use at once; none is no limit.
+    intake         TEXT    NOT NULL DEFAULT 'open' CHECK (intake IN ('open', 'paused', 'draining')),
+    max_running    INTEGER CHECK (max_running BETWEEN 0 AND 4294967295),
+    nodes          INTEGER CHECK (nodes BETWEEN 1 AND 4294967295),
+    cores          INTEGER CHECK (cores BETWEEN 1 AND 4294967295),
+    memory_mib     INTEGER CHECK (memory_mib BETWEEN 1 AND 4294967295)
+) STRICT;
+
+CREATE TRIGGER clusters_load_on_insert AFTER INSERT ON clusters
+BEGIN
+    INSERT INTO cluster_loads (cluster_id) VALUES (NEW.id);
+END;
+
+-- ==============================================================================================
+-- cluster_loads: what RUNNING jobs use
+-- ==============================================================================================
+
+-- What the RUNNING jobs of a cluster use, kept by trigger so that it is given back however a run ends.
+CREATE TABLE cluster_loads (
+    cluster_id INTEGER PRIMARY KEY REFERENCES clusters (id) ON DELETE CASCADE,
+    running    INTEGER NOT NULL DEFAULT 0 CHECK (running >= 0),
+    nodes      INTEGER NOT NULL DEFAULT 0 CHECK (nodes >= 0),
+    cores      INTEGER NOT NULL DEFAULT 0 CHECK (cores >= 0),
+    memory_mib INTEGER NOT NULL DEFAULT 0 CHECK (memory_mib >= 0)
 ) STRICT;
 
 -- ==============================================================================================
@@ -230,8 +465,30 @@ CREATE TABLE job_dependencies (
     CHECK (job_id <> depends_on)
 ) STRICT, WITHOUT ROWID;
 
--- The jobs that wait for one.
-CREATE INDEX job_dependencies_by_depends_on ON job_dependencies (depends_on);
+CREATE INDEX job_dependencies_by_parent ON job_dependencies (depends_on, kind);
+
+-- ==============================================================================================
+-- dependency_verdicts: what a dependency says
+-- ==============================================================================================
+
+-- What a dependency says while the job that is waited for has a status; neither column: it is met.
+CREATE TABLE dependency_verdicts (
+    kind          TEXT    NOT NULL CHECK (kind IN ('after_ok', 'after_any', 'after_failed')),
+    status        TEXT    NOT NULL
+                  CHECK (status IN ('PENDING', 'QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
+    waiting       INTEGER NOT NULL CHECK (waiting IN (0, 1)),
+    unsatisfiable INTEGER NOT NULL CHECK (unsatisfiable IN (0, 1)),
+    PRIMARY KEY (kind, status),
+    CHECK (waiting + unsatisfiable <= 1)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO dependency_verdicts (kind, status, waiting, unsatisfiable) VALUES
+    ('after_ok',     'PENDING', 1, 0), ('after_ok',     'QUEUED', 1, 0), ('after_ok',     'RUNNING', 1, 0),
+    ('after_any',    'PENDING', 1, 0), ('after_any',    'QUEUED', 1, 0), ('after_any',    'RUNNING', 1, 0),
+    ('after_failed', 'PENDING', 1, 0), ('after_failed', 'QUEUED', 1, 0), ('after_failed', 'RUNNING', 1, 0),
+    ('after_ok',     'COMPLETED', 0, 0), ('after_ok',     'FAILED', 0, 1), ('after_ok',     'CANCELLED', 0, 1),
+    ('after_any',    'COMPLETED', 0, 0), ('after_any',    'FAILED', 0, 0), ('after_any',    'CANCELLED', 0, 0),
+    ('after_failed', 'COMPLETED', 0, 1), ('after_failed', 'FAILED', 0, 0), ('after_failed', 'CANCELLED', 0, 1);
 
 -- ==============================================================================================
 -- job_results
@@ -282,7 +539,10 @@ CREATE TABLE job_events (
     from_status TEXT,
     to_status   TEXT,
     actor       TEXT    NOT NULL CHECK (length(actor) BETWEEN 1 AND 255),
-    detail      TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(detail) AND json_type(detail) = 'object')
+    detail      TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(detail) AND json_type(detail) = 'object'),
+    -- The process that made the change, where known.
+    host        TEXT    CHECK (length(host) BETWEEN 1 AND 255),
+    pid         INTEGER CHECK (pid BETWEEN 1 AND 4294967295)
 ) STRICT;
 
 -- The history of a job, oldest first.

@@ -45,6 +45,26 @@ pub enum Verdict {
     Unsatisfiable,
 }
 
+/// How many dependencies of a job say "wait", and how many can no longer be met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UnmetCounts {
+    /// Those that are not met yet.
+    pub waiting: i64,
+    /// Those that can no longer be met.
+    pub unsatisfiable: i64,
+}
+
+impl UnmetCounts {
+    /// Counts one more dependency.
+    pub const fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Met => {}
+            Verdict::Waiting => self.waiting += 1,
+            Verdict::Unsatisfiable => self.unsatisfiable += 1,
+        }
+    }
+}
+
 /// An edge between two jobs: `job` waits for `depends_on`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dependency {

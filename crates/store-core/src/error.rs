@@ -8,6 +8,7 @@ use crate::ids::JobId;
 use crate::lease::{LeaseKey, LeaseLoss};
 use crate::status::JobStatus;
 use crate::words::words;
+use crate::workflow::WorkflowProblem;
 
 /// The answer of every call of a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,6 +21,8 @@ words! {
     pub enum Noun as "noun" {
         /// A job.
         Job = "job",
+        /// Jobs that belong together.
+        Workflow = "workflow",
         /// A job's input deck.
         Input = "input",
         /// A cluster.
@@ -152,6 +155,15 @@ pub enum Error {
     DependencyCycle {
         /// The jobs of the circle, each waiting for the next; the first is the last again.
         path: Vec<JobId>,
+    },
+
+    /// A workflow was refused as a whole.
+    #[error("workflow {workflow:?} was refused: {problem}")]
+    Workflow {
+        /// Its name.
+        workflow: String,
+        /// What is wrong with it, by the names that its author gave the jobs.
+        problem: Box<WorkflowProblem>,
     },
 
     /// Others refer to it.

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | What is a job, and how is one made? | [`job`], [`input`], [`work_dir`] |
 //! | What may a job become? | [`status`] |
-//! | What does a job wait for? | [`dependency`] |
+//! | What does a job wait for? | [`dependency`], [`held`] |
+//! | Which jobs belong together? | [`workflow`] |
 //! | What did a job yield? | [`result`], [`units`] |
 //! | What happened to it? | [`event`] |
 //! | Who runs it, and for how long? | [`claim`], [`lease`], [`worker`] |
@@ -27,6 +28,7 @@ pub mod conformance;
 pub mod dependency;
 pub mod error;
 pub mod event;
+pub mod held;
 pub mod ids;
 pub mod input;
 pub mod job;
@@ -50,6 +52,7 @@ pub mod time;
 pub mod units;
 pub mod work_dir;
 pub mod worker;
+pub mod workflow;
 
 pub use attempt::{Attempt, AttemptOutcome};
 pub use claim::{ClaimFilter, Explanation, Obstacle};
@@ -58,9 +61,10 @@ pub use cluster::{
     Intake, NewCluster, Shortage,
 };
 pub use code::{Code, CodeName, Runner};
-pub use dependency::{Dependency, DependencyKind, Readiness, Unmet};
+pub use dependency::{Dependency, DependencyKind, Readiness, Unmet, UnmetCounts, Verdict};
 pub use error::{Error, Holder, Invalid, Noun, Result};
 pub use event::{Actor, Event, EventKind};
+pub use held::{HeldJob, HeldPage};
 pub use ids::{ClusterId, EventSequence, JobId, JobUuid, LeaseToken, RemoteJobId};
 pub use input::{InputDeck, InputHash};
 pub use job::{Job, JobPatch, NewJob, Parallelism};
@@ -80,13 +84,14 @@ pub use time::{Clock, ManualClock, SystemClock, TimeRange, Timestamp};
 pub use units::{Energy, EnergyUnit};
 pub use work_dir::{Placement, WorkDir};
 pub use worker::{Process, Worker};
+pub use workflow::{NewWorkflow, Workflow, WorkflowPlan, WorkflowProblem, WorkflowSummary};
 
 /// The traits that a program which uses a store wants in scope.
 pub mod prelude {
     pub use crate::repo::{
         ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite,
         EventRead, EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead,
-        ResultWrite,
+        ResultWrite, WorkflowRead, WorkflowWrite,
     };
     pub use crate::store::Store;
 }

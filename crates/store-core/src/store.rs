@@ -5,17 +5,32 @@ use crate::event::Actor;
 use crate::repo::{
     ClaimRead, ClaimWrite, ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead,
     EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
+    WorkflowRead, WorkflowWrite,
 };
 use crate::ticket::Ticket;
 
 /// What can be read, in a unit of work or straight from a store.
 pub trait ReadUnit:
-    JobRead + ClaimRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    JobRead
+    + ClaimRead
+    + ClusterRead
+    + RemoteJobRead
+    + DependencyRead
+    + ResultRead
+    + EventRead
+    + WorkflowRead
 {
 }
 
 impl<T> ReadUnit for T where
-    T: JobRead + ClaimRead + ClusterRead + RemoteJobRead + DependencyRead + ResultRead + EventRead
+    T: JobRead
+        + ClaimRead
+        + ClusterRead
+        + RemoteJobRead
+        + DependencyRead
+        + ResultRead
+        + EventRead
+        + WorkflowRead
 {
 }
 
@@ -46,6 +61,7 @@ pub trait WriteUnit:
     + DependencyWrite
     + ResultWrite
     + EventWrite
+    + WorkflowWrite
 {
 }
 
@@ -58,6 +74,7 @@ impl<T> WriteUnit for T where
         + DependencyWrite
         + ResultWrite
         + EventWrite
+        + WorkflowWrite
 {
 }
 

@@ -92,6 +92,9 @@ CREATE INDEX jobs_claimable ON jobs (lane_id, priority DESC)
 CREATE INDEX jobs_claimable_by_workflow ON jobs (workflow, lane_id, priority DESC)
     WHERE workflow IS NOT NULL
         AND status = 'QUEUED' AND waiting_dependencies = 0 AND unsatisfiable_dependencies = 0 AND delayed = 0;
+-- The jobs that wait for something that can no longer happen, newest first.
+CREATE INDEX jobs_held ON jobs (created_at)
+    WHERE unsatisfiable_dependencies > 0 AND status IN ('PENDING', 'QUEUED');
 -- The jobs whose time has not come, as far as a claim has seen.
 CREATE INDEX jobs_by_not_before ON jobs (not_before) WHERE delayed = 1;
 -- The runs that are to be looked for.

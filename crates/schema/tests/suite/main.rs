@@ -6,6 +6,7 @@ mod comparator;
 mod ledger;
 mod released;
 mod rules;
+mod scheduling;
 mod snapshots;
 mod tidy;
 

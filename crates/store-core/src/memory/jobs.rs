@@ -83,18 +83,19 @@ impl JobWrite for Unit<'_, Writing> {
     }
 
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
-        self.change(|state, Signature { actor, now }| {
+        self.change(|state, signature| {
             let job = state.job(id)?;
-            let Some((next, event)) = patch.apply(job, now)? else {
+            let Some((next, event)) = patch.apply(job, signature.now)? else {
                 return Ok(job.clone());
             };
             if let Some(cluster) = next.cluster {
                 state.cluster(cluster)?;
             }
             state.check_work_dir_free(&next)?;
-            state.put_job(next.clone());
-            state.record(event, actor);
-            Ok(next)
+            state.put_job(next);
+            state.record(event, signature.actor);
+            state.settle(id, signature);
+            state.job(id).cloned()
         })
     }
 
@@ -129,9 +130,8 @@ impl JobWrite for Unit<'_, Writing> {
     fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
         self.change(|state, signature| {
             let step = status::retry(state.job(id)?, to, signature.now)?;
-            let next = step.job.clone();
             state.store(step, signature);
-            Ok(next)
+            state.job(id).cloned()
         })
     }
 
@@ -178,7 +178,7 @@ impl JobWrite for Unit<'_, Writing> {
 }
 
 impl State {
-    fn find_job_by_key(&self, key: &str) -> Option<Job> {
+    pub(super) fn find_job_by_key(&self, key: &str) -> Option<Job> {
         self.find_job(|job| job.idempotency_key.as_deref() == Some(key))
     }
 
@@ -190,7 +190,18 @@ impl State {
         }
     }
 
-    fn create_job(&mut self, new: &NewJob, Signature { actor, now }: Signature<'_>) -> Result<Job> {
+    fn create_job(&mut self, new: &NewJob, signature: Signature<'_>) -> Result<Job> {
+        let job = self.create_unsettled(new, signature)?;
+        self.settle(job.id, signature);
+        self.job(job.id).cloned()
+    }
+
+    /// Creates a job, whatever its dependencies say.
+    pub(super) fn create_unsettled(
+        &mut self,
+        new: &NewJob,
+        Signature { actor, now }: Signature<'_>,
+    ) -> Result<Job> {
         new.check()?;
         let key = new.idempotency_key.as_deref();
         if let Some(existing) = key.and_then(|key| self.find_job_by_key(key)) {

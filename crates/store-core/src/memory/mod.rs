@@ -15,6 +15,7 @@ mod results;
 mod state;
 mod store;
 mod unit;
+mod workflows;
 
 #[cfg(all(test, feature = "conformance"))]
 mod control;

@@ -87,8 +87,14 @@ impl State {
         self.dependencies.values().filter(move |edge| edge.job == job)
     }
 
-    /// Stores what a rule decided.
-    pub(super) fn store(&mut self, step: Step, Signature { actor, .. }: Signature<'_>) {
+    /// Stores what a rule decided, and what follows of it for those that wait.
+    pub(super) fn store(&mut self, step: Step, signature: Signature<'_>) {
+        let id = step.job.id;
+        self.store_alone(step, signature);
+        self.settle(id, signature);
+    }
+
+    pub(super) fn store_alone(&mut self, step: Step, Signature { actor, .. }: Signature<'_>) {
         let Step { job, event, ended } = step;
         if job.status != JobStatus::Running || job.probe_since.is_some() {
             self.leases.remove(&job.id);

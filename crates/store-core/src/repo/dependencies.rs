@@ -2,7 +2,9 @@
 
 use crate::dependency::{Dependency, DependencyKind, Readiness};
 use crate::error::Result;
+use crate::held::HeldPage;
 use crate::ids::JobId;
+use crate::query::Page;
 use crate::store::Store;
 
 /// Reading dependencies.
@@ -24,11 +26,17 @@ pub trait DependencyRead {
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
     fn readiness(&self, job: JobId) -> Result<Readiness>;
+
+    /// A page of the jobs that are held, each with its reasons: PENDING and QUEUED jobs that wait for
+    /// something that can no longer happen. Newest first, ties by id, newest id first.
+    fn held_jobs(&self, page: Page) -> Result<HeldPage>;
 }
 
 /// Writing dependencies.
 pub trait DependencyWrite: DependencyRead {
-    /// Makes `job` wait for `depends_on`. The same edge again changes nothing.
+    /// Makes `job` wait for `depends_on`. The same edge again changes nothing. Where `depends_on` has
+    /// ended already, that counts at once: `job` can go on, or is held, or is cancelled if its policy says
+    /// so.
     ///
     /// # Errors
     /// [`Error::DependencyCycle`](crate::Error::DependencyCycle) with the path found;
@@ -36,6 +44,17 @@ pub trait DependencyWrite: DependencyRead {
     /// [`Error::Conflict`](crate::Error::Conflict) on `depends_on`, where the edge is there with
     /// another kind; [`Error::NotFound`](crate::Error::NotFound) for either job.
     fn add_dependency(&self, job: JobId, depends_on: JobId, kind: DependencyKind) -> Result<()>;
+
+    /// Makes many jobs wait: each for the second, for an end of this kind; all or none. It comes to what
+    /// [`add_dependency`](Self::add_dependency) comes to for one after the other, but that the whole is
+    /// looked through for circles once, in time that grows with the edges, and that jobs which ask to be
+    /// cancelled are cancelled when all edges are there.
+    ///
+    /// # Errors
+    /// As [`add_dependency`](Self::add_dependency), for the first edge that is refused by itself; if none
+    /// is, [`Error::DependencyCycle`](crate::Error::DependencyCycle) for the first that closes a circle
+    /// with those before it.
+    fn add_dependencies(&self, edges: &[(JobId, JobId, DependencyKind)]) -> Result<()>;
 
     /// Takes an edge away.
     ///
@@ -57,11 +76,20 @@ impl<S: Store> DependencyRead for S {
     fn readiness(&self, job: JobId) -> Result<Readiness> {
         self.read(|r| r.readiness(job))
     }
+
+    fn held_jobs(&self, page: Page) -> Result<HeldPage> {
+        self.read(|r| r.held_jobs(page))
+    }
 }
 
 impl<S: Store> DependencyWrite for S {
     fn add_dependency(&self, job: JobId, depends_on: JobId, kind: DependencyKind) -> Result<()> {
         self.write(move |w| w.add_dependency(job, depends_on, kind))
+    }
+
+    fn add_dependencies(&self, edges: &[(JobId, JobId, DependencyKind)]) -> Result<()> {
+        let edges = edges.to_vec();
+        self.write(move |w| w.add_dependencies(&edges))
     }
 
     fn remove_dependency(&self, job: JobId, depends_on: JobId) -> Result<()> {

@@ -49,7 +49,8 @@ pub trait JobRead {
 
 /// Writing jobs.
 pub trait JobWrite: JobRead {
-    /// Creates a job with its input and its dependencies.
+    /// Creates a job with its input and its dependencies. One that asks for it is CANCELLED at once where
+    /// a dependency can no longer be met.
     ///
     /// Under an idempotency key that a job has already, that job is returned and nothing is
     /// written, if its name, code and input are the same.

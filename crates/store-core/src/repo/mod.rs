@@ -22,6 +22,7 @@ mod events;
 mod jobs;
 mod remote_jobs;
 mod results;
+mod workflows;
 
 pub use claims::{ClaimRead, ClaimWrite};
 pub use clusters::{ClusterRead, ClusterWrite};
@@ -30,3 +31,4 @@ pub use events::{EventRead, EventWrite};
 pub use jobs::{JobRead, JobWrite};
 pub use remote_jobs::{RemoteJobRead, RemoteJobWrite};
 pub use results::{ResultRead, ResultWrite};
+pub use workflows::{WorkflowRead, WorkflowWrite};

@@ -67,7 +67,11 @@ impl SqliteStore {
                     let (here, there) = (steps(connection)?, steps(&released)?);
                     let wrong = here.symmetric_difference(&there);
                     problems.extend(wrong.map(|step| format!("job_status_transitions: {step}")));
+                    let (here, there) = (verdicts(connection)?, verdicts(&released)?);
+                    let wrong = here.symmetric_difference(&there);
+                    problems.extend(wrong.map(|verdict| format!("dependency_verdicts: {verdict}")));
                     problems.extend(miscounts(connection)?);
+                    problems.extend(misjudged(connection)?);
                 }
                 Ok(CheckReport { problems })
             })
@@ -104,6 +108,44 @@ fn steps(connection: &Connection) -> Result<BTreeSet<String>> {
     let mut statement = connection.prepare(STEPS).meaning()?;
     let rows = statement.query_map([], |row| row.get(0)).meaning()?;
     rows.collect::<rusqlite::Result<_>>().meaning()
+}
+
+/// What each dependency says in which status, as the triggers go by it.
+fn verdicts(connection: &Connection) -> Result<BTreeSet<String>> {
+    const VERDICTS: &str = "SELECT kind || ' ' || status || ': waiting ' || waiting || \
+                            ', unsatisfiable ' || unsatisfiable FROM dependency_verdicts";
+    let mut statement = connection.prepare(VERDICTS).meaning()?;
+    let rows = statement.query_map([], |row| row.get(0)).meaning()?;
+    rows.collect::<rusqlite::Result<_>>().meaning()
+}
+
+/// Jobs whose counters of unmet dependencies are not those of their edges.
+fn misjudged(connection: &Connection) -> Result<Vec<String>> {
+    const MISJUDGED: &str = "WITH counted (job_id, waiting, unsatisfiable) AS MATERIALIZED ( \
+             SELECT edges.job_id, sum(verdicts.waiting), sum(verdicts.unsatisfiable) \
+             FROM job_dependencies AS edges \
+             CROSS JOIN jobs AS parents ON parents.id = edges.depends_on \
+             CROSS JOIN dependency_verdicts AS verdicts \
+             ON verdicts.kind = edges.kind AND verdicts.status = parents.status \
+             GROUP BY edges.job_id) \
+         SELECT jobs.id, jobs.waiting_dependencies, jobs.unsatisfiable_dependencies, \
+             coalesce(counted.waiting, 0), coalesce(counted.unsatisfiable, 0) \
+         FROM jobs LEFT JOIN counted ON counted.job_id = jobs.id \
+         WHERE jobs.waiting_dependencies <> coalesce(counted.waiting, 0) \
+             OR jobs.unsatisfiable_dependencies <> coalesce(counted.unsatisfiable, 0) \
+         ORDER BY jobs.id LIMIT 100";
+    let mut statement = connection.prepare(MISJUDGED).meaning()?;
+    let rows = statement.query_map([], |row| {
+        let number = |column| row.get::<_, i64>(column);
+        let (job, waiting, unsatisfiable) = (number(0)?, number(1)?, number(2)?);
+        Ok(format!(
+            "jobs: job {job} has {waiting} waiting and {unsatisfiable} unsatisfiable dependencies \
+             there, {} and {} in job_dependencies",
+            number(3)?,
+            number(4)?
+        ))
+    });
+    rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
 }
 
 /// Statuses whose count, which triggers keep, is not that of the jobs.

@@ -278,8 +278,13 @@ impl Unit<'_, Writing> {
         Ok(Recovered { job: job.id, lease, came_to: Ended::of(&step) })
     }
 
-    /// Stores what a rule decided.
+    /// Stores what a rule decided, and what follows of it for those that wait.
     pub(super) fn store(&self, step: &Step) -> Result<()> {
+        self.store_alone(step)?;
+        self.settle(&step.job)
+    }
+
+    pub(super) fn store_alone(&self, step: &Step) -> Result<()> {
         let Step { job, event, ended } = step;
         self.update_status(job)?;
         if job.status != JobStatus::Running || job.probe_since.is_some() {

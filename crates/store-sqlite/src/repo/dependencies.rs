@@ -7,7 +7,8 @@ use store_core::dependency::{check_self_edge, cycle};
 use store_core::event::NewEvent;
 use store_core::repo::{DependencyRead, DependencyWrite, JobRead};
 use store_core::{
-    Dependency, DependencyKind, Error, EventKind, JobId, Noun, Readiness, Result, Unmet,
+    Dependency, DependencyKind, Error, EventKind, HeldPage, JobId, Noun, Page, Readiness, Result, Unmet,
+    UnmetCounts,
 };
 
 use crate::codec::{Columns, micros};
@@ -26,11 +27,13 @@ pub(super) const PARENTS: &str = "SELECT parents.id, parents.name, parents.statu
                                   WHERE edges.job_id = ?1";
 pub(super) const WAITED_FOR: &str = "SELECT depends_on FROM job_dependencies WHERE job_id = ?1 \
                                      ORDER BY depends_on";
+const COUNT: &str = "UPDATE jobs SET waiting_dependencies = waiting_dependencies + ?2, \
+                     unsatisfiable_dependencies = unsatisfiable_dependencies + ?3 WHERE id = ?1";
 pub(super) const HAS_DEPENDENTS: &str = "SELECT 1 FROM job_dependencies \
                                          INDEXED BY job_dependencies_by_parent \
                                          WHERE depends_on = ?1 LIMIT 1";
 
-fn decode(row: &Row<'_>) -> rusqlite::Result<Dependency> {
+pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Dependency> {
     let mut columns = Columns::of(row);
     Ok(Dependency {
         job: columns.id(JobId::new)?,
@@ -67,6 +70,10 @@ impl<M: Mode> DependencyRead for Unit<'_, M> {
         })?;
         Ok(Readiness::of(edges))
     }
+
+    fn held_jobs(&self, page: Page) -> Result<HeldPage> {
+        self.page_of_held_jobs(page)
+    }
 }
 
 impl DependencyWrite for Unit<'_, Writing> {
@@ -84,8 +91,14 @@ impl DependencyWrite for Unit<'_, Writing> {
             return Err(cycle(job, chain));
         }
         let edge = self.insert_dependency(job, depends_on, kind)?;
+        self.count_unmet(job, self.unmet(depends_on, kind)?)?;
         let event = NewEvent::dependency(&waiting, EventKind::DependencyAdded, &edge, self.now());
-        self.record(event).map(drop)
+        self.record(event)?;
+        self.settle(&waiting)
+    }
+
+    fn add_dependencies(&self, edges: &[(JobId, JobId, DependencyKind)]) -> Result<()> {
+        self.atomically(|| self.insert_many_dependencies(edges))
     }
 
     fn remove_dependency(&self, job: JobId, depends_on: JobId) -> Result<()> {
@@ -99,6 +112,8 @@ impl DependencyWrite for Unit<'_, Writing> {
             "DELETE FROM job_dependencies WHERE job_id = ?1 AND depends_on = ?2",
             [job.get(), depends_on.get()],
         )?;
+        let UnmetCounts { waiting: less, unsatisfiable } = self.unmet(depends_on, edge.kind)?;
+        self.count_unmet(job, UnmetCounts { waiting: -less, unsatisfiable: -unsatisfiable })?;
         let event = NewEvent::dependency(&waiting, EventKind::DependencyRemoved, &edge, self.now());
         self.record(event).map(drop)
     }
@@ -119,9 +134,27 @@ impl Unit<'_, Writing> {
         Ok(Dependency { job, depends_on, kind, created_at: self.now() })
     }
 
+    /// What one dependency adds to the counters of the job that waits.
+    fn unmet(&self, depends_on: JobId, kind: DependencyKind) -> Result<UnmetCounts> {
+        let mut unmet = UnmetCounts::default();
+        if let Some(status) = self.status_of(depends_on)? {
+            unmet.count(kind.verdict(status));
+        }
+        Ok(unmet)
+    }
+
+    /// Adds to the counters of a job.
+    pub(super) fn count_unmet(&self, job: JobId, more: UnmetCounts) -> Result<()> {
+        if more == UnmetCounts::default() {
+            return Ok(());
+        }
+        let params = params![job.get(), more.waiting, more.unsatisfiable];
+        self.execute(COUNT, params).map(drop)
+    }
+
     /// The shortest chain of edges by which `from` waits for `to`, both included; of several, the one
     /// with the smaller ids first.
-    fn chain(&self, from: JobId, to: JobId) -> Result<Option<Vec<JobId>>> {
+    pub(super) fn chain(&self, from: JobId, to: JobId) -> Result<Option<Vec<JobId>>> {
         // Most edges go from a job that nobody waits for.
         if self.find(HAS_DEPENDENTS, [to.get()], |_| Ok(()))?.is_none() {
             return Ok(None);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Row, params};
 use store_core::event::NewEvent;
+use store_core::held::asks_to_be_cancelled;
 use store_core::repo::{DependencyRead, JobRead, JobWrite};
 use store_core::status;
 use store_core::{
@@ -12,6 +13,7 @@ use store_core::{
     Timestamp, Transition, WorkDir,
 };
 
+use super::creation::Creation;
 use crate::codec::{Columns, micros, optional_micros, to_json};
 use crate::unit::{Mode, Unit, Writing};
 
@@ -149,11 +151,14 @@ impl<M: Mode> JobRead for Unit<'_, M> {
 
 impl JobWrite for Unit<'_, Writing> {
     fn create_job(&self, new: &NewJob) -> Result<Job> {
-        self.insert_job(new)
+        Creation::begin(self)?.create(new)
     }
 
     fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
-        self.atomically(|| new.iter().map(|new| self.insert_job(new)).collect())
+        self.atomically(|| {
+            let mut creation = Creation::begin(self)?;
+            new.iter().map(|new| creation.create(new)).collect()
+        })
     }
 
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
@@ -184,7 +189,8 @@ impl JobWrite for Unit<'_, Writing> {
             return Err(self.why_refused(&next, &[], refused)?);
         }
         self.record(event)?;
-        Ok(next)
+        self.settle(&next)?;
+        if asks_to_be_cancelled(&next) { self.job(id) } else { Ok(next) }
     }
 
     fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()> {
@@ -229,7 +235,7 @@ impl JobWrite for Unit<'_, Writing> {
             [id.get()],
         )?;
         self.store(&step)?;
-        Ok(step.job)
+        self.job(id)
     }
 
     fn archive_job(&self, id: JobId) -> Result<()> {

@@ -4,7 +4,9 @@ mod claims;
 mod clusters;
 mod creation;
 mod dependencies;
+mod edges_in_bulk;
 mod events;
+mod held;
 mod inputs;
 mod jobs;
 mod lanes;
@@ -12,6 +14,7 @@ mod leases;
 mod lists;
 mod remote_jobs;
 mod results;
+mod workflows;
 
 #[cfg(test)]
 mod plans;

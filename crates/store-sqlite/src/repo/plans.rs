@@ -11,8 +11,8 @@ use store_core::{
 };
 
 use super::{
-    claims, clusters, creation, dependencies, events, inputs, jobs, lanes, leases, lists,
-    remote_jobs, results,
+    claims, clusters, creation, dependencies, events, held, inputs, jobs, lanes, leases, lists,
+    remote_jobs, results, workflows,
 };
 use crate::create::fresh_in_memory;
 
@@ -76,6 +76,14 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("results of a job", results::OF),
         ("newest result", results::NEWEST),
         ("result of an attempt", results::OF_ATTEMPT),
+        ("held jobs", held::HELD),
+        ("held jobs, deep", held::HELD_AFTER),
+        ("children that ask to be cancelled", held::ASKING_CHILDREN),
+        ("status", creation::STATUS),
+        ("workflow exists", workflows::EXISTS),
+        ("jobs of a workflow", workflows::JOBS),
+        ("edges of a workflow", workflows::EDGES),
+        ("followers of a workflow", workflows::FOLLOWERS),
         ("history", events::OF),
         ("events after", events::AFTER),
     ]
