@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::policy::OnUnsatisfiable;
 use crate::query::{Cursor, Page};
-use crate::status::{self, JobStatus, Step, StatusChange};
+use crate::status::{self, JobStatus, StatusChange, Step};
 use crate::time::Timestamp;
 
 /// A job that is held: PENDING or QUEUED, and not to start before another job is retried.

@@ -1,5 +1,6 @@
 //! What is measured: every contest, who takes part, and which numbers come of it.
 
+use super::claims;
 use super::contest::{Contest, Contestant, Figure, Metric};
 use super::target::Target;
 use super::work::{Beside, Shape, Side, Stock, Until, Work};
@@ -72,6 +73,7 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests.extend(reads(sizes));
     contests.push(lists(sizes));
     contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
+    contests.extend(claims::contests(sizes.lists[2], sizes.seconds, sizes.long_seconds));
     contests.push(memory(sizes));
     contests.extend([10, 100].map(|milliseconds| log(milliseconds, sizes)));
     contests

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | What can be asked for? | [`arguments`] |
 //! | What is measured, and what is to be reached? | [`catalogue`], [`contest`], [`work`], [`target`] |
+//! | How are claims measured, and with what queues? | [`claims`], [`queues`] |
 //! | What would people write instead? | [`references`] |
 //! | What is written and read? | [`drafts`], [`stocks`], [`client`], [`ours`] |
 //! | What does one process do, and one thread? | [`child`], [`thread`], [`task`] |
@@ -16,6 +17,7 @@ mod arguments;
 mod audit;
 mod catalogue;
 mod child;
+mod claims;
 mod client;
 mod contest;
 mod drafts;
@@ -24,6 +26,7 @@ mod measure;
 mod memory;
 mod optimised;
 mod ours;
+mod queues;
 mod references;
 mod report;
 mod rounds;

@@ -9,6 +9,7 @@ use store_core::{
 };
 use store_sqlite::{Options, SqliteStore};
 
+use super::claims;
 use super::client::{Answer, Client, Trouble};
 use super::drafts::ACTOR;
 use crate::failure::{Context, Failure, Result, chain};
@@ -80,6 +81,10 @@ impl Client for Ours {
     fn change_status(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Answer<()> {
         let change = StatusChange::to(to).expecting(from);
         self.store.change_status(JobId::new(job), &change).map(drop).map_err(trouble)
+    }
+
+    fn claim(&mut self, most: u32, complete: bool) -> Answer<u32> {
+        claims::claim(&self.store, most, complete).map_err(trouble)
     }
 
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::queues;
 use super::references::connection;
 use super::work::Stock;
 use crate::failure::{Context, Failure, Result};
@@ -83,6 +84,9 @@ fn make(path: &Path, stock: Stock) -> std::result::Result<(), Unmade> {
 fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
     let status = match stock {
         Stock::Empty => return Ok(()),
+        Stock::Queued(_) | Stock::QueuedBeside(..) | Stock::QueuedBefore(..) => {
+            return queues::fill(connection, stock);
+        }
         Stock::Pending(_) => "'PENDING'",
         Stock::Running(_) => "'RUNNING'",
         Stock::Mixed(_) => {

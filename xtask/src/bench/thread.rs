@@ -94,7 +94,10 @@ impl<'t> Worker<'t> {
     ) -> Result<Worked> {
         let begun = Instant::now();
         let mut warm = Ok(true);
-        let short = matches!(self.task.work, Work::GetById | Work::Newest(_) | Work::Statuses(_));
+        let short = matches!(
+            self.task.work,
+            Work::GetById | Work::ClaimNothing | Work::Newest(_) | Work::Statuses(_)
+        );
         while short && matches!(warm, Ok(true)) && begun.elapsed() < WARM_UP {
             warm = self.step(shared);
         }
@@ -183,6 +186,19 @@ impl<'t> Worker<'t> {
                 let (job, result) = (id(job), self.result.clone());
                 self.call(|client| client.write_result(job, &result))?;
                 self.worked.tally.add(Tally { jobs: 0, events: 1, results: 1 });
+            }
+            Work::Claim(most) | Work::ClaimAndComplete(most) => {
+                let complete = matches!(self.task.work, Work::ClaimAndComplete(_));
+                let claimed = u64::from(self.call(|client| client.claim(most, complete))?);
+                let events = if complete { 2 * claimed } else { claimed };
+                self.worked.tally.add(Tally { events, ..Tally::default() });
+                // The jobs count, not the calls.
+                self.worked.operations += claimed;
+                return Ok(claimed > 0);
+            }
+            Work::ClaimNothing => {
+                let claimed = self.call(|client| client.claim(1, false))?;
+                expect(claimed == 0, || "there was something to claim".to_owned())?;
             }
             Work::Mix => self.mix()?,
             Work::GetById => {

@@ -129,7 +129,11 @@ impl State {
         }
     }
 
-    fn add_edge(&mut self, edge: Dependency, Signature { actor, now }: Signature<'_>) -> Result<()> {
+    fn add_edge(
+        &mut self,
+        edge: Dependency,
+        Signature { actor, now }: Signature<'_>,
+    ) -> Result<()> {
         if let Some(chain) = self.chain(edge.depends_on, edge.job) {
             return Err(dependency::cycle(edge.job, chain));
         }
@@ -147,7 +151,8 @@ impl State {
         let mut front = VecDeque::from([job]);
         while let Some(ended) = front.pop_front() {
             let children: Vec<JobId> = self.dependents_of(ended).map(|edge| edge.job).collect();
-            let cancelled = children.into_iter().filter(|id| self.cancel_unsatisfiable(*id, signature));
+            let cancelled =
+                children.into_iter().filter(|id| self.cancel_unsatisfiable(*id, signature));
             front.extend(cancelled);
         }
     }

@@ -29,8 +29,7 @@ impl Workflow {
                 DependencyKind::AfterOk => String::new(),
                 other => format!(" [label=\"{other}\", style=dashed]"),
             };
-            let _infallible =
-                writeln!(text, "  job{} -> job{}{style};", edge.depends_on, edge.job);
+            let _infallible = writeln!(text, "  job{} -> job{}{style};", edge.depends_on, edge.job);
         }
         text.push_str("}\n");
         text

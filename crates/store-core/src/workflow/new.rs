@@ -111,8 +111,10 @@ impl NewWorkflow {
             }
             resolved.push(others);
         }
-        let bare: Vec<Vec<usize>> =
-            resolved.iter().map(|others| others.iter().map(|(place, _)| *place).collect()).collect();
+        let bare: Vec<Vec<usize>> = resolved
+            .iter()
+            .map(|others| others.iter().map(|(place, _)| *place).collect())
+            .collect();
         topological(&bare).map_err(|circle| {
             let around = circle.iter().chain(circle.first());
             let path = around.map(|place| self.jobs[*place].local_name.clone()).collect();

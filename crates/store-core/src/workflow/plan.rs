@@ -76,9 +76,10 @@ impl Workflow {
                 simulation.end(job, JobStatus::Cancelled);
             }
         }
-        let running = self.jobs.iter().filter(|job| {
-            job.status == JobStatus::Running && job.cancel_requested_at.is_none()
-        });
+        let running = self
+            .jobs
+            .iter()
+            .filter(|job| job.status == JobStatus::Running && job.cancel_requested_at.is_none());
         WorkflowPlan {
             changes: simulation.changes,
             asked_to_stop: running.map(|job| job.id).collect(),

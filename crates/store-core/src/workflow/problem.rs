@@ -20,7 +20,9 @@ pub enum WorkflowProblem {
     },
 
     /// A job waits for one that is not in the workflow.
-    #[error("{local_name:?} waits for {after:?}, which is not among its jobs: look for a typing error")]
+    #[error(
+        "{local_name:?} waits for {after:?}, which is not among its jobs: look for a typing error"
+    )]
     UnknownName {
         /// The job that waits.
         local_name: String,

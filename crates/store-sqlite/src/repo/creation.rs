@@ -5,8 +5,8 @@ use store_core::event::NewEvent;
 use store_core::held::asks_to_be_cancelled;
 use store_core::repo::{ClusterRead, JobRead};
 use store_core::{
-    ClusterId, Code, DependencyKind, Error, InputDeck, Job, JobId, JobStatus, NewJob, Noun, Resources,
-    Result, Runner, UnmetCounts, WorkDir,
+    ClusterId, Code, DependencyKind, Error, InputDeck, Job, JobId, JobStatus, NewJob, Noun,
+    Resources, Result, Runner, UnmetCounts, WorkDir,
 };
 
 use super::jobs::{is_delayed, policy_as_stored};

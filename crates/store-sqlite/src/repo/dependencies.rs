@@ -7,8 +7,8 @@ use store_core::dependency::{check_self_edge, cycle};
 use store_core::event::NewEvent;
 use store_core::repo::{DependencyRead, DependencyWrite, JobRead};
 use store_core::{
-    Dependency, DependencyKind, Error, EventKind, HeldPage, JobId, Noun, Page, Readiness, Result, Unmet,
-    UnmetCounts,
+    Dependency, DependencyKind, Error, EventKind, HeldPage, JobId, Noun, Page, Readiness, Result,
+    Unmet, UnmetCounts,
 };
 
 use crate::codec::{Columns, micros};

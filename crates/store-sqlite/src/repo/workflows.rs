@@ -114,7 +114,9 @@ impl Unit<'_, Writing> {
     /// Cancels the new jobs that ask for it because of a job that was there before, and those behind.
     fn settle_new(&self, new: &NewWorkflow, jobs: &mut [Job]) -> Result<()> {
         let asks = |job: &&Job| asks_to_be_cancelled(job);
-        if !jobs.iter().any(|job| asks(&job)) || new.jobs.iter().all(|new| new.job.dependencies.is_empty()) {
+        if !jobs.iter().any(|job| asks(&job))
+            || new.jobs.iter().all(|new| new.job.dependencies.is_empty())
+        {
             return Ok(());
         }
         for job in jobs.iter().filter(asks) {

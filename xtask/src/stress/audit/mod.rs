@@ -18,6 +18,8 @@
 
 mod acknowledged;
 mod check;
+#[cfg(test)]
+mod claims_tests;
 mod connection;
 mod counters;
 mod events;

@@ -8,9 +8,9 @@ use store_core::JobId;
 use super::check::Check;
 use crate::failure::{Context, Result};
 use crate::stress::linearizability::histories::{self, Histories};
-use crate::stress::linearizability::job::State;
+use crate::stress::linearizability::job::{Call, State};
 use crate::stress::linearizability::record::{self, Found};
-use crate::stress::linearizability::search;
+use crate::stress::linearizability::search::{self, Operation};
 use crate::stress::plan::Plan;
 
 /// Reads what all processes recorded, up to the one with number `last`.
@@ -24,7 +24,24 @@ pub fn check(connection: &Connection, plan: &Plan, last: u32) -> Result<Check> {
         }
     }
     let found = found(connection, plan).doing(|| "read who claimed what".to_owned())?;
-    Ok(judge(&histories::of(&records, &found)))
+    let mut histories = histories::of(&records, &found);
+    look(connection, &mut histories).doing(|| "look at what jobs came to".to_owned())?;
+    Ok(judge(&histories))
+}
+
+/// At the end every job is looked at once more: what a call did that nobody heard of shows there.
+fn look(connection: &Connection, histories: &mut Histories) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT id, status, attempt, claims FROM jobs")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, status): (i64, String) = (row.get(0)?, row.get(1)?);
+        let Ok(status) = status.parse() else { continue };
+        let call = Call::Seen(status, row.get(2)?, row.get(3)?);
+        let end = u64::MAX;
+        let seen = Operation { invoked: end, returned: Some(end), call };
+        histories.entry(JobId::new(id)).or_default().push(seen);
+    }
+    Ok(())
 }
 
 /// Judges the history of each job.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use store_core::prelude::*;
 use store_core::{
-    Backoff, Code, DependencyKind, FailureKind, InputDeck, JobPolicy, JobStatus, LeaseKey, NewJob,
-    OnLapse, Placement, Runner, WorkDir,
+    Backoff, Code, DependencyKind, FailureKind, InputDeck, JobPolicy, JobStatus, Lease, LeaseKey,
+    NewJob, OnLapse, Placement, Runner, WorkDir,
 };
 use store_sqlite::worker::is_gone;
 
@@ -33,17 +33,17 @@ pub fn run<S: Store>(caller: &mut Caller<'_, S>) {
         if created < ended.saturating_add(BACKLOG + created / 20) {
             created += create(&mut caller.session);
         }
-        recover(caller);
+        recover(caller, |lease| is_gone(&lease.worker));
         std::thread::sleep(REST);
     }
 }
 
 /// Gives back what has lapsed, and what workers hold that are gone.
-pub fn recover<S: Store>(caller: &mut Caller<'_, S>) {
+pub fn recover<S: Store>(caller: &mut Caller<'_, S>, is_lost: impl Fn(&Lease) -> bool) {
     caller.recover_expired(100);
     let leases = caller.session.read(Kind::Leases, |store| store.leases()).unwrap_or_default();
     let lost: Vec<LeaseKey> =
-        leases.iter().filter(|lease| is_gone(&lease.worker)).map(|lease| lease.key()).collect();
+        leases.iter().filter(|lease| is_lost(lease)).map(Lease::key).collect();
     if !lost.is_empty() {
         caller.recover_lost(&lost);
     }

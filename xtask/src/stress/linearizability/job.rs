@@ -91,6 +91,8 @@ pub enum Call {
     Heartbeat(LeaseKey, Beat),
     /// Its run ended, or somebody believed so.
     End(LeaseKey, Report, Came),
+    /// It was looked at: its status, its attempt, and how often it was claimed.
+    Seen(JobStatus, u32, i64),
 }
 
 impl search::Call for Call {
@@ -112,6 +114,14 @@ impl search::Call for Call {
                 let before = State { phase: Phase::Running, ..*state };
                 let has = state.phase == Phase::Ended(JobStatus::Completed);
                 only_if(has && before.is_held_by(&key), *state)
+            }
+            Self::Seen(status, attempt, token) => {
+                let phase = match status {
+                    JobStatus::Queued => Phase::Queued,
+                    JobStatus::Running => Phase::Running,
+                    ended => Phase::Ended(ended),
+                };
+                only_if(*state == State { phase, attempt, token }, *state)
             }
             // No worker of a run reports anything else twice.
             Self::End(_, _, Came::Repeated) => Vec::new(),
