@@ -112,10 +112,8 @@ fn operation() -> BoxedStrategy<Operation> {
         7 => edges.boxed(),
         3 => workflows.boxed(),
         2 => results.boxed(),
-        3 => clusters.boxed(),
+        4 => clusters.boxed(),
         6 => submissions.boxed(),
-        10 => claims.boxed(),
-        5 => clusters.boxed(),
         14 => claims.boxed(),
     ]
     .boxed()
