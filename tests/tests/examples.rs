@@ -280,7 +280,7 @@ fn the_list_has_the_newest_first_and_what_a_filter_admits() -> TestResult {
     assert_eq!(ids(&["--limit", "2"])?, [3, 2]);
     assert_eq!(ids(&["--text", "mgo"])?, [2, 1]);
     assert_eq!(ids(&["--status", "QUEUED"])?, [3, 1]);
-    assert_eq!(ids(&["--workflow", "none"])?, Vec::<i64>::new());
+    assert_eq!(ids(&["--workflow", "none"])?, [0_i64; 0]);
     let said = place.says("jobs", &["--status", "QUEUED", "--limit", "1"])?;
     assert!(said.contains("can be claimed"), "{said}");
     assert!(said.ends_with("2 QUEUED, 0 RUNNING, 0 COMPLETED, 0 FAILED, 1 CANCELLED\n"), "{said}");

@@ -116,11 +116,16 @@ fn migrations(shell: &Shell) -> Result<()> {
 
 fn stress(shell: &Shell) -> Result<()> {
     let xtask = this_program()?;
-    for durability in ["normal", "full"] {
+    let mix = ["--threads", "4", "--seconds", "3"];
+    let claims = ["--threads", "4", "--seconds", "4", "--profile", "claims"];
+    let killed = ["--kill-every", "1"];
+    for (durability, work, more) in
+        [("normal", &mix[..], &[][..]), ("full", &mix, &[]), ("normal", &claims, &killed)]
+    {
         let folder = tempfile::Builder::new().prefix("crystalstore-ci-").tempdir();
         let folder = folder.doing(|| "make a directory for the database".to_owned())?;
         let db = folder.path().join("project.db");
-        let sizes = ["--processes", "2", "--threads", "4", "--seconds", "3"];
+        let sizes = [&["--processes", "2"][..], work, more].concat();
         let ran =
             done(cmd!(shell, "{xtask} stress {sizes...} --durability {durability} --db {db}"));
         if ran.is_err() {

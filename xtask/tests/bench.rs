@@ -78,6 +78,11 @@ fn the_list_names_what_the_numbers_are_asked_of() -> TestResult {
         "statuses-1000",
         "newest-50",
         "read-beside-4-writers",
+        "claim 1x1",
+        "claim-and-complete 4x2",
+        "claim-and-complete-128 4x2",
+        "claim-of-nothing",
+        "fair-claims 4x1",
         "list-memory",
         "log-size-10ms-reader",
         "log-size-100ms-reader",
@@ -126,6 +131,25 @@ fn reads_are_measured() -> TestResult {
     let lists = quick("newest-50")?;
     assert_eq!(lists.len(), 4);
     assert_eq!(lists[3]["reference"], "ours, of the shortest list");
+    Ok(())
+}
+
+#[test]
+fn claims_are_measured() -> TestResult {
+    let results = quick("claim")?;
+    assert_eq!(
+        names(&results),
+        [
+            "claim-of-2000-queued",
+            "claim-beside-2000-finished",
+            "claim-before-4000-edges",
+            "claim-and-complete",
+            "claim-and-complete-128",
+            "claim-of-nothing",
+            "smallest-share-of-claims",
+            "slowest-claim-and-complete",
+        ]
+    );
     Ok(())
 }
 

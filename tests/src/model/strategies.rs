@@ -63,7 +63,7 @@ fn operation() -> BoxedStrategy<Operation> {
     let edges = prop_oneof![
         3 => (job_id(), job_id(), kind()).prop_map(|(job, on, kind)| O::AddDependency(job, on, kind)),
         2 => vec((job_id(), job_id(), kind()), 1..5).prop_map(O::AddDependencies),
-        2 => (job_id(), job_id()).prop_map(|(job, on)| O::RemoveDependency(job, on)),
+        6 => (job_id(), job_id()).prop_map(|(job, on)| O::RemoveDependency(job, on)),
     ];
     let results = prop_oneof![
         4 => (job_id(), result()).prop_map(|(job, result)| O::RecordResult(job, result)),
@@ -86,9 +86,9 @@ fn operation() -> BoxedStrategy<Operation> {
         12 => (worker(), claim_filter(), 0u32..4, lease())
             .prop_map(|(worker, filter, count, lease)| O::Claim(worker, filter, count, lease)),
         3 => (vec(lease_key(), 1..3), lease()).prop_map(|(keys, lease)| O::Heartbeat(keys, lease)),
-        4 => (lease_key(), completion()).prop_map(|(key, done)| O::Complete(key, done)),
+        9 => (lease_key(), completion()).prop_map(|(key, done)| O::Complete(key, done)),
         6 => (lease_key(), failure()).prop_map(|(key, failure)| O::Fail(key, failure)),
-        3 => (lease_key(), reason(), option::weighted(0.3, moment()))
+        9 => (lease_key(), reason(), option::weighted(0.3, moment()))
             .prop_map(|(key, reason, not_before)| O::Release(key, reason, not_before)),
         4 => (1u32..4).prop_map(O::RecoverExpired),
         2 => vec(lease_key(), 1..3).prop_map(O::RecoverLost),
@@ -109,12 +109,12 @@ fn operation() -> BoxedStrategy<Operation> {
     ];
     prop_oneof![
         12 => jobs.boxed(),
-        5 => edges.boxed(),
-        4 => workflows.boxed(),
+        7 => edges.boxed(),
+        3 => workflows.boxed(),
         2 => results.boxed(),
-        3 => clusters.boxed(),
+        4 => clusters.boxed(),
         6 => submissions.boxed(),
-        10 => claims.boxed(),
+        14 => claims.boxed(),
     ]
     .boxed()
 }

@@ -2,6 +2,7 @@
 
 mod watch;
 
+use super::claims;
 use super::contest::{Contest, Contestant, Figure, Metric};
 use super::find;
 use super::target::Target;
@@ -77,6 +78,7 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests.extend(find::contests(sizes.lists[2], sizes.seconds));
     contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
     contests.extend(watch::watches(sizes));
+    contests.extend(claims::contests(sizes.lists[2], sizes.seconds, sizes.long_seconds));
     contests.push(memory(sizes));
     contests.extend([10, 100].map(|milliseconds| log(milliseconds, sizes)));
     contests

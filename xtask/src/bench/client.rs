@@ -51,6 +51,11 @@ pub trait Client {
         Err(Trouble::wrong("this side has no queue"))
     }
 
+    /// Claims up to so many jobs, and completes them where that is asked for; how many there were.
+    fn claim(&mut self, _most: u32, _complete: bool) -> Answer<u32> {
+        Err(Trouble::wrong("a reference has no claims"))
+    }
+
     /// Writes a result, with its event.
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()>;
 

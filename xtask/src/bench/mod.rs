@@ -4,6 +4,7 @@
 //! |---|---|
 //! | What can be asked for? | [`arguments`] |
 //! | What is measured, and what is to be reached? | [`catalogue`], [`contest`], [`work`], [`target`] |
+//! | How are claims measured, and with what queues? | [`claims`], [`queues`] |
 //! | What would people write instead? | [`references`] |
 //! | What do other libraries do, and how do they come here? | [`peers`] |
 //! | What is written and read? | [`drafts`], [`stocks`], [`client`], [`ours`] |
@@ -17,6 +18,7 @@ mod arguments;
 mod audit;
 mod catalogue;
 mod child;
+mod claims;
 mod client;
 mod contest;
 mod drafts;
@@ -27,6 +29,7 @@ mod memory;
 mod optimised;
 mod ours;
 mod peers;
+mod queues;
 mod references;
 mod report;
 mod rounds;

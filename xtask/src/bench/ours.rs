@@ -11,6 +11,7 @@ use store_core::{
 };
 use store_sqlite::{Options, SqliteStore};
 
+use super::claims;
 use super::client::{Answer, Client, Trouble};
 use super::drafts::ACTOR;
 use super::find::By;
@@ -94,15 +95,12 @@ impl Client for Ours {
     }
 
     fn pass_through_queue(&mut self, new: &NewJob) -> Answer<()> {
-        let job = self.store.create_job(new).map_err(trouble)?.id;
-        // The job that was created, not the first of the queue: the place for a claim.
-        for (from, to) in
-            [(JobStatus::Queued, JobStatus::Running), (JobStatus::Running, JobStatus::Completed)]
-        {
-            let change = StatusChange::to(to).expecting(from);
-            self.store.change_status(job, &change).map_err(trouble)?;
-        }
-        Ok(())
+        self.store.create_job(new).map_err(trouble)?;
+        claims::pass_through_queue(&self.store).map_err(trouble)
+    }
+
+    fn claim(&mut self, most: u32, complete: bool) -> Answer<u32> {
+        claims::claim(&self.store, most, complete).map_err(trouble)
     }
 
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::find;
+use super::queues;
 use super::references::connection;
 use super::work::Stock;
 use crate::failure::{Context, Failure, Result};
@@ -84,6 +85,9 @@ fn make(path: &Path, stock: Stock) -> std::result::Result<(), Unmade> {
 fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
     let status = match stock {
         Stock::Empty => return Ok(()),
+        Stock::Queued(_) | Stock::QueuedBeside(..) | Stock::QueuedBefore(..) => {
+            return queues::fill(connection, stock);
+        }
         Stock::Pending(_) => "'PENDING'",
         Stock::Running(_) => "'RUNNING'",
         Stock::Mixed(_) | Stock::Findable(_) => {

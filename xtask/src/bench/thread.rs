@@ -107,6 +107,7 @@ impl<'t> Worker<'t> {
                 | Work::Statuses(_)
                 | Work::Find(..)
                 | Work::CountsByStatus
+                | Work::ClaimNothing
         );
         while short && matches!(warm, Ok(true)) && begun.elapsed() < WARM_UP {
             warm = self.step(shared);
@@ -203,6 +204,19 @@ impl<'t> Worker<'t> {
                 let new = self.drafts.next()?.queued();
                 self.call(|client| client.pass_through_queue(&new))?;
                 self.worked.tally.add(Tally { jobs: 1, events: 3, results: 0 });
+            }
+            Work::Claim(most) | Work::ClaimAndComplete(most) => {
+                let complete = matches!(self.task.work, Work::ClaimAndComplete(_));
+                let claimed = u64::from(self.call(|client| client.claim(most, complete))?);
+                let events = if complete { 2 * claimed } else { claimed };
+                self.worked.tally.add(Tally { events, ..Tally::default() });
+                // The jobs count, not the calls.
+                self.worked.operations += claimed;
+                return Ok(claimed > 0);
+            }
+            Work::ClaimNothing => {
+                let claimed = self.call(|client| client.claim(1, false))?;
+                expect(claimed == 0, || "there was something to claim".to_owned())?;
             }
             Work::Mix => self.mix()?,
             Work::Follow(pause) => return self.follow(pause),

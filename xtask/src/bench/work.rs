@@ -74,6 +74,12 @@ pub enum Work {
     PassThroughQueue,
     /// What a UI, a scheduler and workers do, half of it reads.
     Mix,
+    /// So many jobs are claimed at once, under a lease.
+    Claim(u32),
+    /// So many jobs are claimed at once and completed in one unit of work.
+    ClaimAndComplete(u32),
+    /// A claim that finds nothing.
+    ClaimNothing,
     /// A job by its id.
     GetById,
     /// The newest so many.
@@ -101,6 +107,7 @@ impl Work {
         matches!(
             self,
             Self::GetById
+                | Self::ClaimNothing
                 | Self::Newest(_)
                 | Self::Statuses(_)
                 | Self::ListAll
@@ -138,6 +145,12 @@ pub enum Stock {
     Empty,
     /// So many that are PENDING.
     Pending(u32),
+    /// So many that can be claimed.
+    Queued(u32),
+    /// So few that can be claimed, and this many that are COMPLETED.
+    QueuedBeside(u32, u32),
+    /// So few that can be claimed, and this many behind them that wait for four others each.
+    QueuedBefore(u32, u32),
     /// So many that are RUNNING and have no result yet.
     Running(u32),
     /// So many of all statuses, most of them COMPLETED.
@@ -152,9 +165,11 @@ impl Stock {
         match self {
             Self::Empty => 0,
             Self::Pending(jobs)
+            | Self::Queued(jobs)
             | Self::Running(jobs)
             | Self::Mixed(jobs)
             | Self::Findable(jobs) => jobs,
+            Self::QueuedBeside(few, many) | Self::QueuedBefore(few, many) => few + many,
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::plan::Limit;
+use super::plan::{Limit, Profile};
 use crate::failure::{Failure, Result};
 use crate::shared::choices::{Durability, Format, report_folder};
 
@@ -15,7 +15,12 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub processes: u32,
 
-    /// How many threads each process has: a UI, a scheduler, and workers
+    /// What they do: a mix of all work, or claims of workers under leases, whose order is checked
+    #[arg(long, value_enum, default_value_t = Profile::Mix)]
+    pub profile: Profile,
+
+    /// How many threads each process has: a UI, a scheduler, and workers; in the profile of claims
+    /// workers alone, and one further process has a scheduler
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
 
@@ -26,6 +31,14 @@ pub struct Arguments {
     /// Stop after this many operations of all processes together; what is under way is finished
     #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
     pub operations: Option<u64>,
+
+    /// Stop when this many jobs were claimed; with `--profile claims`
+    #[arg(long, value_name = "N", conflicts_with_all = ["seconds", "operations"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub claims: Option<u64>,
+
+    /// Kill a process of workers every so many seconds and start it again; with `--profile claims`
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub kill_every: Option<f64>,
 
     /// Fill the store with at least this many further jobs, with decks, before the work begins
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
@@ -74,14 +87,34 @@ pub struct ProcessArguments {
 impl Arguments {
     /// When to stop.
     pub fn limit(&self) -> Limit {
-        match (self.operations, self.seconds) {
-            (Some(operations), _) => Limit::Operations(operations),
-            (None, seconds) => Limit::Seconds(seconds.unwrap_or(10.0)),
+        match (self.claims, self.operations, self.seconds) {
+            (Some(claims), _, _) => Limit::Claims(claims),
+            (_, Some(operations), _) => Limit::Operations(operations),
+            (_, _, seconds) => Limit::Seconds(seconds.unwrap_or(10.0)),
         }
     }
 
     /// Refuses what can be seen to be wrong before anything is written.
     pub fn check(&self) -> Result<()> {
+        let of_claims = self.profile == Profile::Claims;
+        for (given, name, belongs) in [
+            (self.claims.is_some(), "--claims", of_claims),
+            (self.kill_every.is_some(), "--kill-every", of_claims),
+            (self.operations.is_some(), "--operations", !of_claims),
+        ] {
+            if given && !belongs {
+                let profile = self.profile.as_str();
+                return Err(Failure::usage(format!(
+                    "{name} means nothing with --profile {profile}: leave one of them out"
+                )));
+            }
+        }
+        if let Some(db) = self.db.as_ref().filter(|db| of_claims && db.exists()) {
+            return Err(Failure::usage(format!(
+                "--db {} is there already, and workers claim every job that they find: name a new one",
+                db.display()
+            )));
+        }
         if let Some(db) = &self.db {
             let shown = db.display();
             if db.is_dir() {

@@ -31,13 +31,20 @@ pub struct Process {
 #[derive(Debug)]
 pub struct Processes(pub Vec<Process>);
 
-impl Processes {
-    /// Gives all of them the word.
+impl Process {
+    /// Gives it the word.
     pub fn go(&mut self) {
-        for stdin in self.0.iter_mut().filter_map(|process| process.stdin.as_mut()) {
+        if let Some(stdin) = &mut self.stdin {
             // A process that is gone is told of by its exit status.
             let _ = writeln!(stdin, "{GO}");
         }
+    }
+}
+
+impl Processes {
+    /// Gives all of them the word.
+    pub fn go(&mut self) {
+        self.0.iter_mut().for_each(Process::go);
     }
 
     /// Tells all of them to stop.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use store_core::{
     ClusterId, Convergence, DependencyKind, Energy, EventKind, EventSequence, InputHash, JobId,
-    JobStatus, JobUuid, RemoteJobId,
+    JobStatus, JobUuid, LeaseToken, RemoteJobId,
 };
 
 use super::kind::Kind;
@@ -65,6 +65,17 @@ pub enum Effect {
         from: JobStatus,
         to: JobStatus,
     },
+    Claimed {
+        job: JobId,
+        attempt: u32,
+        token: LeaseToken,
+    },
+    RunEnded {
+        job: JobId,
+        attempt: u32,
+        token: LeaseToken,
+        to: JobStatus,
+    },
     ResultRecorded {
         job: JobId,
         attempt: u32,
@@ -115,6 +126,15 @@ impl Effect {
             Self::Retried { job, attempt, from, to } => {
                 (job, attempt, EventKind::Retried, Some(from), Some(to))
             }
+            Self::Claimed { job, attempt, .. } => {
+                let (from, to) = (JobStatus::Queued, JobStatus::Running);
+                (job, attempt, EventKind::Claimed, Some(from), Some(to))
+            }
+            Self::RunEnded { job, attempt, to, .. } => {
+                let requeued = to == JobStatus::Queued;
+                let kind = if requeued { EventKind::Requeued } else { EventKind::StatusChanged };
+                (job, attempt, kind, Some(JobStatus::Running), Some(to))
+            }
             Self::ResultRecorded { job, attempt, .. } => {
                 (job, attempt, EventKind::ResultRecorded, None, None)
             }
@@ -141,22 +161,22 @@ pub struct Journal(Mutex<Written>);
 struct Written {
     file: BufWriter<File>,
     lines: u64,
+    /// A process that is killed loses at most this much of its journal.
+    flush_every: Duration,
     flushed: Instant,
     /// The first error; told at the end, because the call that met it was acknowledged.
     failed: Option<std::io::Error>,
 }
 
-/// A process that is killed loses at most this much of its journal.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
-
 impl Journal {
-    /// Begins a new journal.
-    pub fn create(path: &Path) -> Result<Self> {
+    /// Begins a new journal, whose lines stay in memory for so long at most.
+    pub fn create(path: &Path, flush_every: Duration) -> Result<Self> {
         let file =
             File::create_new(path).doing(|| format!("begin the journal {}", path.display()))?;
         Ok(Self(Mutex::new(Written {
             file: BufWriter::with_capacity(1 << 16, file),
             lines: 0,
+            flush_every,
             flushed: Instant::now(),
             failed: None,
         })))
@@ -188,7 +208,7 @@ impl Written {
     fn write(&mut self, line: &Line) -> std::io::Result<()> {
         serde_json::to_writer(&mut self.file, line)?;
         self.file.write_all(b"\n")?;
-        if self.flushed.elapsed() >= FLUSH_EVERY {
+        if self.flushed.elapsed() >= self.flush_every {
             self.file.flush()?;
             self.flushed = Instant::now();
         }
@@ -238,7 +258,7 @@ mod tests {
             error: None,
             effects,
         };
-        let journal = Journal::create(&path)?;
+        let journal = Journal::create(&path, Duration::ZERO)?;
         journal.append(line.clone());
         journal.append(line.clone());
         journal.finish()?;
@@ -247,7 +267,7 @@ mod tests {
         let read = read(&path)?;
         let expected = |sequence| Line { sequence, ..line.clone() };
         assert_eq!(read, [expected(1), expected(2)]);
-        assert!(Journal::create(&path).is_err(), "a journal is never written over");
+        assert!(Journal::create(&path, Duration::ZERO).is_err(), "a journal is never written over");
         Ok(())
     }
 }

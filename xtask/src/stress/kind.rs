@@ -41,6 +41,8 @@ kinds! {
     FindByKey = "find by key" false,
     /// What is active on a cluster.
     PollCluster = "poll cluster" false,
+    /// Who runs what.
+    Leases = "leases" false,
     /// A cluster is created.
     CreateCluster = "create cluster" true,
     /// Jobs are created with decks, dependencies and keys.
@@ -49,8 +51,18 @@ kinds! {
     CreateAgain = "create again" true,
     /// PENDING to QUEUED, with its submission where the job is for a cluster.
     Queue = "queue" true,
-    /// QUEUED to RUNNING, by the one worker that is first.
+    /// QUEUED to RUNNING, by the one worker that is first; under leases in the profile of claims.
     Claim = "claim" true,
+    /// Leases are renewed.
+    Heartbeat = "heartbeat" true,
+    /// Runs are reported to have ended well.
+    Complete = "complete" true,
+    /// Runs are reported to have ended badly.
+    Fail = "fail" true,
+    /// Runs are given back.
+    Release = "release" true,
+    /// Runs are taken back from workers that are gone or too late.
+    Recover = "recover" true,
     /// The result and the terminal status, in one unit of work.
     Finish = "finish" true,
     /// RUNNING to QUEUED.

@@ -8,6 +8,8 @@
 //! | What does one process do? | [`process`], [`roles`] |
 //! | What is a call, and what is kept of it? | [`session`], [`kind`], [`meter`], [`journal`] |
 //! | Which answers are normal, and which are faults? | [`outcome`] |
+//! | What do workers under leases do? | [`claims`] |
+//! | Can their calls have happened one after the other? | [`linearizability`] |
 //! | How fast is the store when nobody writes? | [`at_rest`] |
 //! | Can all open a new file at once? | [`open_rounds`] |
 //! | Is everything there that was acknowledged? | [`audit`] |
@@ -17,9 +19,11 @@ mod arguments;
 mod at_rest;
 mod audit;
 mod children;
+mod claims;
 mod decks;
 mod journal;
 mod kind;
+mod linearizability;
 mod meter;
 mod open;
 mod open_rounds;
@@ -54,6 +58,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let interrupted = interruption()?;
     let mut watched = parent::run(&plan, Arc::clone(&interrupted))?;
+    if plan.profile == plan::Profile::Claims {
+        watched.last += 1;
+        let totals = claims::tidy_up(&plan, watched.last)?;
+        watched.outcomes.push(meter::Outcome { totals, ..meter::Outcome::default() });
+    }
     let (mut at_rest, mut open_rounds) = (None, None);
     // Who ends a run early wants no more of it than the audit.
     if !interrupted.load(Ordering::Relaxed) {
@@ -66,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let failures = open_rounds.as_ref().map(|rounds| rounds.failures.clone());
         watched.failures.extend(failures.unwrap_or_default());
     }
-    let audit = audit::audit(&plan, &watched.in_doubt)?;
+    let audit = audit::audit(&plan, watched.last, &watched.in_doubt)?;
     let report = report::Report::new(&plan, watched, at_rest, open_rounds, audit);
     report.show(arguments)?;
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -21,7 +21,9 @@ pub enum Verdict {
 /// Judges an error of a call.
 pub fn judge(error: &Error) -> Verdict {
     match error {
-        Error::StaleStatus { .. } | Error::IllegalTransition { .. } => Verdict::RaceLost,
+        Error::StaleStatus { .. } | Error::IllegalTransition { .. } | Error::LeaseLost { .. } => {
+            Verdict::RaceLost
+        }
         Error::Contended { .. } | Error::ReadersBusy { .. } => Verdict::Locked,
         other => {
             let text = chain(other).to_lowercase();

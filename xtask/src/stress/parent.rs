@@ -13,6 +13,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::children::Processes;
+use super::claims::kills::Kills;
 use super::meter::Outcome;
 use super::plan::{Limit, Plan};
 use super::{children, progress};
@@ -46,6 +47,10 @@ pub struct Watched {
     pub failures: Vec<String>,
     /// The processes whose journals may lack their last lines.
     pub in_doubt: BTreeSet<u32>,
+    /// The highest number of a process.
+    pub last: u32,
+    /// How many processes were killed on purpose.
+    pub kills: u64,
     /// The size of the log over time.
     pub wal: Vec<Sample>,
     /// Its size when all processes had closed the store.
@@ -57,18 +62,19 @@ pub fn run(plan: &Plan, interrupted: Arc<AtomicBool>) -> Result<Watched> {
     let plan_file = plan.write()?;
     let (sender, receiver) = channel();
     let mut processes = Processes(Vec::new());
-    for process in 1..=plan.processes {
+    for process in 1..=plan.last() {
         let stderr = plan.stderr(process);
         processes.0.push(children::start(&plan_file, process, None, &stderr, sender.clone())?);
     }
-    drop(sender);
-    let mut watch = Watch::new(plan, processes, interrupted);
+    let kills = Kills::new(plan, plan_file, sender);
+    let mut watch = Watch::new(plan, processes, kills, interrupted);
     watch.until_all_ended(&receiver);
     watch.finish(plan)
 }
 
 struct Watch {
     processes: Processes,
+    kills: Kills,
     interrupted: Arc<AtomicBool>,
     log: PathBuf,
     bar: ProgressBar,
@@ -81,9 +87,10 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(plan: &Plan, processes: Processes, interrupted: Arc<AtomicBool>) -> Self {
+    fn new(plan: &Plan, processes: Processes, kills: Kills, interrupted: Arc<AtomicBool>) -> Self {
         Self {
             processes,
+            kills,
             interrupted,
             log: wal(&plan.database),
             bar: bar(plan.limit),
@@ -110,6 +117,7 @@ impl Watch {
                 break;
             }
             self.look_after_run();
+            self.kill();
         }
         self.bar.finish_and_clear();
     }
@@ -120,6 +128,9 @@ impl Watch {
         };
         if word == READY {
             process.ready = true;
+            if self.started.is_some() {
+                process.go();
+            }
         } else if let Ok(operations) = word.parse() {
             if process.operations != operations {
                 self.progressed = Instant::now();
@@ -136,6 +147,17 @@ impl Watch {
         self.started = Some(Instant::now());
         self.progressed = Instant::now();
         self.processes.go();
+        self.kills.begin();
+    }
+
+    fn kill(&mut self) {
+        if self.started.is_none() || self.stopping.is_some() {
+            return;
+        }
+        if let Err(failure) = self.kills.look(&mut self.processes) {
+            self.seen.failures.push(failure.to_string());
+            self.stop();
+        }
     }
 
     fn show(&self) {
@@ -145,9 +167,10 @@ impl Watch {
             Limit::Seconds(_) => {
                 self.bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
             }
-            Limit::Operations(_) => self.bar.set_position(operations),
+            Limit::Operations(_) | Limit::Claims(_) => self.bar.set_position(operations),
         }
-        self.bar.set_message(format!("{operations} operations"));
+        let what = if matches!(self.limit, Limit::Claims(_)) { "claims" } else { "operations" };
+        self.bar.set_message(format!("{operations} {what}"));
     }
 
     /// Looks at the size of the log, and never into it: a file of SQLite's that is opened and closed
@@ -191,6 +214,11 @@ impl Watch {
             self.seen.failures.push("the run was interrupted".to_owned());
             self.stop();
         }
+        if let Limit::Claims(claims) = self.limit
+            && self.processes.0.iter().map(|process| process.operations).sum::<u64>() >= claims
+        {
+            self.stop();
+        }
         if self.progressed.elapsed() > PATIENCE && self.stopping.is_none() {
             let text = format!("no call of any process returned for {} s", PATIENCE.as_secs());
             self.seen.failures.push(text);
@@ -213,6 +241,7 @@ impl Watch {
 
     fn stop(&mut self) {
         self.stopping.get_or_insert_with(Instant::now);
+        self.kills.end();
         self.processes.stop();
     }
 
@@ -220,10 +249,14 @@ impl Watch {
         let mut seen = std::mem::take(&mut self.seen);
         seen.wal_end_bytes = size(&self.log);
         let started = self.started.is_some();
+        seen.last = self.kills.newest();
+        seen.kills = self.kills.killed.len() as u64;
         for process in &self.processes.0 {
             let number = process.number;
             let status = process.ended.unwrap_or_default();
-            if !status.success() {
+            if self.kills.killed.contains(&number) {
+                seen.in_doubt.insert(number);
+            } else if !status.success() {
                 seen.failures.push(obituary(
                     &format!("process {number}"),
                     status,
@@ -252,7 +285,7 @@ fn bar(limit: Limit) -> ProgressBar {
         Limit::Seconds(seconds) => {
             progress::bar((seconds * 1e3) as u64, "{wide_bar:.cyan/blue} {msg}")
         }
-        Limit::Operations(operations) => {
+        Limit::Operations(operations) | Limit::Claims(operations) => {
             progress::bar(operations, "{wide_bar:.cyan/blue} {msg} of {len}")
         }
     }

@@ -1,12 +1,34 @@
 //! What one run does: written by the parent, read by its processes.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use store_core::{ClusterId, Job};
 
 use crate::failure::{Context, Result};
 use crate::shared::choices::Durability;
+
+/// What the processes of a run do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// A UI, a scheduler and workers in each process.
+    Mix,
+    /// Workers that claim jobs under leases, and one process with a scheduler
+    Claims,
+}
+
+impl Profile {
+    /// The word on the command line and in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mix => "mix",
+            Self::Claims => "claims",
+        }
+    }
+}
 
 /// When a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -16,6 +38,8 @@ pub enum Limit {
     Seconds(f64),
     /// After so many operations of all processes together.
     Operations(u64),
+    /// After so many jobs were claimed; what is under way is finished.
+    Claims(u64),
 }
 
 /// What one run does.
@@ -40,6 +64,10 @@ pub struct Plan {
     pub jobs: u64,
     /// How often all processes open one new file at once.
     pub open_rounds: u32,
+    /// What the processes do.
+    pub profile: Profile,
+    /// Every so many seconds a process of workers is killed; none unless set.
+    pub kill_every: Option<f64>,
     /// When to stop.
     pub limit: Limit,
     /// What an acknowledged write survives.
@@ -71,6 +99,33 @@ impl Plan {
         self.folder.join(format!("process-{process}.journal.jsonl"))
     }
 
+    /// How long a line of a journal may stay in memory. Where processes are killed on purpose, it is
+    /// known to the call what they had done.
+    pub const fn flush_every(&self) -> Duration {
+        match self.profile {
+            Profile::Mix => Duration::from_millis(100),
+            Profile::Claims => Duration::ZERO,
+        }
+    }
+
+    /// The calls on claims that a process recorded.
+    pub fn calls(&self, process: u32) -> PathBuf {
+        self.folder.join(format!("process-{process}.calls.jsonl"))
+    }
+
+    /// The number of the process with the scheduler, in the profile of claims.
+    pub const fn scheduler(&self) -> u32 {
+        self.processes + 1
+    }
+
+    /// The highest number of a process that is there from the beginning.
+    pub const fn last(&self) -> u32 {
+        match self.profile {
+            Profile::Mix => self.processes,
+            Profile::Claims => self.scheduler(),
+        }
+    }
+
     /// What a process tells of itself at its end.
     pub fn outcome(&self, process: u32) -> PathBuf {
         self.folder.join(format!("process-{process}.outcome.json"))
@@ -84,6 +139,13 @@ impl Plan {
     /// Who signs the changes of a thread.
     pub fn actor(&self, process: u32, thread: u32) -> String {
         format!("{} process {process} thread {thread}", self.run)
+    }
+
+    /// The process and the thread that signed so.
+    pub fn who(&self, actor: &str) -> Option<(u32, u32)> {
+        let rest = actor.strip_prefix(self.run.as_str())?.strip_prefix(" process ")?;
+        let (process, thread) = rest.split_once(" thread ")?;
+        Some((process.parse().ok()?, thread.parse().ok()?))
     }
 
     /// Whether this run created the job: it leaves all others alone.
@@ -120,6 +182,8 @@ mod tests {
             threads: 1,
             jobs: 0,
             open_rounds: 0,
+            profile: Profile::Mix,
+            kill_every: None,
             limit: Limit::Operations(11),
             durability: Durability::Normal,
             seed: 0,

@@ -15,9 +15,9 @@ use store_core::{
 use super::arguments::Arguments;
 use super::journal::{Effect, Journal};
 use super::kind::Kind;
-use super::plan::Plan;
+use super::plan::{Plan, Profile};
 use super::session::{Session, Shared};
-use super::{decks, open, progress, roles};
+use super::{claims, decks, open, progress, roles};
 use crate::failure::{Context, Failure, Result};
 use crate::workspace;
 
@@ -43,6 +43,8 @@ pub fn plan(arguments: &Arguments) -> Result<Plan> {
         threads: arguments.threads,
         jobs: arguments.jobs,
         open_rounds: arguments.open_rounds,
+        profile: arguments.profile,
+        kill_every: arguments.kill_every,
         limit: arguments.limit(),
         durability: arguments.durability,
         seed: arguments.seed.unwrap_or_else(|| now.unsigned_abs()),
@@ -61,8 +63,13 @@ pub fn fill(plan: &mut Plan) -> Result<()> {
     std::fs::create_dir(folder).doing(|| format!("make the directory {}", folder.display()))?;
     let shared = shared(plan, 0)?;
     let mut session = Session::new(&store, &shared, 0, String::new())?;
-    plan.clusters = clusters(&mut session, &plan.run)?;
-    first_jobs(&mut session);
+    match plan.profile {
+        Profile::Mix => {
+            plan.clusters = clusters(&mut session, &plan.run)?;
+            first_jobs(&mut session);
+        }
+        Profile::Claims => plan.clusters = claims::clusters(&mut session),
+    }
     further_jobs(&mut session, plan.jobs);
     let totals = &session.meter.totals;
     let faults = totals.locked.iter().chain(&totals.errors).chain(&totals.contradictions);
@@ -80,7 +87,7 @@ pub fn shared(plan: &Plan, process: u32) -> Result<Shared> {
         plan: plan.clone(),
         process,
         decks: decks::read(&plan.decks)?,
-        journal: Journal::create(&plan.journal(process))?,
+        journal: Journal::create(&plan.journal(process), plan.flush_every())?,
         stop: Arc::new(AtomicBool::new(false)),
         operations: AtomicU64::new(0),
         started: Instant::now(),

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use store_core::Store;
 
 use super::meter::{Outcome, Pace, Totals};
-use super::plan::Plan;
+use super::plan::{Plan, Profile};
 use super::roles::{self, Lists, Role};
 use super::session::{Session, Shared};
-use super::{open, prepare};
+use super::{claims, open, prepare};
 use crate::failure::{Context, Failure, Result};
 use crate::shared::children::{GO, READY, stop_with_parent, tell};
 
@@ -30,7 +30,11 @@ pub fn run(plan: Plan, process: u32) -> Result<()> {
     }
     stop_with_parent(Arc::clone(&shared.stop));
     shared.started = Instant::now();
-    let worked = work(&store, &shared, |operations| tell(&operations.to_string()));
+    let progress = |done: u64| tell(&done.to_string());
+    let worked = match plan.profile {
+        Profile::Mix => work(&store, &shared, progress),
+        Profile::Claims => claims::work(&store, &shared, progress),
+    };
     shared.journal.finish()?;
     let (totals, paces) = worked?;
     store.close().doing(|| "close the store".to_owned())?;

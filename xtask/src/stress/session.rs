@@ -42,6 +42,8 @@ impl Shared {
         }
         match self.plan.limit {
             Limit::Seconds(seconds) => self.started.elapsed() < Duration::from_secs_f64(seconds),
+            // The parent counts those of all processes.
+            Limit::Claims(_) => true,
             Limit::Operations(_) => {
                 let done = self.operations.load(Ordering::Relaxed);
                 self.plan.budget(self.process).is_none_or(|budget| done < budget)

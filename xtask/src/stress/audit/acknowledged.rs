@@ -17,10 +17,10 @@ pub struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// Reads the journals of the parent and of all processes.
-    pub fn read(plan: &Plan, in_doubt: &BTreeSet<u32>) -> Result<Self> {
+    /// Reads the journals of the parent and of all processes, up to the one with number `last`.
+    pub fn read(plan: &Plan, last: u32, in_doubt: &BTreeSet<u32>) -> Result<Self> {
         let mut all = Self::default();
-        for process in 0..=plan.processes {
+        for process in 0..=last {
             let path = plan.journal(process);
             // A process that died before it began has none.
             if in_doubt.contains(&process) && !path.exists() {

@@ -44,7 +44,9 @@ pub fn checks(connection: &Connection) -> Result<Vec<Check>> {
             let from = from.as_deref().unwrap_or("nothing");
             legal.fault(|| format!("event {sequence} of job {job} is {kind} from {from} to {to}"));
         }
-        places.insert(job, (to, attempt));
+        // It tells of the attempt that is over, and opens the next one.
+        let opened = u32::from(kind == "requeued");
+        places.insert(job, (to, attempt + opened));
     }
     Ok(vec![chain, legal, ends(connection, &places)?])
 }
@@ -79,6 +81,8 @@ fn is_legal(from: Option<&str>, to: &str, kind: &str) -> bool {
         Some(Err(_)) => return false,
     };
     match kind {
+        "claimed" => (from, to) == (JobStatus::Queued, JobStatus::Running),
+        "requeued" => (from, to) == (JobStatus::Running, JobStatus::Queued),
         "status_changed" => from.successors().contains(&to),
         "retried" => {
             matches!(from, JobStatus::Failed | JobStatus::Cancelled)

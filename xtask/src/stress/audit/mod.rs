@@ -10,17 +10,25 @@
 //! | Is there a row for it, with the same values? | [`rows`] |
 //! | Is there an event for it, and only one? | [`events`] |
 //! | Do histories fit the jobs? | [`histories`] |
+//! | Are counters what a recount says? | [`counters`] |
+//! | Did claims exclude each other, and keep limits and dependencies? | [`runs`] |
+//! | Can the calls of workers have happened in some order? | [`order`] |
 //! | Is the database whole? | [`integrity`] |
 //! | Did each migration run once? | [`ledger`] |
 
 mod acknowledged;
 mod check;
+#[cfg(test)]
+mod claims_tests;
 mod connection;
+mod counters;
 mod events;
 mod histories;
 mod integrity;
 mod ledger;
+pub mod order;
 mod rows;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +38,7 @@ use acknowledged::Acknowledged;
 pub use check::Check;
 pub use ledger::fault as ledger_fault;
 
-use super::plan::Plan;
+use super::plan::{Plan, Profile};
 use crate::failure::{Context, Result};
 
 /// What the audit found.
@@ -48,23 +56,40 @@ pub struct Audit {
     pub unacknowledged: u64,
     /// Changes of which nobody was told because a call failed or a process died.
     pub unknown: u64,
+    /// Jobs that were claimed, by the history; counted in the profile of claims.
+    pub claims: u64,
     /// The version of SQLite that read the database.
     pub sqlite_version: String,
 }
 
 impl Audit {
+    fn add(&mut self, checks: Vec<Check>) {
+        self.lost += checks.iter().map(|check| check.lost).sum::<u64>();
+        self.doubled += checks.iter().map(|check| check.doubled).sum::<u64>();
+        self.checks.extend(checks);
+    }
+
     /// Whether nothing was found.
     pub fn ok(&self) -> bool {
         self.checks.iter().all(Check::ok)
     }
 }
 
-/// Compares the database of a run with its journals. The last writes of the processes `in_doubt` may
-/// be missing from theirs.
-pub fn audit(plan: &Plan, in_doubt: &BTreeSet<u32>) -> Result<Audit> {
-    let acknowledged = Acknowledged::read(plan, in_doubt)?;
+/// Compares the database of a run with the journals of its processes, up to the one with number `last`.
+/// The last writes of the processes `in_doubt` may be missing from theirs.
+pub fn audit(plan: &Plan, last: u32, in_doubt: &BTreeSet<u32>) -> Result<Audit> {
+    let acknowledged = Acknowledged::read(plan, last, in_doubt)?;
     let connection = connection::open(&plan.database)?;
-    examine(&connection, plan, &acknowledged).doing(|| format!("audit {}", plan.database.display()))
+    let auditing = || format!("audit {}", plan.database.display());
+    let mut audit = examine(&connection, plan, &acknowledged).doing(auditing)?;
+    if plan.profile == Profile::Claims {
+        audit.add(runs::checks(&connection, &acknowledged).doing(auditing)?);
+        audit.add(vec![order::check(&connection, plan, last)?]);
+        let count = "SELECT count(*) FROM job_events WHERE kind = 'claimed'";
+        let claims: i64 = connection.query_row(count, [], |row| row.get(0)).doing(auditing)?;
+        audit.claims = claims.unsigned_abs();
+    }
+    Ok(audit)
 }
 
 fn examine(
@@ -76,6 +101,7 @@ fn examine(
     let events = events::examine(connection, plan, acknowledged)?;
     checks.extend(events.checks);
     checks.extend(histories::checks(connection)?);
+    checks.extend(counters::checks(connection)?);
     checks.extend(integrity::checks(connection, plan, acknowledged)?);
     Ok(Audit {
         acknowledged: acknowledged.effects.len() as u64,
@@ -83,6 +109,7 @@ fn examine(
         doubled: checks.iter().map(|check| check.doubled).sum(),
         unacknowledged: events.unacknowledged,
         unknown: events.unknown,
+        claims: 0,
         checks,
         sqlite_version: rusqlite::version().to_owned(),
     })

@@ -12,7 +12,7 @@ use crate::failure::{Context, Result};
 use crate::shared::choices::{Durability, Format};
 use crate::stress::arguments::Arguments;
 use crate::stress::journal::Effect;
-use crate::stress::plan::Plan;
+use crate::stress::plan::{Plan, Profile};
 use crate::stress::{open, prepare, process};
 
 /// A small run, with a connection that can plant faults in transactions and take them back.
@@ -28,6 +28,9 @@ fn small_run(folder: &Path) -> Result<Run> {
         threads: 4,
         jobs: 700,
         open_rounds: 0,
+        profile: Profile::Mix,
+        claims: None,
+        kill_every: None,
         seconds: None,
         operations: Some(3_000),
         durability: Durability::Normal,
@@ -52,7 +55,7 @@ fn small_run(folder: &Path) -> Result<Run> {
     let connection = opened.doing(|| "open the database".to_owned())?;
     let off = connection.execute_batch("PRAGMA foreign_keys = OFF");
     off.doing(|| "turn foreign keys off".to_owned())?;
-    let acknowledged = Acknowledged::read(&plan, &BTreeSet::new())?;
+    let acknowledged = Acknowledged::read(&plan, plan.last(), &BTreeSet::new())?;
     Ok(Run { plan, acknowledged, connection })
 }
 
@@ -83,7 +86,7 @@ fn found(audit: &Audit) -> String {
 fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
     let folder = tempfile::tempdir().expect("a folder");
     let run = small_run(folder.path())?;
-    let clean = audit(&run.plan, &BTreeSet::new())?;
+    let clean = audit(&run.plan, run.plan.last(), &BTreeSet::new())?;
     assert!(clean.ok(), "{}", found(&clean));
     assert!(clean.acknowledged > 500, "{}", clean.acknowledged);
     for check in &clean.checks {

@@ -14,7 +14,7 @@ use crate::stress::meter::{Outcome, Slowest, Totals};
 use crate::stress::open_rounds::OpenRounds;
 use crate::stress::outcome::Tallies;
 use crate::stress::parent::Watched;
-use crate::stress::plan::Plan;
+use crate::stress::plan::{Plan, Profile};
 
 /// Latencies in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -117,6 +117,12 @@ pub struct Report {
     pub at_rest: Option<AtRest>,
     /// The rounds in which all processes opened one new file at once; none unless asked for.
     pub open_rounds: Option<OpenRounds>,
+    /// What the processes did.
+    pub profile: Profile,
+    /// Jobs that were claimed; counted in the profile of claims.
+    pub claims: u64,
+    /// Processes of workers that were killed on purpose.
+    pub kills: u64,
     /// How many further jobs the store was filled with before the work began.
     pub filled_jobs: u64,
     /// How many processes there were.
@@ -209,6 +215,9 @@ impl Report {
             slowest_open_ms: opened.fold(0.0, f64::max),
             at_rest,
             open_rounds,
+            profile: plan.profile,
+            claims: audit.claims,
+            kills: watched.kills,
             filled_jobs: plan.jobs,
             processes: plan.processes,
             threads: plan.threads,

@@ -21,14 +21,19 @@ pub fn heading(plan: &Plan) -> String {
     let limit = match plan.limit {
         Limit::Seconds(seconds) => format!("{seconds} s"),
         Limit::Operations(operations) => format!("{operations} operations"),
+        Limit::Claims(claims) => format!("{claims} claims"),
     };
     let processes = several(plan.processes, "process", "processes");
     let threads = several(plan.threads, "thread", "threads");
     let mut text = format!(
-        "stress: {processes} of {threads}, {limit}, durability {}, seed {}\n",
+        "stress: {}, {processes} of {threads}, {limit}, durability {}, seed {}\n",
+        plan.profile.as_str(),
         plan.durability.as_str(),
         plan.seed
     );
+    if let Some(seconds) = plan.kill_every {
+        text.push_str(&format!("a process of workers is killed every {seconds} s\n"));
+    }
     if plan.jobs > 0 {
         text.push_str(&format!("filled with {} further jobs\n", grouped(plan.jobs)));
     }

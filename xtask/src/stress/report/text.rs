@@ -8,6 +8,7 @@ use crate::shared::numbers::{bytes, grouped};
 use crate::stress::at_rest::Typical;
 use crate::stress::open_rounds::{OpenRounds, SlowestOpening};
 use crate::stress::outcome::Tallies;
+use crate::stress::plan::Profile;
 
 /// The report as text.
 pub fn text(report: &Report) -> String {
@@ -48,6 +49,9 @@ fn summary(out: &mut String, report: &Report) -> std::fmt::Result {
     out.push('\n');
     let mut line = |name: &str, value: String| writeln!(out, "{name:<30} {value}");
     line("operations", grouped(report.operations))?;
+    if report.profile == Profile::Claims {
+        line("claims", format!("{}, {} processes killed", grouped(report.claims), report.kills))?;
+    }
     let per_second = report.operations_per_second.round() as u64;
     line("operations per second", format!("{} in {:.1} s", grouped(per_second), report.seconds))?;
     if let Some(slowest) = report.slowest_write {

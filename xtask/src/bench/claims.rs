@@ -1,0 +1,146 @@
+//! What is measured of claims: whether they stay as quick however much is stored, how many are made, what a
+//! worker waits for, and what one costs that finds nothing.
+
+use std::time::Duration;
+
+use store_core::prelude::*;
+use store_core::{ClaimFilter, Completion, LeaseKey, Result};
+use store_sqlite::SqliteStore;
+use store_sqlite::worker::this_worker;
+
+use super::contest::{Contest, Contestant, Figure, Metric};
+use super::target::Target;
+use super::work::{Shape, Side, Stock, Until, Work};
+use crate::shared::choices::Durability;
+
+/// Longer than any measurement.
+const LEASE: Duration = Duration::from_secs(3_600);
+/// The jobs of a batch.
+const BATCH: u32 = 128;
+const FOUR_BY_TWO: Shape = Shape { processes: 4, threads: 2, durability: Durability::Normal };
+
+/// Claims up to `most` jobs and, if asked, completes them, all in one unit of work; how many there were.
+pub fn claim(store: &SqliteStore, most: u32, complete: bool) -> Result<u32> {
+    let claims = store.claim(&this_worker("benchmark"), &ClaimFilter::all(), most, LEASE)?;
+    let keys: Vec<LeaseKey> = claims.iter().map(|claim| claim.lease.key()).collect();
+    let number = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    let completion = Completion::default();
+    match keys.as_slice() {
+        [key] if complete => store.complete(key, &completion).map(drop)?,
+        [_, _, ..] if complete => {
+            store.write(move |w| {
+                keys.iter().try_for_each(|key| w.complete(key, &completion).map(drop))
+            })?;
+        }
+        _ => {}
+    }
+    Ok(number)
+}
+
+/// Claims the best job of the queue and completes it, in a transaction each.
+pub fn pass_through_queue(store: &SqliteStore) -> Result<()> {
+    claim(store, 1, true).map(drop)
+}
+
+/// All contests; `many` jobs are a large store.
+pub fn contests(many: u32, seconds: f64, long_seconds: f64) -> Vec<Contest> {
+    let (until, long) = (Until::Seconds(seconds), Until::Seconds(long_seconds));
+    vec![
+        claim_among(many),
+        finishing("claim-and-complete", 1, 0.5, until, many / 10),
+        finishing("claim-and-complete-128", BATCH, 5.0, until, many / 2),
+        nothing(many / 10, until),
+        fairness(long, many / 2),
+    ]
+}
+
+fn contestant(work: Work, shape: Shape, stock: Stock, until: Until) -> Contestant {
+    Contestant { side: Side::Ours, work, shape, stock, until, beside: None }
+}
+
+/// One contest, so that the long queue is compared with the short one in the same rounds.
+fn claim_among(many: u32) -> Contest {
+    let few = 1_000.min(many / 2);
+    // Most of the short queue, so that it does not run dry.
+    let until = Until::Operations(u64::from(few) * 9 / 10);
+    let alone = Shape::alone(Durability::Normal);
+    let on = |stock| contestant(Work::Claim(1), alone, stock, until);
+    let contestants = vec![
+        on(Stock::Queued(few)),
+        on(Stock::Queued(many)),
+        on(Stock::QueuedBeside(few, many)),
+        on(Stock::QueuedBefore(few, many / 2)),
+    ];
+    let names = [
+        format!("claim-of-{many}-queued"),
+        format!("claim-beside-{many}-finished"),
+        format!("claim-before-{}-edges", u64::from(many / 2) * 4),
+    ];
+    let figure = |(place, name)| Figure {
+        name,
+        metric: Metric::Time,
+        of: place + 1,
+        against: 0,
+        reference: "ours, of the short queue",
+        target: Some(Target::RatioAtMost(1.5)),
+    };
+    let figures = names.into_iter().enumerate().map(figure).collect();
+    Contest { name: "claim 1x1 normal".to_owned(), contestants, figures, rounds_at_most: 5 }
+}
+
+/// Jobs claimed and completed, against plain changes of status by as many.
+fn finishing(name: &str, most: u32, least: f64, until: Until, jobs: u32) -> Contest {
+    let contestants = vec![
+        contestant(Work::ClaimAndComplete(most), FOUR_BY_TWO, Stock::Queued(jobs), until),
+        contestant(Work::ChangeStatus, FOUR_BY_TWO, Stock::Pending(5_000.min(jobs)), until),
+    ];
+    let figures = vec![Figure {
+        name: name.to_owned(),
+        metric: Metric::Rate,
+        of: 0,
+        against: 1,
+        reference: "changes of status",
+        target: Some(Target::RatioAtLeast(least)),
+    }];
+    Contest { name: format!("{name} 4x2 normal"), contestants, figures, rounds_at_most: u32::MAX }
+}
+
+fn nothing(jobs: u32, until: Until) -> Contest {
+    let alone = Shape::alone(Durability::Normal);
+    let on = |work| contestant(work, alone, Stock::Pending(jobs), until);
+    let figures = vec![Figure {
+        name: "claim-of-nothing".to_owned(),
+        metric: Metric::Time,
+        of: 0,
+        against: 1,
+        reference: "a job by its id",
+        target: None,
+    }];
+    let contestants = vec![on(Work::ClaimNothing), on(Work::GetById)];
+    let name = "claim-of-nothing 1x1 normal".to_owned();
+    Contest { name, contestants, figures, rounds_at_most: u32::MAX }
+}
+
+/// A worker in each of four processes: whether all get their share, and how long the unlucky wait.
+fn fairness(until: Until, jobs: u32) -> Contest {
+    let shape = Shape { processes: 4, threads: 1, durability: Durability::Normal };
+    let contestants = vec![
+        contestant(Work::ClaimAndComplete(1), shape, Stock::Queued(jobs), until),
+        contestant(Work::ChangeStatus, shape, Stock::Pending(5_000.min(jobs)), until),
+    ];
+    let figure = |name: &str, metric, target| Figure {
+        name: name.to_owned(),
+        metric,
+        of: 0,
+        against: 1,
+        reference: "changes of status",
+        target: Some(target),
+    };
+    // Above a tenth of all jobs, where the mean share is a quarter; and the claim alone is shorter yet.
+    let figures = vec![
+        figure("smallest-share-of-claims", Metric::SmallestShare, Target::AtLeast(0.4)),
+        figure("slowest-claim-and-complete", Metric::Slowest, Target::Below(250.0)),
+    ];
+    let name = "fair-claims 4x1 normal".to_owned();
+    Contest { name, contestants, figures, rounds_at_most: 3 }
+}

@@ -1,0 +1,250 @@
+//! The calls of a worker on what it has claimed: each is recorded before it begins and when it has returned.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use store_core::prelude::*;
+use store_core::{
+    Claim, ClaimFilter, Completion, Ended, Error, Failure, Heartbeat, JobStatus, LeaseKey,
+    LeaseLoss, NewResult, Recovered, Result, Worker,
+};
+use store_sqlite::worker::this_worker;
+
+use crate::stress::journal::Effect;
+use crate::stress::kind::Kind;
+use crate::stress::linearizability::job::{Beat, Came, Report};
+use crate::stress::linearizability::record::{Asked, Heard, Recorder, now};
+use crate::stress::session::Session;
+
+/// One thread, and what it is called as a worker.
+#[derive(Debug)]
+pub struct Caller<'a, S> {
+    /// Its calls.
+    pub session: Session<'a, S>,
+    recorder: &'a Recorder,
+    claimed: &'a AtomicU64,
+    thread: u32,
+    worker: Worker,
+}
+
+/// How a worker reports the end of a run.
+#[derive(Debug, Clone)]
+pub enum Reported {
+    /// It ended well, with this result.
+    Completed(Option<NewResult>),
+    /// It ended badly.
+    Failed(Failure),
+    /// It is given back.
+    Released,
+}
+
+impl Reported {
+    const fn kind(&self) -> (Kind, Report) {
+        match self {
+            Self::Completed(_) => (Kind::Complete, Report::Completed),
+            Self::Failed(_) => (Kind::Fail, Report::Failed),
+            Self::Released => (Kind::Release, Report::Released),
+        }
+    }
+}
+
+impl<'a, S: Store> Caller<'a, S> {
+    /// Begins the work of a thread.
+    pub fn new(
+        session: Session<'a, S>,
+        recorder: &'a Recorder,
+        claimed: &'a AtomicU64,
+        thread: u32,
+    ) -> Self {
+        let (plan, process) = (&session.shared.plan, session.shared.process);
+        let worker = this_worker(plan.actor(process, thread));
+        Self { session, recorder, claimed, thread, worker }
+    }
+
+    /// Makes a call that is recorded.
+    fn call<T>(
+        &mut self,
+        kind: Kind,
+        asked: Asked,
+        call: impl FnOnce(&S) -> Result<T>,
+        heard: impl FnOnce(&Result<T>) -> Heard,
+        effects: impl FnOnce(&T) -> Vec<Effect>,
+    ) -> Option<T> {
+        self.recorder.invoked(self.thread, asked);
+        let mut answer = None;
+        let value = self.session.write(
+            kind,
+            |store| {
+                let value = call(store);
+                answer = Some((now(), heard(&value)));
+                value
+            },
+            effects,
+        );
+        // After the journal: what has returned was acknowledged.
+        if let Some((at, heard)) = answer {
+            self.recorder.returned(self.thread, at, heard);
+        }
+        value
+    }
+
+    /// Claims up to `count` jobs.
+    pub fn claim(&mut self, filter: &ClaimFilter, count: u32, length: Duration) -> Vec<Claim> {
+        let worker = self.worker.clone();
+        let claims = self.call(
+            Kind::Claim,
+            Asked::Claim,
+            |store| store.claim(&worker, filter, count, length),
+            |answer| match answer {
+                Ok(claims) => Heard::Claimed(claims.iter().map(|one| one.lease.key()).collect()),
+                Err(_) => Heard::Unknown,
+            },
+            |claims| claims.iter().map(|claim| claimed(&claim.lease.key())).collect(),
+        );
+        let claims = claims.unwrap_or_default();
+        self.claimed.fetch_add(claims.len() as u64, Ordering::Relaxed);
+        let right = |claim: &Claim| {
+            claim.job.status == JobStatus::Running
+                && claim.job.attempt == claim.lease.attempt
+                && claim.lease.worker == worker
+                && filter.admits(&claim.job)
+        };
+        self.session.expect(
+            claims.iter().all(right),
+            "a claim gave another job than asked",
+            || format!("{claims:?}"),
+        );
+        let few = claims.len() <= count as usize;
+        self.session.expect(few, "a claim gave more jobs than asked", || format!("{count}"));
+        claims
+    }
+
+    /// Renews leases; those that are still there.
+    pub fn heartbeat(&mut self, keys: &[LeaseKey], length: Duration) -> Vec<LeaseKey> {
+        let beats = self.call(
+            Kind::Heartbeat,
+            Asked::Heartbeat(keys.to_vec()),
+            |store| store.heartbeat(keys, length),
+            |answer| match answer {
+                Ok(beats) => {
+                    Heard::Beats(keys.iter().copied().zip(beats.iter().map(beat)).collect())
+                }
+                Err(_) => Heard::Unknown,
+            },
+            |_| Vec::new(),
+        );
+        let beats = beats.unwrap_or_default();
+        let renewed = |(key, beat): (&LeaseKey, &Heartbeat)| {
+            matches!(beat, Heartbeat::Renewed { .. }).then_some(*key)
+        };
+        keys.iter().zip(&beats).filter_map(renewed).collect()
+    }
+
+    /// Reports the ends of runs, all in one unit of work.
+    pub fn end(&mut self, keys: &[LeaseKey], reported: &Reported) {
+        let (kind, report) = reported.kind();
+        let (shown, told) = (keys.to_vec(), reported.clone());
+        let effects = |ends: &Vec<Ended>| {
+            keys.iter()
+                .zip(ends)
+                .flat_map(|(key, came)| ended(key, report, *came, reported))
+                .collect()
+        };
+        self.call(
+            kind,
+            Asked::End(report, keys.to_vec()),
+            |store| match shown.as_slice() {
+                [key] => Ok(vec![end_one(store, key, &told)?]),
+                _ => store.write(move |w| shown.iter().map(|key| end_one(w, key, &told)).collect()),
+            },
+            |answer| match answer {
+                Ok(ends) => {
+                    Heard::Ended(keys.iter().copied().zip(ends.iter().copied().map(came)).collect())
+                }
+                Err(Error::LeaseLost { key, .. }) => Heard::LeaseLost(*key),
+                Err(_) => Heard::Unknown,
+            },
+            effects,
+        );
+    }
+
+    /// Takes back what has lapsed.
+    pub fn recover_expired(&mut self, limit: u32) {
+        self.recover(|store| store.recover_expired(limit));
+    }
+
+    /// Takes back what these hold, of workers that are gone.
+    pub fn recover_lost(&mut self, keys: &[LeaseKey]) {
+        self.recover(|store| store.recover_lost(keys));
+    }
+
+    fn recover(&mut self, call: impl FnOnce(&S) -> Result<Vec<Recovered>>) {
+        self.call(
+            Kind::Recover,
+            Asked::Recover,
+            call,
+            |answer| match answer {
+                Ok(lost) => {
+                    let came = |one: &Recovered| (one.lease.key(), came(one.came_to));
+                    Heard::Ended(lost.iter().map(came).collect())
+                }
+                Err(_) => Heard::Unknown,
+            },
+            |lost| lost.iter().filter_map(|one| run_ended(&one.lease.key(), one.came_to)).collect(),
+        );
+    }
+}
+
+fn end_one(w: &impl ClaimWrite, key: &LeaseKey, reported: &Reported) -> Result<Ended> {
+    match reported {
+        Reported::Completed(result) => {
+            w.complete(key, &Completion { result: result.clone(), exit_code: Some(0) })
+        }
+        Reported::Failed(failure) => w.fail(key, failure),
+        Reported::Released => w.release(key, Some("its worker is wanted elsewhere"), None),
+    }
+}
+
+fn claimed(key: &LeaseKey) -> Effect {
+    Effect::Claimed { job: key.job, attempt: key.attempt, token: key.token }
+}
+
+fn run_ended(key: &LeaseKey, came_to: Ended) -> Option<Effect> {
+    let to = match came_to {
+        Ended::Finally(status) => status,
+        Ended::Requeued { .. } => JobStatus::Queued,
+        Ended::ToBeProbed | Ended::Repeated => return None,
+    };
+    Some(Effect::RunEnded { job: key.job, attempt: key.attempt, token: key.token, to })
+}
+
+fn ended(key: &LeaseKey, report: Report, came_to: Ended, reported: &Reported) -> Vec<Effect> {
+    let run_ended = run_ended(key, came_to);
+    let result = match reported {
+        Reported::Completed(Some(result)) if report == Report::Completed && run_ended.is_some() => {
+            let (convergence, energy) = (result.convergence, result.energy);
+            let (job, attempt) = (key.job, key.attempt);
+            Some(Effect::ResultRecorded { job, attempt, convergence, energy })
+        }
+        _ => None,
+    };
+    result.into_iter().chain(run_ended).collect()
+}
+
+const fn beat(heartbeat: &Heartbeat) -> Beat {
+    match heartbeat {
+        Heartbeat::Renewed { .. } => Beat::Renewed,
+        Heartbeat::Lost(LeaseLoss::Lapsed) => Beat::Lapsed,
+        Heartbeat::Lost(_) => Beat::Lost,
+    }
+}
+
+const fn came(ended: Ended) -> Came {
+    match ended {
+        Ended::Finally(status) => Came::Ended(status),
+        Ended::Requeued { attempt, .. } => Came::Queued(attempt),
+        Ended::Repeated => Came::Repeated,
+        // No job of this profile asks for it.
+        Ended::ToBeProbed => Came::Unknown,
+    }
+}

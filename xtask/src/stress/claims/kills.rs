@@ -1,0 +1,76 @@
+//! Processes of workers that are killed in the middle of their work, and started again under new numbers.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Context, Result};
+use crate::stress::children::{self, Processes};
+use crate::stress::plan::Plan;
+
+/// Kills one process of workers every so often.
+#[derive(Debug)]
+pub struct Kills {
+    every: Option<Duration>,
+    plan: Plan,
+    plan_file: PathBuf,
+    sender: Option<Sender<(u32, String)>>,
+    last: Instant,
+    newest: u32,
+    /// Those that were killed.
+    pub killed: BTreeSet<u32>,
+}
+
+impl Kills {
+    /// As the plan says. A plan without kills needs no `sender`, and keeps none.
+    pub fn new(plan: &Plan, plan_file: PathBuf, sender: Sender<(u32, String)>) -> Self {
+        let every = plan.kill_every.map(Duration::from_secs_f64);
+        Self {
+            every,
+            plan: plan.clone(),
+            plan_file,
+            sender: every.map(|_| sender),
+            last: Instant::now(),
+            newest: plan.last(),
+            killed: BTreeSet::new(),
+        }
+    }
+
+    /// The highest number of a process.
+    pub const fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// The run has begun.
+    pub fn begin(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Kills the process of workers that has worked longest, if it is time, and starts another one.
+    pub fn look(&mut self, processes: &mut Processes) -> Result<()> {
+        let (Some(every), Some(sender)) = (self.every, &self.sender) else { return Ok(()) };
+        if self.last.elapsed() < every {
+            return Ok(());
+        }
+        let scheduler = self.plan.scheduler();
+        let works = |one: &&mut children::Process| one.number != scheduler && one.ended.is_none();
+        let Some(victim) = processes.0.iter_mut().find(works) else { return Ok(()) };
+        self.last = Instant::now();
+        let killing = || format!("kill process {}", victim.number);
+        victim.child.kill().doing(killing)?;
+        victim.ended = Some(victim.child.wait().doing(killing)?);
+        self.killed.insert(victim.number);
+        self.newest += 1;
+        let stderr = self.plan.stderr(self.newest);
+        let started = children::start(&self.plan_file, self.newest, None, &stderr, sender.clone())?;
+        processes.0.push(started);
+        Ok(())
+    }
+
+    /// Nobody is killed from now on.
+    pub fn end(&mut self) {
+        self.every = None;
+        self.sender = None;
+    }
+}

@@ -1,0 +1,97 @@
+//! A worker: it claims one job or several, may renew the leases, and reports how the runs ended. Now and
+//! then it is too slow, and goes on as if it were not.
+
+use std::time::Duration;
+
+use store_core::prelude::*;
+use store_core::{
+    ClaimFilter, Convergence, Energy, EnergyUnit, Failure, FailureKind, LeaseKey, NewResult, Runner,
+};
+
+use super::caller::{Caller, Reported};
+
+/// Long enough for whoever is at work.
+const LEASE: Duration = Duration::from_secs(5);
+/// A lease that its worker outlives.
+const SHORT_LEASE: Duration = Duration::from_millis(4);
+/// How long a worker rests that found nothing.
+const REST: Duration = Duration::from_millis(1);
+/// The most jobs of one claim.
+const MOST: u64 = 12;
+
+/// Works until the run is over.
+pub fn run<S: Store>(caller: &mut Caller<'_, S>) {
+    while caller.session.shared.goes_on() {
+        step(caller);
+    }
+}
+
+fn step<S: Store>(caller: &mut Caller<'_, S>) {
+    let random = &mut caller.session.random;
+    let count = if random.chance(30) { 1 + random.below(MOST) } else { 1 };
+    let is_slow = random.chance(2);
+    let clusters = &caller.session.shared.plan.clusters;
+    let filter = match random.below(20) {
+        0 => ClaimFilter::all().runner(Runner::Local),
+        1 => random
+            .pick(clusters)
+            .map_or_else(ClaimFilter::all, |one| ClaimFilter::all().cluster(*one)),
+        2 => ClaimFilter::all().workflow(super::scheduler::workflow(random.below(3))),
+        _ => ClaimFilter::all(),
+    };
+    let length = if is_slow { SHORT_LEASE } else { LEASE };
+    let count = u32::try_from(count).unwrap_or(1);
+    let claims = caller.claim(&filter, count, length);
+    if claims.is_empty() {
+        caller.session.meter.totals.found_nothing += 1;
+        std::thread::sleep(REST);
+        return;
+    }
+    let mut keys: Vec<LeaseKey> = claims.iter().map(|claim| claim.lease.key()).collect();
+    if is_slow {
+        std::thread::sleep(SHORT_LEASE * 3);
+    }
+    if caller.session.random.chance(30) {
+        let renewed = caller.heartbeat(&keys, LEASE);
+        // A worker that does not stop is what tokens are for.
+        if caller.session.random.chance(50) {
+            keys = renewed;
+        }
+    }
+    report(caller, &keys);
+}
+
+fn report<S: Store>(caller: &mut Caller<'_, S>, keys: &[LeaseKey]) {
+    if keys.is_empty() {
+        return;
+    }
+    let together = caller.session.random.chance(50);
+    let parts = if together { keys.chunks(keys.len()) } else { keys.chunks(1) };
+    for part in parts {
+        let random = &mut caller.session.random;
+        let reported = match random.below(100) {
+            0..12 => Reported::Failed(failure(random.below(12) == 0)),
+            12..17 => Reported::Released,
+            // Forgotten: its lease lapses.
+            17 if part.len() == 1 => continue,
+            18..50 => Reported::Completed(Some(result(random.fraction()))),
+            _ => Reported::Completed(None),
+        };
+        caller.end(part, &reported);
+        if matches!(reported, Reported::Completed(_)) && caller.session.random.chance(3) {
+            // As a worker does that did not hear the answer.
+            caller.end(part, &reported);
+        }
+    }
+}
+
+fn failure(is_final: bool) -> Failure {
+    let kind = if is_final { super::scheduler::bad_input() } else { FailureKind::unknown() };
+    Failure::of(kind).because("its code stopped")
+}
+
+fn result(fraction: f64) -> NewResult {
+    let mut result = NewResult::new(Convergence::Converged);
+    result.energy = Energy::new(-2000.0 * fraction, EnergyUnit::Hartree).ok();
+    result
+}
