@@ -52,7 +52,7 @@ pub fn a_claim_makes_a_job_running_under_a_lease<F: Fixture>(fixture: &F) -> Out
     assert_eq!((lease.job, lease.attempt, lease.token.get()), (id, 1, 1));
     assert_eq!((&lease.worker, lease.claimed_at, lease.expires_at), (&worker, now, now + HOUR));
     assert_eq!(store.lease_of(id)?.as_ref(), Some(lease));
-    assert_eq!(store.leases()?, [lease.clone()]);
+    assert_eq!(store.leases()?, std::slice::from_ref(lease));
     let history = store.history(id)?;
     let event = history.last().expect("an event");
     assert_eq!((event.kind, event.at), (EventKind::Claimed, now));

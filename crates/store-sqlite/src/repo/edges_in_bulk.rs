@@ -1,5 +1,6 @@
 //! Many edges at once.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use store_core::dependency::{check_self_edge, cycle};
@@ -32,10 +33,10 @@ impl Unit<'_, Writing> {
         let mut statuses: HashMap<JobId, JobStatus> = HashMap::new();
         let mut new: Vec<Edge> = Vec::with_capacity(edges.len());
         for &(job, depends_on, kind) in edges {
-            if !waiting.contains_key(&job) {
-                waiting.insert(job, self.waiting(job)?);
-            }
-            let row = waiting.get_mut(&job).expect("it was put there");
+            let row = match waiting.entry(job) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.waiting(job)?),
+            };
             let status = match statuses.get(&depends_on) {
                 Some(status) => *status,
                 None => {

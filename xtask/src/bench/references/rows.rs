@@ -8,6 +8,8 @@ use store_core::{
     Clock, Energy, InputDeck, JobStatus, JobUuid, NewJob, NewResult, Placement, SystemClock,
 };
 
+use store_sqlite::worker::this_process;
+
 use crate::bench::drafts::ACTOR;
 
 /// A job as it is read.
@@ -133,7 +135,7 @@ fn insert_event(
     connection
         .prepare_cached(
             "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
-             detail) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             detail, host, pid) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             job,
@@ -142,7 +144,9 @@ fn insert_event(
             from.map(JobStatus::as_str),
             to.map(JobStatus::as_str),
             ACTOR,
-            detail
+            detail,
+            this_process().host,
+            this_process().pid
         ])
         .map(drop)
 }
@@ -166,6 +170,15 @@ pub fn update_status(
         .execute(params![job, from.as_str(), to.as_str(), now])?;
     if changed != 1 {
         return Err(rusqlite::Error::StatementChangedRows(changed));
+    }
+    if to.is_terminal() {
+        connection
+            .prepare_cached(
+                "INSERT INTO job_attempts (job_id, attempt, outcome, queued_at, started_at, ended_at) \
+                 SELECT id, attempt, lower(status), queued_at, started_at, finished_at FROM jobs \
+                 WHERE id = ?1",
+            )?
+            .execute([job])?;
     }
     insert_event(connection, job, now, "status_changed", (Some(from), Some(to)), None)
 }
@@ -271,8 +284,15 @@ mod tests {
     /// Every row, but for identities; a time says only whether there is one.
     fn dump(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         let mut dump = Vec::new();
-        let tables =
-            ["jobs", "job_inputs", "job_input_files", "job_results", "job_events", "job_counts"];
+        let tables = [
+            "jobs",
+            "job_inputs",
+            "job_input_files",
+            "job_results",
+            "job_attempts",
+            "job_events",
+            "job_counts",
+        ];
         for table in tables {
             let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
             let names: Vec<String> =

@@ -462,8 +462,8 @@ pass_on! {
             if self.fault != Fault::RetriesTheFailedAlone {
                 return self.inner.retry_workflow(name, to);
             }
-            let failed = plan.changes.iter().filter(|change| change.from == JobStatus::Failed);
-            failed.map(|change| self.inner.retry_job(change.job, to).map(drop)).collect::<Result<()>>()?;
+            let mut failed = plan.changes.iter().filter(|change| change.from == JobStatus::Failed);
+            failed.try_for_each(|change| self.inner.retry_job(change.job, to).map(drop))?;
             Ok(plan)
         }
     }
