@@ -25,6 +25,11 @@ pub mod raw;
 pub mod rebuild;
 pub mod tidy;
 
+/// The examples of the page on scheduling, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/scheduling.md")]
+pub mod scheduling {}
+
 /// The examples of the page on submission, compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/submission.md")]

@@ -5,7 +5,8 @@ use schema::inspect::Structure;
 
 use crate::TestResult;
 
-/// The SQL that rebuilds `table` of the database as it is now, with its indexes and triggers
+/// The SQL that rebuilds `table` of the database as it is now, with its indexes and triggers, and with the
+/// triggers and views of others that name it
 /// (<https://sqlite.org/lang_altertable.html#otheralter>, steps 3 to 9; the steps around them are the
 /// business of who runs a migration).
 ///
@@ -30,14 +31,26 @@ pub fn rebuild_of(connection: &Connection, table: &str) -> TestResult<String> {
         .collect();
     let columns = columns.join(", ");
     let again = [written("index")?, written("trigger")?].concat().join(";\n");
+    // What else names the table is in the way while it is away.
+    let mut others = connection.prepare(
+        "SELECT type || ' ' || name, sql FROM sqlite_schema
+         WHERE type IN ('trigger', 'view') AND tbl_name <> ?1 AND instr(sql, ?1) > 0 ORDER BY name",
+    )?;
+    let others: Vec<(String, String)> = others
+        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let away: String = others.iter().map(|(name, _)| format!("DROP {name};\n")).collect();
+    let back: String = others.iter().map(|(_, sql)| format!("{sql};\n")).collect();
     Ok(format!(
-        "{made};
+        "{away}
+         {made};
          INSERT INTO rebuilt ({columns}) SELECT {columns} FROM {table};
          UPDATE sqlite_sequence
             SET seq = (SELECT seq FROM sqlite_sequence WHERE name = '{table}')
             WHERE name = 'rebuilt';
          DROP TABLE {table};
          ALTER TABLE rebuilt RENAME TO {table};
-         {again};"
+         {again};
+         {back}"
     ))
 }

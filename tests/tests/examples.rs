@@ -2,6 +2,7 @@
 //! share a store, whoever of them is killed.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use store_core::{
     AttemptOutcome, EventKind, EventSequence, Job, JobFilter, JobId, JobStatus, Page, prelude::*,
@@ -209,14 +210,14 @@ fn a_scheduler_that_is_killed_leaves_its_commands_to_another_which_runs_none_twi
     Ok(())
 }
 
-/// The process group of the command of the first job, once that runs.
-fn group_of_the_first(place: &Place) -> TestResult<Pid> {
+/// Whether the first job's command, or anything that it has started, lives: it has the lock on its output.
+fn first_runs(place: &Place) -> TestResult<bool> {
     let job = place.store.job(JobId::new(1))?;
-    let file = Path::new(job.work_dir.as_str()).join("group");
-    let read = || std::fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n'));
-    until("the command runs", || Ok(read().is_some()))?;
-    let group: i32 = read().ok_or("it was there")?.trim().parse()?;
-    Ok(Pid::from_raw(group).ok_or("a group has a positive id")?)
+    let dir = Path::new(job.work_dir.as_str());
+    match File::open(dir.join("output")) {
+        Ok(output) => Ok(dir.join("group").exists() && output.try_lock().is_err()),
+        Err(_) => Ok(false),
+    }
 }
 
 #[test]
@@ -224,11 +225,11 @@ fn a_command_is_ended_when_its_job_is_to_be_cancelled() -> TestResult {
     let place = Place::new()?;
     place.submit(1..=1, "never")?;
     let scheduler = Running::scheduler(&place)?;
-    let group = group_of_the_first(&place)?;
+    until("the command runs", || first_runs(&place))?;
     assert_eq!(place.says("submit", &["--cancel", "1"])?, "job 1: requested\n");
     scheduler.finish()?;
     assert_eq!(place.outcomes(JobId::new(1))?, [Some(AttemptOutcome::Cancelled)]);
-    assert!(test_kill_process_group(group).is_err(), "nothing of it is left");
+    assert!(!first_runs(&place)?, "something of it is left");
     Ok(())
 }
 
@@ -237,10 +238,10 @@ fn a_scheduler_that_is_interrupted_ends_its_commands_and_gives_their_jobs_back()
     let place = Place::new()?;
     place.submit(1..=1, "go")?;
     let scheduler = Running::scheduler(&place)?;
-    let group = group_of_the_first(&place)?;
+    until("the command runs", || first_runs(&place))?;
     scheduler.signal(Signal::INT)?;
     scheduler.finish()?;
-    assert!(test_kill_process_group(group).is_err(), "nothing of it is left");
+    assert!(!first_runs(&place)?, "something of it is left");
     assert_eq!(place.outcomes(JobId::new(1))?, [Some(AttemptOutcome::Released), None]);
     assert_eq!(place.store.leases()?, []);
     place.let_go("go")?;

@@ -151,10 +151,8 @@ fn the_copy_before_an_upgrade_is_private_and_a_whole_store_of_the_old_version() 
 
         let copy = raw::beside(&path, &format!(".v{version}.backup"));
         assert_eq!(raw::mode(&copy)?, 0o600);
-        let store = Options::new(&copy).migrations(embedded().up_to(version)).open()?;
-        let report = store.check(CheckDepth::Full)?;
-        assert!(report.is_ok(), "{report:?}");
-        store.close()?;
+        assert_eq!(raw::problems(&raw::connect(&copy)?)?, [""; 0], "version {version}");
+        Options::new(&copy).migrations(embedded().up_to(version)).open()?.close()?;
         assert_eq!(Contents::at(&copy)?, before);
         // Whoever goes back to the copy can go forward again.
         Options::new(&copy).open()?.close()?;
@@ -180,6 +178,8 @@ fn a_store_that_is_up_to_date_is_not_copied() -> TestResult {
 
     let (scratch, path) = populated(1)?;
     upgrade_in_steps(&path, 1)?;
-    assert_eq!(copies(scratch.path())?, ["project.db.v1.backup", "project.db.v2.backup"]);
+    let older = 1..embedded().newest();
+    let expected: Vec<String> = older.map(|v| format!("project.db.v{v}.backup")).collect();
+    assert_eq!(copies(scratch.path())?, expected);
     Ok(())
 }

@@ -1,4 +1,4 @@
--- The schema of version 4 as one page: every table with its seed rows, indexes and triggers.
+-- The schema of version 7 as one page: every table with its seed rows, indexes and triggers.
 --
 -- Nothing executes this but the test that holds it equal to the migrations. A change of the schema
 -- is a new migration, and then the same change here.
@@ -89,6 +89,9 @@ CREATE TABLE jobs (
     -- Since when nobody knows whether it still runs somewhere.
     probe_since     INTEGER CHECK (probe_since IS NULL OR status = 'RUNNING'),
     lane_id         INTEGER REFERENCES job_lanes (id) ON DELETE RESTRICT,
+    -- The uuid of the job that calculated the result, where this one was completed from it. No reference:
+    -- that job may be gone, or in another file.
+    cached_from     BLOB    CHECK (cached_from IS NULL OR (length(cached_from) = 16 AND status = 'COMPLETED')),
     CHECK (status <> 'QUEUED' OR queued_at IS NOT NULL),
     CHECK (status <> 'RUNNING' OR started_at IS NOT NULL),
     CHECK ((status IN ('COMPLETED', 'FAILED', 'CANCELLED')) = (finished_at IS NOT NULL))
@@ -114,12 +117,25 @@ CREATE INDEX jobs_claimable ON jobs (lane_id, priority DESC)
 CREATE INDEX jobs_claimable_by_workflow ON jobs (workflow, lane_id, priority DESC)
     WHERE workflow IS NOT NULL
         AND status = 'QUEUED' AND waiting_dependencies = 0 AND unsatisfiable_dependencies = 0 AND delayed = 0;
+-- The jobs that wait for something that can no longer happen, newest first.
+CREATE INDEX jobs_held ON jobs (created_at)
+    WHERE unsatisfiable_dependencies > 0 AND status IN ('PENDING', 'QUEUED');
 -- The jobs whose time has not come, as far as a claim has seen.
 CREATE INDEX jobs_by_not_before ON jobs (not_before) WHERE delayed = 1;
 -- The runs that are to be looked for.
 CREATE INDEX jobs_to_probe ON jobs (probe_since) WHERE probe_since IS NOT NULL;
 -- The runs that are to stop.
 CREATE INDEX jobs_to_cancel ON jobs (cancel_requested_at) WHERE cancel_requested_at IS NOT NULL;
+
+-- Newest first of one runner.
+CREATE INDEX jobs_by_runner ON jobs (archived, runner, created_at);
+-- The order of priorities, and that of names.
+CREATE INDEX jobs_by_priority ON jobs (archived, priority);
+CREATE INDEX jobs_by_name ON jobs (archived, name);
+-- The jobs that were queued, began or ended in a range of time.
+CREATE INDEX jobs_by_queued ON jobs (queued_at) WHERE queued_at IS NOT NULL;
+CREATE INDEX jobs_by_started ON jobs (started_at) WHERE started_at IS NOT NULL;
+CREATE INDEX jobs_by_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TRIGGER jobs_status_transition BEFORE UPDATE OF status, attempt ON jobs
 WHEN (OLD.status <> NEW.status OR OLD.attempt <> NEW.attempt)
@@ -260,6 +276,138 @@ BEGIN
         memory_mib = memory_mib + coalesce(NEW.memory_mib, 0)
     WHERE NEW.status = 'RUNNING' AND cluster_id = NEW.cluster_id;
 END;
+
+CREATE TRIGGER jobs_created_on_update AFTER UPDATE OF created_at ON jobs
+WHEN OLD.created_at <> NEW.created_at
+BEGIN
+    UPDATE job_tags SET created_at = NEW.created_at WHERE job_id = NEW.id;
+END;
+
+-- An id that is given by hand may be an old one: it goes in at once.
+CREATE TRIGGER jobs_texts_on_insert AFTER INSERT ON jobs
+WHEN NEW.id NOT BETWEEN (SELECT indexed_to + 1 FROM job_text_progress)
+    AND (SELECT indexed_to + 255 FROM job_text_progress)
+BEGIN
+    INSERT INTO job_texts (rowid, name, work_dir)
+    SELECT id, name, work_dir FROM jobs
+    WHERE id BETWEEN min(NEW.id, (SELECT indexed_to + 1 FROM job_text_progress)) AND NEW.id
+    ORDER BY id;
+    UPDATE job_text_progress SET indexed_to = NEW.id WHERE indexed_to < NEW.id;
+END;
+
+CREATE TRIGGER jobs_texts_on_delete AFTER DELETE ON jobs
+WHEN OLD.id <= (SELECT indexed_to FROM job_text_progress)
+BEGIN
+    INSERT INTO job_texts (job_texts, rowid, name, work_dir) VALUES ('delete', OLD.id, OLD.name, OLD.work_dir);
+END;
+
+CREATE TRIGGER jobs_texts_on_update AFTER UPDATE OF name, work_dir ON jobs
+WHEN OLD.id <= (SELECT indexed_to FROM job_text_progress) AND (OLD.name <> NEW.name OR OLD.work_dir <> NEW.work_dir)
+BEGIN
+    INSERT INTO job_texts (job_texts, rowid, name, work_dir) VALUES ('delete', OLD.id, OLD.name, OLD.work_dir);
+    INSERT INTO job_texts (rowid, name, work_dir) VALUES (NEW.id, NEW.name, NEW.work_dir);
+END;
+
+-- ==============================================================================================
+-- job_tags: what users say of jobs
+-- ==============================================================================================
+
+-- What users say of a job. `created_at` is that of the job, which never changes, so that the jobs of a tag
+-- are walked newest first.
+CREATE TABLE job_tags (
+    job_id     INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    key        TEXT    NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    value      TEXT    NOT NULL CHECK (length(value) BETWEEN 1 AND 255),
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (job_id, key)
+) STRICT, WITHOUT ROWID;
+
+-- Newest first of one tag.
+CREATE INDEX job_tags_by_tag ON job_tags (key, value, created_at, job_id);
+
+-- Who writes a tag gives it the time of its job.
+CREATE TRIGGER job_tags_created_on_insert BEFORE INSERT ON job_tags
+WHEN NEW.created_at <> (SELECT created_at FROM jobs WHERE id = NEW.job_id)
+BEGIN
+    SELECT RAISE(ABORT, 'a tag has another time of creation than its job');
+END;
+
+CREATE TRIGGER job_tags_created_on_update BEFORE UPDATE OF job_id, created_at ON job_tags
+WHEN NEW.created_at <> (SELECT created_at FROM jobs WHERE id = NEW.job_id)
+BEGIN
+    SELECT RAISE(ABORT, 'a tag has another time of creation than its job');
+END;
+
+CREATE TRIGGER job_tags_counted_on_insert AFTER INSERT ON job_tags
+BEGIN
+    INSERT INTO tag_keys (key, jobs) VALUES (NEW.key, 1)
+    ON CONFLICT (key) DO UPDATE SET jobs = jobs + 1;
+    INSERT INTO tag_values (key, value, jobs) VALUES (NEW.key, NEW.value, 1)
+    ON CONFLICT (key, value) DO UPDATE SET jobs = jobs + 1;
+END;
+
+CREATE TRIGGER job_tags_counted_on_delete AFTER DELETE ON job_tags
+BEGIN
+    UPDATE tag_keys SET jobs = jobs - 1 WHERE key = OLD.key;
+    DELETE FROM tag_keys WHERE key = OLD.key AND jobs = 0;
+    UPDATE tag_values SET jobs = jobs - 1 WHERE key = OLD.key AND value = OLD.value;
+    DELETE FROM tag_values WHERE key = OLD.key AND value = OLD.value AND jobs = 0;
+END;
+
+CREATE TRIGGER job_tags_counted_on_update AFTER UPDATE OF key, value ON job_tags
+WHEN OLD.key <> NEW.key OR OLD.value <> NEW.value
+BEGIN
+    UPDATE tag_keys SET jobs = jobs - 1 WHERE key = OLD.key;
+    DELETE FROM tag_keys WHERE key = OLD.key AND jobs = 0;
+    UPDATE tag_values SET jobs = jobs - 1 WHERE key = OLD.key AND value = OLD.value;
+    DELETE FROM tag_values WHERE key = OLD.key AND value = OLD.value AND jobs = 0;
+    INSERT INTO tag_keys (key, jobs) VALUES (NEW.key, 1)
+    ON CONFLICT (key) DO UPDATE SET jobs = jobs + 1;
+    INSERT INTO tag_values (key, value, jobs) VALUES (NEW.key, NEW.value, 1)
+    ON CONFLICT (key, value) DO UPDATE SET jobs = jobs + 1;
+END;
+
+-- ==============================================================================================
+-- tag_keys, tag_values: the tags that are in use
+-- ==============================================================================================
+
+-- The keys and the values that are in use, with the number of their jobs, kept by trigger so that
+-- nobody reads the tags to offer them.
+CREATE TABLE tag_keys (
+    key  TEXT    NOT NULL PRIMARY KEY,
+    jobs INTEGER NOT NULL CHECK (jobs >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tag_values (
+    key   TEXT    NOT NULL,
+    value TEXT    NOT NULL,
+    jobs  INTEGER NOT NULL CHECK (jobs >= 0),
+    PRIMARY KEY (key, value)
+) STRICT, WITHOUT ROWID;
+
+-- ==============================================================================================
+-- job_texts: text in names and directories
+-- ==============================================================================================
+
+-- Text in names and directories: which jobs have three characters in a row, whatever their case. The texts
+-- themselves stay in `jobs`, and where in them the three stand is not kept: who searches looks at the jobs
+-- that it finds. New jobs are taken in 256 at a time, which costs each of them a fifth of being taken in
+-- alone; who searches looks at the few that wait as well.
+CREATE TABLE job_text_progress (
+    only_row   INTEGER PRIMARY KEY CHECK (only_row = 1),
+    -- The jobs with an id up to this one have been taken in.
+    indexed_to INTEGER NOT NULL CHECK (indexed_to >= 0)
+) STRICT;
+
+INSERT INTO job_text_progress (only_row, indexed_to) VALUES (1, 0);
+
+CREATE VIEW indexed_job_texts AS
+SELECT id, name, work_dir FROM jobs WHERE id <= (SELECT indexed_to FROM job_text_progress);
+
+CREATE VIRTUAL TABLE job_texts USING fts5(
+    name, work_dir,
+    content = 'indexed_job_texts', content_rowid = 'id', tokenize = 'trigram', detail = none, columnsize = 0
+);
 
 -- ==============================================================================================
 -- job_lanes: what a claim has to check once for many jobs
@@ -429,10 +577,20 @@ CREATE TABLE remote_jobs (
     job_id          INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     attempt         INTEGER NOT NULL CHECK (attempt >= 1),
     cluster_id      INTEGER NOT NULL REFERENCES clusters (id) ON DELETE RESTRICT,
-    -- The scheduler's id, or a pid for ssh.
-    handle          TEXT    NOT NULL CHECK (length(handle) BETWEEN 1 AND 255),
-    submitted_at    INTEGER NOT NULL,
+    phase           TEXT    NOT NULL
+                    CHECK (phase IN ('intended', 'submitted', 'pending', 'running', 'finished', 'retrieved')),
+    -- What an intent is looked up by at the scheduler: the job's name there.
+    token           TEXT    CHECK (length(token) = 35 AND token GLOB 'cs-*' AND substr(token, 4) NOT GLOB '*[^0-9a-f]*'),
+    -- The scheduler's id, or a pid for ssh; none until the scheduler has given it.
+    handle          TEXT    CHECK (length(handle) BETWEEN 1 AND 255),
+    intended_at     INTEGER,
+    submitted_at    INTEGER,
+    pending_at      INTEGER,
+    running_at      INTEGER,
     ended_at        INTEGER,
+    retrieved_at    INTEGER,
+    -- Why an intent is known never to have reached the scheduler.
+    abandon_reason  TEXT    CHECK (length(abandon_reason) >= 1),
     queue           TEXT,
     node_list       TEXT,
     work_dir        TEXT,
@@ -440,9 +598,18 @@ CREATE TABLE remote_jobs (
     stderr_path     TEXT,
     -- The scheduler's own word (COMPLETED, TIMEOUT, NODE_FAIL, …), as reported.
     scheduler_state TEXT,
-    exit_code       INTEGER,
+    exit_code       INTEGER CHECK (exit_code BETWEEN -2147483648 AND 2147483647),
     metadata        TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(metadata) AND json_type(metadata) = 'object'),
-    updated_at      INTEGER NOT NULL
+    updated_at      INTEGER NOT NULL,
+    CHECK ((token IS NULL) = (intended_at IS NULL)),
+    CHECK ((phase = 'intended') = (handle IS NULL)),
+    CHECK ((phase = 'intended') = (submitted_at IS NULL)),
+    CHECK (phase <> 'intended' OR token IS NOT NULL),
+    CHECK (phase <> 'pending' OR pending_at IS NOT NULL),
+    CHECK (phase <> 'running' OR running_at IS NOT NULL),
+    CHECK (phase = 'intended' OR (phase IN ('finished', 'retrieved')) = (ended_at IS NOT NULL)),
+    CHECK ((phase = 'retrieved') = (retrieved_at IS NOT NULL)),
+    CHECK ((phase = 'intended' AND ended_at IS NOT NULL) = (abandon_reason IS NOT NULL))
 ) STRICT;
 
 -- The submissions of a job, newest last.
@@ -452,6 +619,41 @@ CREATE INDEX remote_jobs_by_cluster ON remote_jobs (cluster_id);
 -- The active remote jobs of a cluster; an active handle belongs to one job. Schedulers reuse ids, so
 -- one that has ended is free.
 CREATE UNIQUE INDEX remote_jobs_by_active_handle ON remote_jobs (cluster_id, handle) WHERE ended_at IS NULL;
+-- The submissions that a handle ever meant, newest last.
+CREATE UNIQUE INDEX remote_jobs_by_handle ON remote_jobs (cluster_id, handle, submitted_at)
+    WHERE handle IS NOT NULL;
+-- The submission of a token.
+CREATE UNIQUE INDEX remote_jobs_by_token ON remote_jobs (token) WHERE token IS NOT NULL;
+-- The intents that are neither confirmed nor abandoned.
+CREATE INDEX remote_jobs_by_intent ON remote_jobs (cluster_id) WHERE phase = 'intended' AND ended_at IS NULL;
+-- One active submission that began with an intent for each attempt of a job.
+CREATE UNIQUE INDEX remote_jobs_by_active_attempt ON remote_jobs (job_id, attempt)
+    WHERE token IS NOT NULL AND ended_at IS NULL;
+
+-- Phases go forward, in the order of this text, and an end is final.
+CREATE TRIGGER remote_jobs_phase_forward BEFORE UPDATE OF phase, ended_at ON remote_jobs
+WHEN instr('intended submitted pending running finished retrieved', NEW.phase)
+        < instr('intended submitted pending running finished retrieved', OLD.phase)
+    OR (OLD.ended_at IS NOT NULL AND (NEW.ended_at IS NULL OR (NEW.phase <> OLD.phase AND OLD.phase = 'intended')))
+BEGIN
+    SELECT RAISE(ABORT, 'a submission goes forward');
+END;
+
+-- ==============================================================================================
+-- cluster_contacts: whether clusters answer
+-- ==============================================================================================
+
+-- Whether a cluster answered when it was last tried; no row where nobody has. It says nothing of jobs.
+CREATE TABLE cluster_contacts (
+    cluster_id      INTEGER PRIMARY KEY REFERENCES clusters (id) ON DELETE CASCADE,
+    last_contact_at INTEGER,
+    last_failure_at INTEGER,
+    last_error      TEXT    CHECK (length(last_error) >= 1),
+    -- Since it last answered.
+    failures        INTEGER NOT NULL DEFAULT 0 CHECK (failures BETWEEN 0 AND 4294967295),
+    CHECK ((last_failure_at IS NULL) = (last_error IS NULL)),
+    CHECK (failures = 0 OR last_failure_at IS NOT NULL)
+) STRICT;
 
 -- ==============================================================================================
 -- job_dependencies: the edges between jobs
@@ -523,8 +725,52 @@ CREATE TABLE job_results (
     CHECK ((energy IS NULL) = (energy_unit IS NULL))
 ) STRICT;
 
--- Jobs by energy, whatever its unit.
-CREATE INDEX job_results_by_energy ON job_results (energy_ev) WHERE energy_ev IS NOT NULL;
+-- Jobs by energy, whatever its unit, ties by id: a range of energies, and their order. The attempt tells
+-- whether it is the job's present one.
+CREATE INDEX job_results_by_energy ON job_results (energy_ev, job_id, attempt) WHERE energy_ev IS NOT NULL;
+
+CREATE TRIGGER job_results_values_on_insert AFTER INSERT ON job_results
+BEGIN
+    INSERT INTO job_result_values (job_id, attempt, path, value)
+    SELECT NEW.job_id, NEW.attempt, members.fullkey,
+        CASE WHEN members.type IN ('integer', 'real') THEN CAST(members.atom AS REAL)
+             WHEN members.type = 'text' THEN substr(members.atom, 1, 255) END
+    FROM json_tree(NEW.document) AS members
+    WHERE typeof(members.key) = 'text' AND members.fullkey NOT LIKE '%[%'
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER job_results_values_on_update AFTER UPDATE OF document ON job_results
+WHEN OLD.document <> NEW.document
+BEGIN
+    DELETE FROM job_result_values WHERE job_id = NEW.job_id AND attempt = NEW.attempt;
+    INSERT INTO job_result_values (job_id, attempt, path, value)
+    SELECT NEW.job_id, NEW.attempt, members.fullkey,
+        CASE WHEN members.type IN ('integer', 'real') THEN CAST(members.atom AS REAL)
+             WHEN members.type = 'text' THEN substr(members.atom, 1, 255) END
+    FROM json_tree(NEW.document) AS members
+    WHERE typeof(members.key) = 'text' AND members.fullkey NOT LIKE '%[%'
+    ON CONFLICT DO NOTHING;
+END;
+
+-- ==============================================================================================
+-- job_result_values: the members of result documents
+-- ==============================================================================================
+
+-- The members of the objects of a result's document, however deep, by their path as `json_tree` spells it.
+-- Items of arrays, which may be many, are not here. The value is a number, the first 255 characters of a
+-- text, or NULL for anything else; NULL, numbers and texts follow each other in the index.
+CREATE TABLE job_result_values (
+    job_id  INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    path    TEXT    NOT NULL,
+    value   ANY     CHECK (typeof(value) IN ('real', 'text', 'null')),
+    PRIMARY KEY (job_id, attempt, path),
+    FOREIGN KEY (job_id, attempt) REFERENCES job_results (job_id, attempt) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- The results that have something at a path: anything, a number in a range, a text in a range.
+CREATE INDEX job_result_values_by_value ON job_result_values (path, value);
 
 -- ==============================================================================================
 -- job_events: the history of jobs

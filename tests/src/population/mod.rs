@@ -11,8 +11,19 @@ use crate::TestResult;
 use crate::raw;
 
 /// The pages by version. A release adds one.
-pub const PAGES: &[(i32, &str)] =
-    &[(1, include_str!("v1.sql")), (2, include_str!("v2.sql")), (3, include_str!("v3.sql"))];
+pub const PAGES: &[(i32, &str)] = &[
+    (1, include_str!("v1.sql")),
+    (2, include_str!("v2.sql")),
+    (3, include_str!("v3.sql")),
+    (4, include_str!("v4.sql")),
+    (5, include_str!("v5.sql")),
+    (6, include_str!("v6.sql")),
+    (7, include_str!("v7.sql")),
+];
+
+/// The version that the first pages fit together. Later ones build on what was upgraded from it, as the
+/// databases of users do.
+const GROUND: i32 = 3;
 
 /// Makes a populated database of `version` at `path`, as a program of that time closed it: in WAL
 /// mode, with nothing left in the log.
@@ -20,11 +31,13 @@ pub const PAGES: &[(i32, &str)] =
 /// # Errors
 /// Those of SQLite, where a page does not fit its schema.
 pub fn create(path: &Path, version: i32) -> TestResult {
-    let connection = raw::create(path, &embedded().up_to(version))?;
-    for (page, sql) in PAGES {
-        if *page <= version {
-            connection.execute_batch(sql)?;
+    let ground = version.min(GROUND);
+    let connection = raw::create(path, &embedded().up_to(ground))?;
+    for (page, sql) in PAGES.iter().filter(|(page, _)| *page <= version) {
+        if *page > ground {
+            raw::migrate(&connection, &embedded().up_to(*page))?;
         }
+        connection.execute_batch(sql)?;
     }
     raw::close(connection)
 }

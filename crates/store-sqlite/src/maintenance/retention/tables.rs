@@ -9,6 +9,10 @@ use store_core::{Error, Result};
 /// Columns that a trigger fills where they are left out, because their values belong to one file.
 const FILLED_BY_TRIGGER: &[(&str, &str)] = &[("jobs", "lane_id")];
 
+/// Tables of jobs whose rows triggers make of other rows, in each file anew.
+#[cfg(test)]
+const MADE_BY_TRIGGER: &[&str] = &["job_result_values"];
+
 /// A table whose rows are copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
@@ -179,7 +183,8 @@ mod tests {
                 || table.foreign_keys.iter().any(refers)
         });
         let names = of_jobs.map(|(name, _)| name.clone());
-        Ok(names.filter(|name| !moved(name)).collect())
+        let made = |name: &String| MADE_BY_TRIGGER.contains(&name.as_str());
+        Ok(names.filter(|name| !moved(name) && !made(name)).collect())
     }
 
     #[test]
