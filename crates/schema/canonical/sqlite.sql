@@ -460,9 +460,8 @@ CREATE INDEX job_leases_by_end ON job_leases (expires_at);
 CREATE TABLE job_attempts (
     job_id       INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     attempt      INTEGER NOT NULL CHECK (attempt >= 1),
-    -- Two by two: for a longer list SQLite builds a table each time a row is written.
     outcome      TEXT    NOT NULL
-                 CHECK (outcome IN ('completed', 'failed') OR outcome IN ('cancelled', 'lapsed') OR outcome = 'released'),
+                 CHECK (outcome IN ('completed', 'failed', 'cancelled', 'lapsed', 'released')),
     failure_kind TEXT    CHECK (length(failure_kind) BETWEEN 1 AND 255),
     reason       TEXT,
     exit_code    INTEGER CHECK (exit_code BETWEEN -2147483648 AND 2147483647),

@@ -147,8 +147,7 @@ END;
 -- which is one probe of the index where no such job waits.
 CREATE TRIGGER jobs_dependents_on_update AFTER UPDATE OF status ON jobs
 WHEN OLD.status <> NEW.status
-    AND (OLD.finished_at IS NOT NULL OR NEW.finished_at IS NOT NULL)
-    AND EXISTS (SELECT 1 FROM job_dependencies WHERE depends_on = NEW.id)
+    AND (OLD.status IN ('COMPLETED', 'FAILED', 'CANCELLED') OR NEW.status IN ('COMPLETED', 'FAILED', 'CANCELLED'))
 BEGIN
     UPDATE jobs SET
         waiting_dependencies = waiting_dependencies
@@ -199,9 +198,8 @@ CREATE INDEX job_leases_by_end ON job_leases (expires_at);
 CREATE TABLE job_attempts (
     job_id       INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     attempt      INTEGER NOT NULL CHECK (attempt >= 1),
-    -- Two by two: for a longer list SQLite builds a table each time a row is written.
     outcome      TEXT    NOT NULL
-                 CHECK (outcome IN ('completed', 'failed') OR outcome IN ('cancelled', 'lapsed') OR outcome = 'released'),
+                 CHECK (outcome IN ('completed', 'failed', 'cancelled', 'lapsed', 'released')),
     failure_kind TEXT    CHECK (length(failure_kind) BETWEEN 1 AND 255),
     reason       TEXT,
     exit_code    INTEGER CHECK (exit_code BETWEEN -2147483648 AND 2147483647),
