@@ -209,7 +209,8 @@ END;
 -- which is one probe of the index where no such job waits.
 CREATE TRIGGER jobs_dependents_on_update AFTER UPDATE OF status ON jobs
 WHEN OLD.status <> NEW.status
-    AND (OLD.status IN ('COMPLETED', 'FAILED', 'CANCELLED') OR NEW.status IN ('COMPLETED', 'FAILED', 'CANCELLED'))
+    AND (OLD.finished_at IS NOT NULL OR NEW.finished_at IS NOT NULL)
+    AND EXISTS (SELECT 1 FROM job_dependencies WHERE depends_on = NEW.id)
 BEGIN
     UPDATE jobs SET
         waiting_dependencies = waiting_dependencies

@@ -23,13 +23,13 @@ use crate::unit::{Mode, Unit, Writing};
 pub(super) const TO_PROBE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM jobs INDEXED BY jobs_to_probe WHERE probe_since IS NOT NULL ORDER BY probe_since, id LIMIT ?1"
+    " FROM jobs INDEXED BY jobs_to_probe WHERE probe_since IS NOT NULL ORDER BY probe_since, id LIMIT ?1 + 0"
 );
 pub(super) const TO_CANCEL: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM jobs INDEXED BY jobs_to_cancel WHERE cancel_requested_at IS NOT NULL \
-     ORDER BY cancel_requested_at, id LIMIT ?1"
+     ORDER BY cancel_requested_at, id LIMIT ?1 + 0"
 );
 pub(super) const LOAD: &str =
     "SELECT running, nodes, cores, memory_mib FROM cluster_loads WHERE cluster_id = ?1";

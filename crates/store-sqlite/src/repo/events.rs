@@ -23,7 +23,7 @@ pub(super) const OF: &str = concat!(
 pub(super) const AFTER: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM job_events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
+    " FROM job_events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2 + 0"
 );
 pub(super) const NEWEST: &str = "SELECT max(sequence) FROM job_events";
 

@@ -23,7 +23,7 @@ macro_rules! held {
             " FROM jobs INDEXED BY jobs_held WHERE jobs.unsatisfiable_dependencies > 0 \
              AND jobs.status IN ('PENDING', 'QUEUED')",
             $after,
-            " ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT ?1"
+            " ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT ?1 + 0"
         )
     };
 }

@@ -46,6 +46,9 @@ const UPDATE: &str = "UPDATE jobs SET name = ?2, work_dir = ?3, runner = ?4, wor
                       cluster_id = ?6, nodes = ?7, mpi_ranks = ?8, threads = ?9, priority = ?10, \
                       updated_at = ?11, memory_mib = ?12, not_before = ?13, delayed = ?14, \
                       policy = ?15 WHERE id = ?1";
+/// The end of a job changes nothing else, and each column that is set costs the indexes that have it.
+const END: &str = "UPDATE jobs SET status = ?2, finished_at = ?3, updated_at = ?4, \
+                   cancel_requested_at = NULL, probe_since = NULL WHERE id = ?1";
 const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4, host = ?5, \
                              queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
                              not_before = ?10, delayed = ?11, cancel_requested_at = ?12, \
@@ -284,6 +287,15 @@ impl Unit<'_, Writing> {
 
     /// Writes what a change of status changes.
     pub(super) fn update_status(&self, next: &Job) -> Result<()> {
+        if next.status.is_terminal() {
+            let params = params![
+                next.id.get(),
+                next.status.as_str(),
+                optional_micros(next.finished_at),
+                micros(next.updated_at),
+            ];
+            return self.execute(END, params).map(drop);
+        }
         let updated = self.execute(
             UPDATE_STATUS,
             params![

@@ -21,7 +21,7 @@ pub(super) const LAPSED: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM job_leases INDEXED BY job_leases_by_end WHERE expires_at <= ?1 \
-     ORDER BY expires_at, job_id LIMIT ?2"
+     ORDER BY expires_at, job_id LIMIT ?2 + 0"
 );
 
 const INSERT: &str = concat!(

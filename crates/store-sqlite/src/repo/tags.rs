@@ -12,7 +12,7 @@ pub(super) const KEYS: &str = "SELECT key, jobs FROM tag_keys ORDER BY key";
 // No text has a byte F8, and every byte of one is below it.
 pub(super) const VALUES: &str = "SELECT value, jobs FROM tag_values \
                                  WHERE key = ?1 AND value >= ?2 AND value < ?2 || CAST(x'F8' AS TEXT) \
-                                 ORDER BY value LIMIT ?3";
+                                 ORDER BY value LIMIT ?3 + 0";
 const SET: &str = "INSERT INTO job_tags (job_id, key, value, created_at) VALUES (?1, ?2, ?3, ?4) \
                    ON CONFLICT (job_id, key) DO UPDATE SET value = excluded.value";
 const REMOVE: &str = "DELETE FROM job_tags WHERE job_id = ?1 AND key = ?2";

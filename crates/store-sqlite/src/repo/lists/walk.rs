@@ -37,7 +37,7 @@ impl Walk {
     }
 
     pub(super) fn limit(&mut self, rows: u32) {
-        self.sql.push_str(" LIMIT ?");
+        self.sql.push_str(" LIMIT ? + 0");
         self.parameters.push(Value::Integer(i64::from(rows)));
     }
 }
