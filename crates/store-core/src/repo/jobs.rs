@@ -73,7 +73,7 @@ pub trait JobWrite: JobRead {
     /// written, if its name, code and input are the same.
     ///
     /// A job that asks for it ([`NewJob::reusing`]) is created COMPLETED where
-    /// [`find_completed`](Self::find_completed) finds a result to use again, as
+    /// [`find_completed`](JobRead::find_completed) finds a result to use again, as
     /// [`reuse::complete`](crate::reuse::complete) says, whatever status it was to begin with; otherwise as
     /// any other. It is a job of its own in each case.
     ///
