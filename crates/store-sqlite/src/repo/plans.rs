@@ -283,7 +283,10 @@ fn no_query_is_planned_again_for_other_values() -> Outcome {
         }
     }
     assert_eq!(again, Vec::<String>::new());
-    assert!(is_planned_again(&connection, "SELECT id FROM jobs ORDER BY id LIMIT ?1")?, "a control");
+    assert!(
+        is_planned_again(&connection, "SELECT id FROM jobs ORDER BY id LIMIT ?1")?,
+        "a control"
+    );
     Ok(())
 }
 
