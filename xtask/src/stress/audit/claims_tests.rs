@@ -20,7 +20,7 @@ fn small_run(folder: &Path) -> Result<Plan> {
         processes: 1,
         profile: Profile::Claims,
         threads: 3,
-        seconds: Some(1.5),
+        seconds: Some(4.0),
         operations: None,
         claims: None,
         kill_every: None,
