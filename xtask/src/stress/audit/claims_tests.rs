@@ -20,7 +20,7 @@ fn small_run(folder: &Path) -> Result<Plan> {
         processes: 1,
         profile: Profile::Claims,
         threads: 3,
-        seconds: Some(1.5),
+        seconds: Some(4.0),
         operations: None,
         claims: None,
         kill_every: None,
@@ -86,8 +86,8 @@ fn a_run_of_claims_without_faults_passes_and_each_planted_fault_is_named() -> Re
         (
             "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, detail)
                  SELECT job_id, attempt, at, kind, from_status, to_status, actor, detail FROM job_events
-                 WHERE kind = 'claimed' ORDER BY sequence DESC LIMIT 1",
-            "with token Some(1) after 1",
+                 WHERE kind = 'claimed' AND detail ->> 'token' = 1 ORDER BY sequence DESC LIMIT 1",
+            "with token Some(1) after ",
         ),
         (
             "UPDATE job_events SET to_status = 'PENDING', from_status = NULL WHERE sequence =

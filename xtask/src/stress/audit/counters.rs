@@ -15,6 +15,8 @@ pub fn verdict(kind: &str, parent: &str) -> (i64, i64) {
     match (kind, parent) {
         (_, "PENDING" | "QUEUED" | "RUNNING") => (1, 0),
         ("after_ok", "COMPLETED") | ("after_any", _) => (0, 0),
+        ("after_ok", "COMPLETED") => (0, 0),
+        ("after_any", "COMPLETED" | "FAILED" | "CANCELLED") => (0, 0),
         ("after_failed", "FAILED") => (0, 0),
         _ => (0, 1),
     }
