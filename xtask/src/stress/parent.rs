@@ -219,6 +219,13 @@ impl Watch {
         {
             self.stop();
         }
+        // Who was started in the place of another one would go on for as long as the run was to take.
+        if let (Limit::Seconds(seconds), Some(started)) = (self.limit, self.started)
+            && self.kills.go_on()
+            && started.elapsed().as_secs_f64() >= seconds
+        {
+            self.stop();
+        }
         if self.progressed.elapsed() > PATIENCE && self.stopping.is_none() {
             let text = format!("no call of any process returned for {} s", PATIENCE.as_secs());
             self.seen.failures.push(text);

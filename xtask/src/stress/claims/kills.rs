@@ -42,6 +42,11 @@ impl Kills {
         self.newest
     }
 
+    /// Whether anybody is still to be killed.
+    pub const fn go_on(&self) -> bool {
+        self.every.is_some()
+    }
+
     /// The run has begun.
     pub fn begin(&mut self) {
         self.last = Instant::now();
