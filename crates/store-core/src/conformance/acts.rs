@@ -1,135 +1,33 @@
-//! Every method that writes, as data: one call of each that changes something, and one of each that
-//! is refused. Promises that hold for all of them go through the list.
-
-use std::time::Duration;
+//! Every method that writes, as data: one call of each that changes something, and the events that it
+//! writes; `refusals.rs` has one of each that is refused. Promises that hold for all of them go
+//! through the list.
 
 use crate::claim::ClaimFilter;
 use crate::cluster::ClusterPatch;
 use crate::dependency::DependencyKind;
 use crate::error::{Error, Result};
 use crate::event::EventKind;
-use crate::ids::{ClusterId, JobId, LeaseToken, RemoteJobId};
+use crate::ids::JobId;
 use crate::job::JobPatch;
-use crate::lease::{Heartbeat, LeaseKey};
+use crate::lease::Heartbeat;
 use crate::patch::{Edit, Patch};
 use crate::policy::FailureKind;
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
-use crate::repo::{ClaimWrite, ClusterWrite, JobWrite, RemoteJobWrite, ResultWrite, WorkflowWrite};
 use crate::run::{Cancellation, Completion, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
-use crate::store::{Store, WriteUnit};
+use crate::store::WriteUnit;
 use crate::submission::Confirmation;
 use crate::tag::TagPatch;
-use crate::time::ManualClock;
 use crate::workflow::NewWorkflow;
 
+use super::cast::{Cast, LONG, WORKFLOW};
 use super::samples::{
-    create_in, full_cluster, full_job, job_at, sample_cluster, sample_deck, sample_job,
-    sample_result, sample_worker,
+    full_cluster, full_job, sample_deck, sample_job, sample_result, sample_worker,
 };
-
-/// What the acts are performed on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cast {
-    /// PENDING, with an input and a tag; waits for `parent`.
-    pub(super) child: JobId,
-    /// PENDING; `child` waits for it.
-    pub(super) parent: JobId,
-    /// RUNNING, with a result and an active submission to `cluster`.
-    pub(super) running: JobId,
-    /// RUNNING under `lease`.
-    pub(super) held: JobId,
-    /// The lease on `held`.
-    pub(super) lease: LeaseKey,
-    /// RUNNING under a lease that has lapsed.
-    pub(super) lapsed: JobId,
-    /// QUEUED, and all that can be claimed.
-    pub(super) queued: JobId,
-    /// PENDING, of a workflow.
-    pub(super) planned: JobId,
-    /// FAILED, of the same workflow.
-    pub(super) broken: JobId,
-    /// FAILED.
-    pub(super) failed: JobId,
-    /// COMPLETED.
-    pub(super) completed: JobId,
-    /// CANCELLED, and put away.
-    pub(super) archived: JobId,
-    /// Named by a submission.
-    pub(super) cluster: ClusterId,
-    /// Named by nobody.
-    pub(super) idle_cluster: ClusterId,
-    /// The submission of `running`; its handle is 4711.
-    pub(super) remote: RemoteJobId,
-    /// The intent to submit `parent`.
-    pub(super) intent: RemoteJobId,
-}
-
-/// The length of a lease that outlives a promise, and of one that does not.
-const LONG: Duration = Duration::from_secs(86_400);
-const SHORT: Duration = Duration::from_millis(1);
-
-/// The workflow of `planned` and `broken`.
-const WORKFLOW: &str = "workflow of the cast";
-
-/// The handle of the cast's active submission.
-pub(super) const HANDLE: &str = "4711";
-
-impl Cast {
-    /// Puts the cast into a store.
-    pub(super) fn enter(store: &impl Store, clock: &ManualClock) -> Result<Self> {
-        let cast = Self::enter_at_once(store)?;
-        // Now the short lease has lapsed.
-        clock.advance(SHORT);
-        Ok(cast)
-    }
-
-    fn enter_at_once(store: &impl Store) -> Result<Self> {
-        store.write(|w| {
-            let parent = create_in(w, "parent", JobStatus::Pending)?.id;
-            let child = sample_job("child").with_input(sample_deck("MgO")).tagged("campaign", "a");
-            let child = w.create_job(&child.after(parent, DependencyKind::AfterOk))?.id;
-            let running = create_in(w, "running", JobStatus::Running)?.id;
-            w.record_result(running, &sample_result(-1.0))?;
-            let archived = create_in(w, "archived", JobStatus::Cancelled)?.id;
-            w.archive_job(archived)?;
-            let held = create_in(w, "held", JobStatus::Queued)?.id;
-            let worker = sample_worker("cast");
-            let lease = w.claim(&worker, &ClaimFilter::all(), 1, LONG)?[0].lease.key();
-            let lapsed = create_in(w, "lapsed", JobStatus::Queued)?.id;
-            w.claim(&worker, &ClaimFilter::all(), 1, SHORT)?;
-            let queued = create_in(w, "queued", JobStatus::Queued)?.id;
-            let workflow = NewWorkflow::new(WORKFLOW).job("planned", sample_job("planned"));
-            let workflow = w.create_workflow(&workflow.job("broken", sample_job("broken")))?;
-            let (planned, broken) = (workflow[0].id, workflow[1].id);
-            w.change_status(broken, &StatusChange::to(JobStatus::Failed))?;
-            let cluster = w.create_cluster(&sample_cluster("busy"))?.id;
-            let remote = NewRemoteJob::new(running, cluster, HANDLE);
-            Ok(Self {
-                child,
-                parent,
-                running,
-                held,
-                lease,
-                lapsed,
-                queued,
-                planned,
-                broken,
-                failed: create_in(w, "failed", JobStatus::Failed)?.id,
-                completed: create_in(w, "completed", JobStatus::Completed)?.id,
-                archived,
-                cluster,
-                idle_cluster: w.create_cluster(&sample_cluster("idle"))?.id,
-                remote: w.record_submission(&remote)?.id,
-                intent: w.begin_submission(&NewRemoteJob::intended(parent, cluster))?.id,
-            })
-        })
-    }
-}
 
 /// A call of one method that writes; its word is the method's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Act(&'static str);
+pub(super) struct Act(pub(super) &'static str);
 
 impl Act {
     /// One act for each method. A test compares it with the traits.
@@ -258,101 +156,6 @@ impl Act {
             "retry_workflow" => w.retry_workflow(WORKFLOW, InitialStatus::Queued).map(drop),
             "edit_tags" => {
                 let patch = TagPatch::set("checked by", "ada").and_remove("campaign");
-                w.edit_tags(cast.child, &patch).map(drop)
-            }
-            other => unreachable!("{other} is not an act"),
-        }
-    }
-
-    /// Performs it so that it is refused; where it makes several changes, after the first of them.
-    pub(super) fn be_refused<W: WriteUnit>(self, w: &W, cast: &Cast) -> Result<()> {
-        let taken = ClusterPatch {
-            name: Edit::Set("idle".to_owned()),
-            port: Edit::Set(2222),
-            ..ClusterPatch::default()
-        };
-        let nowhere = JobPatch {
-            name: Edit::Set("renamed".to_owned()),
-            cluster: Patch::Set(ClusterId::new(i64::MAX)),
-            ..JobPatch::default()
-        };
-        let nameless = RemoteJobPatch {
-            exit_code: Patch::Set(1),
-            queue: Patch::Set(String::new()),
-            ..RemoteJobPatch::default()
-        };
-        let orphan = sample_job("orphan")
-            .with_input(sample_deck("MgO"))
-            .after(cast.parent, DependencyKind::AfterOk)
-            .after(JobId::new(i64::MAX), DependencyKind::AfterOk);
-        let to_queued = StatusChange::to(JobStatus::Queued);
-        let worker = sample_worker("act");
-        let stale = LeaseKey { token: LeaseToken::new(cast.lease.token.get() + 1), ..cast.lease };
-        match self.0 {
-            "claim" => w.claim(&worker, &ClaimFilter::all(), 0, LONG).map(drop),
-            "heartbeat" => w.heartbeat(&[cast.lease], Duration::ZERO).map(drop),
-            "complete" => w.complete(&stale, &Completion::default()).map(drop),
-            "fail" => w.fail(&stale, &Failure::of(FailureKind::unknown())).map(drop),
-            "release" => w.release(&stale, None, None).map(drop),
-            // Nothing that could be given to these two is refused.
-            "recover_expired" | "recover_lost" => Err(Error::aborted("not called")),
-            "adopt" => w.adopt(cast.held, &worker, LONG).map(drop),
-            "request_cancel" => w.request_cancel(cast.held, Some("\0")).map(drop),
-            "create_cluster" => w.create_cluster(&full_cluster("busy")).map(drop),
-            "update_cluster" => w.update_cluster(cast.cluster, &taken).map(drop),
-            "delete_cluster" => w.delete_cluster(cast.cluster),
-            "force_delete_cluster" => w.force_delete_cluster(ClusterId::new(i64::MAX)).map(drop),
-            "add_dependency" => w.add_dependency(cast.parent, cast.child, DependencyKind::AfterOk),
-            "add_dependencies" => w.add_dependencies(&[
-                (cast.child, cast.failed, DependencyKind::AfterAny),
-                (cast.parent, cast.child, DependencyKind::AfterOk),
-            ]),
-            "remove_dependency" => w.remove_dependency(cast.child, cast.failed),
-            "add_note" => w.add_note(cast.child, " ").map(drop),
-            "create_job" => w.create_job(&orphan).map(drop),
-            "create_jobs" => {
-                let jobs = [
-                    full_job("one", cast.cluster, cast.parent),
-                    job_at("two", "/a"),
-                    job_at("three", "/a"),
-                ];
-                w.create_jobs(&jobs).map(drop)
-            }
-            "update_job" => w.update_job(cast.child, &nowhere).map(drop),
-            "replace_input" => w.replace_input(cast.running, &sample_deck("CaO")),
-            "change_status" => w.change_status(cast.completed, &to_queued).map(drop),
-            "change_statuses" => {
-                let changes = [(cast.child, to_queued.clone()), (cast.completed, to_queued)];
-                w.change_statuses(&changes).map(drop)
-            }
-            "retry_job" => w.retry_job(cast.completed, InitialStatus::Queued).map(drop),
-            "archive_job" => w.archive_job(cast.running),
-            "unarchive_job" => w.unarchive_job(JobId::new(i64::MAX)),
-            "delete_job" => w.delete_job(cast.parent),
-            "record_submission" => {
-                let new = NewRemoteJob::new(cast.child, cast.cluster, HANDLE);
-                w.record_submission(&new).map(drop)
-            }
-            "begin_submission" => {
-                w.begin_submission(&NewRemoteJob::intended(cast.running, cast.cluster)).map(drop)
-            }
-            "confirm_submission" => {
-                w.confirm_submission(cast.intent, &Confirmation::new(HANDLE)).map(drop)
-            }
-            "abandon_submission" => w.abandon_submission(cast.remote, "not there").map(drop),
-            "update_remote_job" => w.update_remote_job(cast.remote, &nameless).map(drop),
-            "report_reached" => w.report_reached(ClusterId::new(i64::MAX)).map(drop),
-            "report_unreachable" => w.report_unreachable(cast.cluster, " ").map(drop),
-            "record_result" => w.record_result(cast.running, &sample_result(-2.0)).map(drop),
-            "replace_result" => w.replace_result(cast.child, &sample_result(-3.0)).map(drop),
-            "create_workflow" => {
-                let new = NewWorkflow::new("new").job("one", job_at("one", "/a"));
-                w.create_workflow(&new.job("two", job_at("two", "/a"))).map(drop)
-            }
-            "cancel_workflow" => w.cancel_workflow("nowhere").map(drop),
-            "retry_workflow" => w.retry_workflow("nowhere", InitialStatus::Queued).map(drop),
-            "edit_tags" => {
-                let patch = TagPatch::set("a", "b").and_set("c", "").and_remove("campaign");
                 w.edit_tags(cast.child, &patch).map(drop)
             }
             other => unreachable!("{other} is not an act"),

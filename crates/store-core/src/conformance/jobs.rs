@@ -14,7 +14,7 @@ use crate::repo::{
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::submission::Confirmation;
 
-use super::acts::Cast;
+use super::cast::Cast;
 use super::dump::{Dump, assert_untouched};
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};

@@ -5,10 +5,13 @@
 //! test of each one; [`promises`] has them as a list, for other ways to run them.
 
 mod acts;
+mod cast;
 mod dump;
 mod fixture;
 mod list;
 mod outcome;
+mod promise;
+mod refusals;
 mod samples;
 mod threads;
 
@@ -46,5 +49,5 @@ pub mod workflows;
 
 pub use dump::Dump;
 pub use fixture::Fixture;
-pub use list::{PROMISES, Promise, promises};
 pub use outcome::{Broken, Outcome};
+pub use promise::{PROMISES, Promise, promises};

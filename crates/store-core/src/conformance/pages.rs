@@ -64,7 +64,7 @@ pub fn a_page_tells_whether_there_is_a_next_one<F: Fixture>(fixture: &F) -> Outc
 pub fn a_listed_job_is_the_job<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
     populate(&store, &clock, 5)?;
-    let cast = super::acts::Cast::enter(&store, &clock)?;
+    let cast = super::cast::Cast::enter(&store, &clock)?;
     for job in store.jobs(&JobFilter::all(), Page::first(100)?)?.jobs {
         assert_eq!(store.job(job.id)?, job);
         assert_ne!(job.id, cast.archived);

@@ -9,7 +9,8 @@ use crate::repo::{EventWrite, JobRead, JobWrite};
 use crate::status::{JobStatus, StatusChange};
 use crate::store::Store;
 
-use super::acts::{Act, Cast};
+use super::acts::Act;
+use super::cast::Cast;
 use super::dump::{Dump, assert_untouched};
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};

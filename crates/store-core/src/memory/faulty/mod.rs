@@ -1,6 +1,15 @@
 //! Stores with a known fault, to show that the suite finds it.
 
+mod claims;
+mod clusters;
+mod dependencies;
+mod events;
+mod jobs;
+mod remote_jobs;
+mod results;
+mod tags;
 mod unit;
+mod workflows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,46 @@
+//! Where the steps come from: few ids, names and keys, so that calls often meet, and often conflict.
+
+mod claims;
+mod clusters;
+mod jobs;
+mod operations;
+mod results;
+mod submissions;
+mod values;
+mod workflows;
+
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, prop_oneof};
+use proptest::sample::select;
+use store_core::Timestamp;
+
+use super::operation::{End, Operation, Step};
+
+use clusters::cluster;
+use jobs::job;
+use operations::operation;
+
+/// When every sequence begins.
+pub const BEGINNING: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// Sequences of up to `most` steps. Each begins with a cluster and some jobs, so that the first of the
+/// others have something to work on.
+pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let ground = (cluster(), vec(job(), 3..7));
+    (ground, vec(step(), 1..most)).prop_map(|((cluster, jobs), steps)| {
+        let jobs = jobs.into_iter().map(|job| Step::Call(Operation::CreateJob(job)));
+        let cluster = Step::Call(Operation::CreateCluster(cluster));
+        std::iter::once(cluster).chain(jobs).chain(steps).collect()
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let end = select(vec![End::Commit, End::AtFirstError, End::Abort]);
+    prop_oneof![
+        2 => (0u32..3).prop_map(|micros| Step::Wait { micros }),
+        // Short leases lapse, and jobs that wait for their time come due.
+        1 => Just(Step::Wait { micros: 1_500 }),
+        12 => operation().prop_map(Step::Call),
+        2 => (vec(operation(), 1..5), end).prop_map(|(calls, end)| Step::Unit(calls, end)),
+    ]
+}
