@@ -19,6 +19,7 @@ pub const OPENING_ROOMS: &[&str] = &[
     "tests/src/raw.rs",
     "xtask/src/bench/references/connection.rs",
     "xtask/src/migrations.rs",
+    "xtask/src/stress/audit/claims_tests.rs",
     "xtask/src/stress/audit/connection.rs",
     "xtask/src/stress/audit/tests.rs",
 ];
