@@ -16,8 +16,6 @@
 //! | How does a run end, and how often is a job tried? | [`run`], [`attempt`], [`policy`] |
 //! | Where does it run? | [`cluster`], [`remote_job`], [`remote_phase`], [`contact`] |
 //! | How is a job submitted once, whatever crashes? | [`submission`], [`slurm`] |
-//! | How are jobs listed? | [`query`] |
-//! | Where does it run? | [`cluster`], [`remote_job`] |
 //! | How are jobs found, sorted and paged? | [`query`] |
 //! | What do users say of them? | [`tag`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
