@@ -11,9 +11,9 @@ use crate::shared::choices::{Durability, Format, report_folder};
 /// What can be asked of a stress run.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How many processes use the store at once
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub processes: u32,
+    /// How many processes use the store at once [default: 2, with --profile claims 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub processes: Option<u32>,
 
     /// What they do: a mix of all work, or claims of workers under leases, whose order is checked
     #[arg(long, value_enum, default_value_t = Profile::Mix)]
@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
 
-    /// Stop after this many seconds [default: 10]
+    /// Stop after this many seconds [default: 10; with --profile claims it is --claims that ends a run]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub seconds: Option<f64>,
 
@@ -32,11 +32,12 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
     pub operations: Option<u64>,
 
-    /// Stop when this many jobs were claimed; with `--profile claims`
+    /// Stop when this many jobs were claimed; with `--profile claims` [default: 200000]
     #[arg(long, value_name = "N", conflicts_with_all = ["seconds", "operations"], value_parser = clap::value_parser!(u64).range(1..))]
     pub claims: Option<u64>,
 
     /// Kill a process of workers every so many seconds and start it again; with `--profile claims`
+    /// [default: 1, where neither --claims nor --seconds is given]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub kill_every: Option<f64>,
 
@@ -90,8 +91,22 @@ impl Arguments {
         match (self.claims, self.operations, self.seconds) {
             (Some(claims), _, _) => Limit::Claims(claims),
             (_, Some(operations), _) => Limit::Operations(operations),
-            (_, _, seconds) => Limit::Seconds(seconds.unwrap_or(10.0)),
+            (_, _, Some(seconds)) => Limit::Seconds(seconds),
+            _ if self.profile == Profile::Claims => Limit::Claims(200_000),
+            _ => Limit::Seconds(10.0),
         }
+    }
+
+    /// How many processes there are.
+    pub fn processes(&self) -> u32 {
+        self.processes.unwrap_or(if self.profile == Profile::Claims { 4 } else { 2 })
+    }
+
+    /// How often a process of workers is killed, in seconds.
+    pub fn kill_every(&self) -> Option<f64> {
+        let whole = self.claims.is_none() && self.seconds.is_none();
+        let by_default = (self.profile == Profile::Claims && whole).then_some(1.0);
+        self.kill_every.or(by_default)
     }
 
     /// Refuses what can be seen to be wrong before anything is written.

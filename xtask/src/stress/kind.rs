@@ -77,4 +77,7 @@ kinds! {
     Prioritise = "prioritise" true,
     /// A note is written.
     Note = "note" true,
+    /// A job is created in a unit of work that then errs or panics, beside others in the same commit:
+    /// nothing of it may stay. Nothing is acknowledged, so whatever stays is found by the audit.
+    GiveUp = "give up" false,
 }

@@ -64,7 +64,7 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
             "races",
             "twenty_jobs_created_by_five_threads_at_once_are_all_there_once",
         ),
-        (Fault::ClaimsTwice, "claims", "each_job_is_claimed_once_by_workers_that_meet"),
+        (Fault::ClaimsTwice, "claims", "only_queued_jobs_are_claimed"),
         (Fault::ClaimsTheWaiting, "claims", "a_job_is_claimed_only_once_its_dependencies_are_met"),
         (Fault::IgnoresLimits, "limits", "a_cluster_runs_no_more_than_its_limits"),
         (Fault::ForgetsTokens, "leases", "whoever_lost_a_lease_is_refused"),

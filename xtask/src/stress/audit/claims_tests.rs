@@ -17,7 +17,7 @@ use crate::stress::{claims, open, prepare};
 /// A process of workers and one with the scheduler, both in this one.
 fn small_run(folder: &Path) -> Result<Plan> {
     let arguments = Arguments {
-        processes: 1,
+        processes: Some(1),
         profile: Profile::Claims,
         threads: 3,
         seconds: Some(4.0),

@@ -24,7 +24,7 @@ struct Run {
 
 fn small_run(folder: &Path) -> Result<Run> {
     let arguments = Arguments {
-        processes: 1,
+        processes: Some(1),
         threads: 4,
         jobs: 700,
         open_rounds: 0,

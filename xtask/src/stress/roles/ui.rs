@@ -1,11 +1,13 @@
 //! The UI: lists, counts, and jobs that are opened; now and then a person changes something.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use store_core::prelude::*;
-use store_core::{Edit, Job, JobFilter, JobId, JobPatch, JobStatus};
+use store_core::{Edit, Error, Job, JobFilter, JobId, JobPatch, JobStatus};
 
 use super::Lists;
 use super::lists;
-use super::scheduler::cancel;
+use super::scheduler::{cancel, draft};
 use crate::stress::journal::Effect;
 use crate::stress::kind::Kind;
 use crate::stress::session::Session;
@@ -39,6 +41,41 @@ pub fn step<S: Store>(session: &mut Session<'_, S>, walked: &mut Lists) {
             edit(session, &job);
         }
     }
+    if session.random.chance(10) {
+        give_up(session);
+    }
+}
+
+/// Creates a job and thinks better of it, by an error or a panic.
+fn give_up<S: Store>(session: &mut Session<'_, S>) {
+    let deck = session.random.below(64) as usize;
+    let Some(new) = draft(session, deck) else { return };
+    let panics = session.random.chance(50);
+    let came_to = session.read(Kind::GiveUp, |store| {
+        let unit = || {
+            store.write(move |w| {
+                w.create_job(&new)?;
+                if panics {
+                    // Without the message that `panic!` prints.
+                    std::panic::resume_unwind(Box::new("thought better of it"));
+                }
+                Err::<(), _>(Error::aborted("thought better of it"))
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(unit)) {
+            Err(_) => Ok(panics),
+            Ok(Err(Error::Aborted(_))) => Ok(!panics),
+            Ok(Err(other)) => Err(other),
+            Ok(Ok(())) => Ok(false),
+        }
+    });
+    session.expect(
+        came_to != Some(false),
+        "a unit that was given up came to something else",
+        || {
+            if panics { "a panic".to_owned() } else { "an error".to_owned() }
+        },
+    );
 }
 
 /// Opens a job: everything of it, of one moment.

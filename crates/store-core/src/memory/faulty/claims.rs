@@ -31,7 +31,8 @@ pass_on! {
         fn explain(job: JobId) -> Explanation;
     } but {
         fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
-            Ok(self.fault == Fault::ClaimsTheWaiting || self.inner.can_claim(filter)?)
+            let claims_more = matches!(self.fault, Fault::ClaimsTheWaiting | Fault::ClaimsTwice);
+            Ok(claims_more || self.inner.can_claim(filter)?)
         }
     }
 }
@@ -82,7 +83,7 @@ pass_on! {
                 // What others hold is handed out as well.
                 for held in self.inner.leases()? {
                     let job = self.inner.job(held.job)?;
-                    if claims.len() < count as usize && held.worker != *worker {
+                    if claims.len() < count as usize {
                         claims.push(Claim { job, lease: held });
                     }
                 }

@@ -91,7 +91,7 @@ pub(super) enum Fault {
     ForgetsDecks,
     /// A second job may be created under a key.
     ForgetsKeys,
-    /// A claim hands out what another worker holds.
+    /// A claim hands out what is held already.
     ClaimsTwice,
     /// A claim takes jobs that wait for others.
     ClaimsTheWaiting,
