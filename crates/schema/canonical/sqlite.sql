@@ -74,14 +74,10 @@ CREATE TABLE jobs (
     cluster_id      INTEGER REFERENCES clusters (id) ON DELETE RESTRICT,
     -- Memory in MiB over all nodes.
     memory_mib      INTEGER CHECK (memory_mib BETWEEN 1 AND 4294967295),
-    -- Not to be claimed before; `delayed` is 1 until a claim has seen that this time has come.
+    -- Not to be claimed before.
     not_before      INTEGER,
-    delayed         INTEGER NOT NULL DEFAULT 0 CHECK (delayed IN (0, 1) AND (delayed = 0 OR not_before IS NOT NULL)),
     -- How often it is tried, and what becomes of it otherwise; none is the default policy.
     policy          TEXT    CHECK (json_valid(policy) AND json_type(policy) = 'object'),
-    -- How many of its dependencies say "wait", and how many can no longer be met.
-    waiting_dependencies       INTEGER NOT NULL DEFAULT 0 CHECK (waiting_dependencies >= 0),
-    unsatisfiable_dependencies INTEGER NOT NULL DEFAULT 0 CHECK (unsatisfiable_dependencies >= 0),
     -- How often it was claimed: the newest lease's token.
     claims          INTEGER NOT NULL DEFAULT 0 CHECK (claims >= 0),
     -- Since when a run is to stop.
@@ -110,18 +106,6 @@ CREATE INDEX jobs_by_cluster ON jobs (cluster_id, created_at) WHERE cluster_id I
 -- One job an idempotency key.
 CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
--- What can be claimed, best first: the jobs of a lane by priority, then oldest.
-CREATE INDEX jobs_claimable ON jobs (lane_id, priority DESC)
-    WHERE status = 'QUEUED' AND waiting_dependencies = 0 AND unsatisfiable_dependencies = 0 AND delayed = 0;
--- The same of one workflow.
-CREATE INDEX jobs_claimable_by_workflow ON jobs (workflow, lane_id, priority DESC)
-    WHERE workflow IS NOT NULL
-        AND status = 'QUEUED' AND waiting_dependencies = 0 AND unsatisfiable_dependencies = 0 AND delayed = 0;
--- The jobs that wait for something that can no longer happen, newest first.
-CREATE INDEX jobs_held ON jobs (created_at)
-    WHERE unsatisfiable_dependencies > 0 AND status IN ('PENDING', 'QUEUED');
--- The jobs whose time has not come, as far as a claim has seen.
-CREATE INDEX jobs_by_not_before ON jobs (not_before) WHERE delayed = 1;
 -- The runs that are to be looked for.
 CREATE INDEX jobs_to_probe ON jobs (probe_since) WHERE probe_since IS NOT NULL;
 -- The runs that are to stop.
@@ -136,6 +120,33 @@ CREATE INDEX jobs_by_name ON jobs (archived, name);
 CREATE INDEX jobs_by_queued ON jobs (queued_at) WHERE queued_at IS NOT NULL;
 CREATE INDEX jobs_by_started ON jobs (started_at) WHERE started_at IS NOT NULL;
 CREATE INDEX jobs_by_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+-- The jobs that are PENDING or QUEUED, by what a claim looks at. Narrow on purpose, and apart from `jobs`: the
+-- end of a job that thousands wait for writes each of their rows here, and puts it into the indexes.
+CREATE TABLE job_queue (
+    job_id        INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    -- What keeps it from being claimed: each of its dependencies that says "wait" or can no longer be met,
+    -- that it is PENDING, and that it is delayed.
+    obstacles     INTEGER NOT NULL CHECK (obstacles >= 0),
+    lane_id       INTEGER NOT NULL REFERENCES job_lanes (id) ON DELETE RESTRICT,
+    priority      INTEGER NOT NULL,
+    workflow      TEXT,
+    -- How many of its dependencies can no longer be met.
+    unsatisfiable INTEGER NOT NULL CHECK (unsatisfiable >= 0),
+    -- Its `not_before`, until a claim has seen that this time has come.
+    delayed_until INTEGER,
+    created_at    INTEGER NOT NULL
+) STRICT;
+
+-- What can be claimed, best first: the jobs of a lane by priority, then oldest.
+CREATE INDEX job_queue_claimable ON job_queue (lane_id, priority DESC) WHERE obstacles = 0;
+-- The same of one workflow.
+CREATE INDEX job_queue_claimable_by_workflow ON job_queue (workflow, lane_id, priority DESC)
+    WHERE workflow IS NOT NULL AND obstacles = 0;
+-- The jobs that wait for something that can no longer happen, newest first.
+CREATE INDEX job_queue_held ON job_queue (created_at) WHERE unsatisfiable > 0;
+-- The jobs whose time has not come, as far as a claim has seen.
+CREATE INDEX job_queue_by_delay ON job_queue (delayed_until) WHERE delayed_until IS NOT NULL;
 
 CREATE TRIGGER jobs_status_transition BEFORE UPDATE OF status, attempt ON jobs
 WHEN (OLD.status <> NEW.status OR OLD.attempt <> NEW.attempt)
@@ -164,7 +175,8 @@ BEGIN
     UPDATE job_counts SET jobs = jobs + 1 WHERE archived = NEW.archived AND status = NEW.status;
 END;
 
--- A job is in the lane that its row says, whoever writes it. The store names the lane of a new job itself.
+-- A job is in the lane that its row says, and in the queue, whoever writes it. Who names the lane of a new job,
+-- as the store does, also writes its row of the queue.
 CREATE TRIGGER jobs_lane_on_insert AFTER INSERT ON jobs
 WHEN NEW.lane_id IS NULL
 BEGIN
@@ -182,6 +194,11 @@ BEGIN
             AND nodes = coalesce(NEW.nodes, 1) AND cores = coalesce(NEW.mpi_ranks, 1) * coalesce(NEW.threads, 1)
             AND memory_mib = coalesce(NEW.memory_mib, 0))
     WHERE id = NEW.id;
+    INSERT INTO job_queue
+        (job_id, obstacles, lane_id, priority, workflow, unsatisfiable, delayed_until, created_at)
+    SELECT id, (status = 'PENDING') + coalesce(not_before > updated_at, 0), lane_id, priority, workflow, 0,
+        iif(not_before > updated_at, not_before, NULL), created_at
+    FROM jobs WHERE id = NEW.id AND status IN ('PENDING', 'QUEUED');
 END;
 
 CREATE TRIGGER jobs_lane_on_update AFTER UPDATE OF cluster_id, runner, code, nodes, mpi_ranks, threads, memory_mib ON jobs
@@ -205,6 +222,46 @@ BEGIN
     WHERE id = NEW.id;
 END;
 
+-- The queue follows the status of a job and what it is ordered by, whoever writes them. A `not_before` before
+-- the time of the change delays nothing.
+CREATE TRIGGER jobs_queue_on_entry AFTER UPDATE OF status ON jobs
+WHEN OLD.status NOT IN ('PENDING', 'QUEUED') AND NEW.status IN ('PENDING', 'QUEUED')
+BEGIN
+    INSERT INTO job_queue
+        (job_id, obstacles, lane_id, priority, workflow, unsatisfiable, delayed_until, created_at)
+    SELECT NEW.id,
+        (NEW.status = 'PENDING') + coalesce(NEW.not_before > NEW.updated_at, 0)
+            + coalesce(sum(verdicts.waiting + verdicts.unsatisfiable), 0),
+        NEW.lane_id, NEW.priority, NEW.workflow, coalesce(sum(verdicts.unsatisfiable), 0),
+        iif(NEW.not_before > NEW.updated_at, NEW.not_before, NULL), NEW.created_at
+    FROM job_dependencies AS edges
+    CROSS JOIN jobs AS parents ON parents.id = edges.depends_on
+    CROSS JOIN dependency_verdicts AS verdicts ON verdicts.kind = edges.kind AND verdicts.status = parents.status
+    WHERE edges.job_id = NEW.id;
+END;
+
+CREATE TRIGGER jobs_queue_on_exit AFTER UPDATE OF status ON jobs
+WHEN OLD.status IN ('PENDING', 'QUEUED') AND NEW.status NOT IN ('PENDING', 'QUEUED')
+BEGIN
+    DELETE FROM job_queue WHERE job_id = NEW.id;
+END;
+
+CREATE TRIGGER jobs_queue_on_update AFTER UPDATE OF status, lane_id, priority, workflow, not_before, created_at ON jobs
+WHEN OLD.status IN ('PENDING', 'QUEUED') AND NEW.status IN ('PENDING', 'QUEUED')
+    AND (OLD.status <> NEW.status OR OLD.lane_id IS NOT NEW.lane_id OR OLD.priority <> NEW.priority
+        OR OLD.workflow IS NOT NEW.workflow OR OLD.not_before IS NOT NEW.not_before
+        OR OLD.created_at <> NEW.created_at)
+BEGIN
+    UPDATE job_queue SET
+        obstacles = obstacles + (NEW.status = 'PENDING') - (OLD.status = 'PENDING')
+            + iif(NEW.not_before IS OLD.not_before, 0,
+                coalesce(NEW.not_before > NEW.updated_at, 0) - (delayed_until IS NOT NULL)),
+        lane_id = NEW.lane_id, priority = NEW.priority, workflow = NEW.workflow, created_at = NEW.created_at,
+        delayed_until = iif(NEW.not_before IS OLD.not_before, delayed_until,
+            iif(NEW.not_before > NEW.updated_at, NEW.not_before, NULL))
+    WHERE job_id = NEW.id;
+END;
+
 -- The end of a job, and its retry, reach the counters of the jobs that wait for it: one statement a kind,
 -- which is one probe of the index where no such job waits.
 CREATE TRIGGER jobs_dependents_on_update AFTER UPDATE OF status ON jobs
@@ -212,30 +269,30 @@ WHEN OLD.status <> NEW.status
     AND (OLD.finished_at IS NOT NULL OR NEW.finished_at IS NOT NULL)
     AND EXISTS (SELECT 1 FROM job_dependencies WHERE depends_on = NEW.id)
 BEGIN
-    UPDATE jobs SET
-        waiting_dependencies = waiting_dependencies
-            + (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_ok' AND status = NEW.status)
-            - (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_ok' AND status = OLD.status),
-        unsatisfiable_dependencies = unsatisfiable_dependencies
+    UPDATE job_queue SET
+        obstacles = obstacles
+            + (SELECT waiting + unsatisfiable FROM dependency_verdicts WHERE kind = 'after_ok' AND status = NEW.status)
+            - (SELECT waiting + unsatisfiable FROM dependency_verdicts WHERE kind = 'after_ok' AND status = OLD.status),
+        unsatisfiable = unsatisfiable
             + (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_ok' AND status = NEW.status)
             - (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_ok' AND status = OLD.status)
-    WHERE id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_ok');
-    UPDATE jobs SET
-        waiting_dependencies = waiting_dependencies
-            + (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_any' AND status = NEW.status)
-            - (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_any' AND status = OLD.status),
-        unsatisfiable_dependencies = unsatisfiable_dependencies
+    WHERE job_id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_ok');
+    UPDATE job_queue SET
+        obstacles = obstacles
+            + (SELECT waiting + unsatisfiable FROM dependency_verdicts WHERE kind = 'after_any' AND status = NEW.status)
+            - (SELECT waiting + unsatisfiable FROM dependency_verdicts WHERE kind = 'after_any' AND status = OLD.status),
+        unsatisfiable = unsatisfiable
             + (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_any' AND status = NEW.status)
             - (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_any' AND status = OLD.status)
-    WHERE id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_any');
-    UPDATE jobs SET
-        waiting_dependencies = waiting_dependencies
-            + (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_failed' AND status = NEW.status)
-            - (SELECT waiting FROM dependency_verdicts WHERE kind = 'after_failed' AND status = OLD.status),
-        unsatisfiable_dependencies = unsatisfiable_dependencies
+    WHERE job_id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_any');
+    UPDATE job_queue SET
+        obstacles = obstacles
+            + (SELECT waiting + unsatisfiable FROM dependency_verdicts WHERE kind = 'after_failed' AND status = NEW.status)
+            - (SELECT waiting + unsatisfiable FROM dependency_verdicts WHERE kind = 'after_failed' AND status = OLD.status),
+        unsatisfiable = unsatisfiable
             + (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_failed' AND status = NEW.status)
             - (SELECT unsatisfiable FROM dependency_verdicts WHERE kind = 'after_failed' AND status = OLD.status)
-    WHERE id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_failed');
+    WHERE job_id IN (SELECT job_id FROM job_dependencies WHERE depends_on = NEW.id AND kind = 'after_failed');
 END;
 
 CREATE TRIGGER jobs_load_on_insert AFTER INSERT ON jobs
@@ -460,8 +517,9 @@ CREATE INDEX job_leases_by_end ON job_leases (expires_at);
 CREATE TABLE job_attempts (
     job_id       INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     attempt      INTEGER NOT NULL CHECK (attempt >= 1),
+    -- Two by two: for a longer list SQLite builds a table each time a row is written.
     outcome      TEXT    NOT NULL
-                 CHECK (outcome IN ('completed', 'failed', 'cancelled', 'lapsed', 'released')),
+                 CHECK (outcome IN ('completed', 'failed') OR outcome IN ('cancelled', 'lapsed') OR outcome = 'released'),
     failure_kind TEXT    CHECK (length(failure_kind) BETWEEN 1 AND 255),
     reason       TEXT,
     exit_code    INTEGER CHECK (exit_code BETWEEN -2147483648 AND 2147483647),

@@ -5,7 +5,7 @@ INSERT INTO job_leases (job_id, token, attempt, worker, host, boot_id, pid, pid_
 VALUES (3, 2, 2, 'node07 slot 1', 'node07', '7f0c4a2e-0000-4000-8000-000000000001', 4711, 99182,
         1700000061000000, 1700000121000000);
 
-UPDATE jobs SET not_before = 1700009000000000, delayed = 1, memory_mib = 64000,
+UPDATE jobs SET not_before = 1700009000000000, memory_mib = 64000,
     policy = '{"max_attempts":3,"backoff":{"kind":"fixed","seconds":60,"jitter_percent":10},"not_retried":["bad_input"],'
         || '"on_lapse":"probe","max_lapses":1,"on_unsatisfiable":"cancel"}'
 WHERE id = 2;

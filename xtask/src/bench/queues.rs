@@ -15,28 +15,32 @@ pub fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
         Stock::QueuedBefore(few, many) => (few, 0, many),
         _ => return Ok(()),
     };
-    // All are alike, and so in one lane; named here, because a trigger a job takes its time.
+    // All are alike, and so in one lane; named here and put into the queue below, because a trigger a job
+    // takes its time.
     connection.execute_batch(
         "INSERT INTO job_lanes (id, cluster_id, runner, code, nodes, cores, memory_mib)
          VALUES (1, 0, 'local', 'crystal', 1, 1, 0)",
     )?;
     // Finished ones come first: who claims the oldest job has to pass them.
-    let sql = format!(
-        "WITH RECURSIVE numbers (i) AS (
+    let sql = "WITH RECURSIVE numbers (i) AS (
              SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ?1 + ?2 + ?3
-         ), drafts (i, at, is_finished, is_waiting) AS (
-             SELECT i, 1750000000000000 + i * 1000, i <= ?1, i > ?1 + ?2 FROM numbers
+         ), drafts (i, at, is_finished) AS (
+             SELECT i, 1750000000000000 + i * 1000, i <= ?1 FROM numbers
          )
          INSERT INTO jobs (uuid, name, work_dir, status, code, runner, created_at, queued_at,
-             started_at, finished_at, updated_at, waiting_dependencies, lane_id)
+             started_at, finished_at, updated_at, lane_id)
          SELECT unhex(printf('%012x7%03x8%015x', at / 1000, i % 4096, i)),
              printf('job_%d', i), printf('/scratch/stock/%08d', i),
              iif(is_finished, 'COMPLETED', 'QUEUED'), 'crystal', 'local', at, at,
-             iif(is_finished, at, NULL), iif(is_finished, at, NULL), at,
-             iif(is_waiting, {PARENTS}, 0), 1
-         FROM drafts"
-    );
-    connection.execute(&sql, [finished, few, waiting])?;
+             iif(is_finished, at, NULL), iif(is_finished, at, NULL), at, 1
+         FROM drafts";
+    connection.execute(sql, [finished, few, waiting])?;
+    connection.execute(
+        "INSERT INTO job_queue (job_id, obstacles, lane_id, priority, unsatisfiable, created_at)
+         SELECT id, iif(id > ?1, ?2, 0), lane_id, priority, 0, created_at
+         FROM jobs WHERE status = 'QUEUED'",
+        [finished + few, PARENTS],
+    )?;
     // Each waits for the ones before it.
     for step in 1..=PARENTS {
         connection.execute(

@@ -1,5 +1,5 @@
-//! What version 4 keeps by itself, whoever writes: lanes, loads, counters of dependencies; and what it makes
-//! of older rows.
+//! What version 4 keeps by itself, whoever writes: lanes, loads, the queue with its counters of dependencies;
+//! and what it makes of older rows.
 
 use rusqlite::{Connection, ErrorCode};
 use schema::migrations::embedded;
@@ -111,23 +111,36 @@ fn the_load_of_a_cluster_follows_every_change() -> TestResult {
     Ok(())
 }
 
-const COUNTERS: &str = "SELECT id || ': ' || waiting_dependencies || ' ' || unsatisfiable_dependencies FROM jobs ORDER BY id";
-const COUNTED: &str = "SELECT jobs.id || ': ' || coalesce(sum(verdicts.waiting), 0) || ' ' ||
-                           coalesce(sum(verdicts.unsatisfiable), 0)
-                       FROM jobs LEFT JOIN job_dependencies AS edges ON edges.job_id = jobs.id
-                       LEFT JOIN jobs AS parents ON parents.id = edges.depends_on
-                       LEFT JOIN dependency_verdicts AS verdicts
-                           ON verdicts.kind = edges.kind AND verdicts.status = parents.status
-                       GROUP BY jobs.id ORDER BY jobs.id";
-const COUNT: &str = "UPDATE jobs SET (waiting_dependencies, unsatisfiable_dependencies) = (
-                         SELECT coalesce(sum(waiting), 0), coalesce(sum(unsatisfiable), 0)
+/// The queue as it is.
+const QUEUE: &str = "SELECT job_id || ': ' || obstacles || ' ' || unsatisfiable || ', lane ' || lane_id || ', ' ||
+                         priority || ' ' || coalesce(workflow, '-') || ' ' || coalesce(delayed_until, '-') || ' ' ||
+                         created_at
+                     FROM job_queue ORDER BY job_id";
+/// The queue as the jobs and their edges say.
+const EXPECTED: &str = "SELECT jobs.id || ': ' ||
+                            (coalesce(sum(verdicts.waiting + verdicts.unsatisfiable), 0)
+                                + (jobs.status = 'PENDING') + coalesce(jobs.not_before > jobs.updated_at, 0)) || ' ' ||
+                            coalesce(sum(verdicts.unsatisfiable), 0) || ', lane ' || jobs.lane_id || ', ' ||
+                            jobs.priority || ' ' || coalesce(jobs.workflow, '-') || ' ' ||
+                            coalesce(iif(jobs.not_before > jobs.updated_at, jobs.not_before, NULL), '-') || ' ' ||
+                            jobs.created_at
+                        FROM jobs LEFT JOIN job_dependencies AS edges ON edges.job_id = jobs.id
+                        LEFT JOIN jobs AS parents ON parents.id = edges.depends_on
+                        LEFT JOIN dependency_verdicts AS verdicts
+                            ON verdicts.kind = edges.kind AND verdicts.status = parents.status
+                        WHERE jobs.status IN ('PENDING', 'QUEUED')
+                        GROUP BY jobs.id ORDER BY jobs.id";
+/// Counts edges that were inserted, as the store does.
+const COUNT: &str = "UPDATE job_queue SET (obstacles, unsatisfiable) = (
+                         SELECT obstacles + coalesce(sum(waiting + verdicts.unsatisfiable), 0),
+                             coalesce(sum(verdicts.unsatisfiable), 0)
                          FROM job_dependencies AS edges JOIN jobs AS parents ON parents.id = edges.depends_on
                          JOIN dependency_verdicts AS verdicts
                              ON verdicts.kind = edges.kind AND verdicts.status = parents.status
-                         WHERE edges.job_id = jobs.id)";
+                         WHERE edges.job_id = job_queue.job_id)";
 
 #[test]
-fn each_step_of_a_parent_reaches_the_counters_of_its_children() -> TestResult {
+fn each_step_of_a_parent_reaches_its_children_in_the_queue() -> TestResult {
     for walk in [
         &[("QUEUED", 0), ("RUNNING", 0), ("COMPLETED", 0)][..],
         &[("RUNNING", 0), ("FAILED", 0), ("QUEUED", 1), ("RUNNING", 0), ("COMPLETED", 0)],
@@ -145,13 +158,42 @@ fn each_step_of_a_parent_reaches_the_counters_of_its_children() -> TestResult {
         connection.execute_batch(COUNT)?;
         for (to, attempts) in walk {
             become_status(&connection, 1, to, *attempts)?;
-            assert_eq!(
-                rows(&connection, COUNTERS)?,
-                rows(&connection, COUNTED)?,
-                "{to} of {walk:?}"
-            );
+            assert_eq!(rows(&connection, QUEUE)?, rows(&connection, EXPECTED)?, "{to} of {walk:?}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn the_queue_follows_every_change_of_a_job() -> TestResult {
+    let connection = migrated(&embedded())?;
+    connection.execute_batch(CLUSTERS)?;
+    job(&connection, 1, "QUEUED", "", "")?;
+    job(&connection, 2, "PENDING", ", workflow, priority", ", 'oxides', 3")?;
+    job(&connection, 3, "QUEUED", ", not_before", ", 5")?;
+    job(&connection, 4, "RUNNING", "", "")?;
+    connection.execute_batch("INSERT INTO job_dependencies VALUES (4, 1, 'after_any', 1)")?;
+    assert_eq!(rows(&connection, QUEUE)?, rows(&connection, EXPECTED)?);
+    for change in [
+        "UPDATE jobs SET status = 'QUEUED' WHERE id = 2",
+        "UPDATE jobs SET status = 'PENDING', not_before = 9, updated_at = 2 WHERE id <> 4",
+        "UPDATE jobs SET priority = -1, workflow = 'halides' WHERE id IN (1, 2)",
+        "UPDATE jobs SET workflow = NULL, created_at = 7 WHERE id = 2",
+        "UPDATE jobs SET cluster_id = 1, mpi_ranks = 24",
+        "UPDATE jobs SET not_before = 3, updated_at = 4 WHERE id = 2",
+        "UPDATE jobs SET not_before = NULL WHERE id = 3",
+        "UPDATE jobs SET status = 'RUNNING' WHERE id = 2",
+        "UPDATE jobs SET priority = 8, not_before = 20 WHERE id = 2",
+        "UPDATE jobs SET status = 'QUEUED', attempt = attempt + 1 WHERE id = 2",
+        "DELETE FROM jobs WHERE id = 3",
+    ] {
+        connection.execute(change, [])?;
+        assert_eq!(rows(&connection, QUEUE)?, rows(&connection, EXPECTED)?, "{change}");
+    }
+    connection.execute_batch("UPDATE jobs SET status = 'QUEUED', attempt = 2 WHERE id = 4")?;
+    assert_eq!(rows(&connection, QUEUE)?, rows(&connection, EXPECTED)?, "its edge is counted");
+    connection.execute_batch("UPDATE job_queue SET obstacles = obstacles + 1")?;
+    assert_ne!(rows(&connection, QUEUE)?, rows(&connection, EXPECTED)?, "a wrong row is seen");
     Ok(())
 }
 
@@ -160,8 +202,9 @@ fn what_cannot_be_is_refused() -> TestResult {
     let connection = migrated(&embedded())?;
     job(&connection, 1, "QUEUED", "", "")?;
     for refused in [
-        "UPDATE jobs SET delayed = 1",
-        "UPDATE jobs SET waiting_dependencies = -1",
+        "UPDATE job_queue SET obstacles = -1",
+        "UPDATE job_queue SET unsatisfiable = -1",
+        "UPDATE job_queue SET lane_id = 99",
         "UPDATE jobs SET cancel_requested_at = 1",
         "UPDATE jobs SET probe_since = 1",
         "UPDATE jobs SET policy = '[]'",
@@ -182,7 +225,7 @@ fn what_cannot_be_is_refused() -> TestResult {
 }
 
 #[test]
-fn older_rows_get_their_lanes_counters_loads_and_attempts() -> TestResult {
+fn older_rows_get_their_lanes_queue_loads_and_attempts() -> TestResult {
     let set = embedded();
     let connection = migrated(&set.up_to(3))?;
     connection.execute_batch(CLUSTERS)?;
@@ -203,7 +246,14 @@ fn older_rows_get_their_lanes_counters_loads_and_attempts() -> TestResult {
     crate::migrate(&connection, &set)?;
     let none: &[&str] = &[];
     assert_eq!(rows(&connection, STRAY)?, none);
-    assert_eq!(rows(&connection, COUNTERS)?, ["1: 0 0", "2: 1 1", "3: 0 0"]);
+    assert_eq!(rows(&connection, QUEUE)?, rows(&connection, EXPECTED)?);
+    assert_eq!(
+        rows(
+            &connection,
+            "SELECT job_id || ': ' || obstacles || ' ' || unsatisfiable FROM job_queue"
+        )?,
+        ["2: 2 1"]
+    );
     assert_eq!(rows(&connection, LOADS)?, ["1: 0 0 0 0", "2: 1 1 24 0"]);
     let attempts = rows(
         &connection,

@@ -74,6 +74,7 @@ impl SqliteStore {
                     let wrong = here.symmetric_difference(&there);
                     problems.extend(wrong.map(|verdict| format!("dependency_verdicts: {verdict}")));
                     problems.extend(miscounts(connection)?);
+                    problems.extend(misplaced(connection)?);
                     problems.extend(misjudged(connection)?);
                 }
                 Ok(CheckReport { problems })
@@ -141,28 +142,55 @@ fn verdicts(connection: &Connection) -> Result<BTreeSet<String>> {
     rows.collect::<rusqlite::Result<_>>().meaning()
 }
 
-/// Jobs whose counters of unmet dependencies are not those of their edges.
+/// Jobs whose row of the queue, which triggers keep, is missing, left over, or says something else than the
+/// job's own.
+fn misplaced(connection: &Connection) -> Result<Vec<String>> {
+    const MISPLACED: &str = "SELECT queue.job_id FROM job_queue AS queue \
+         LEFT JOIN jobs ON jobs.id = queue.job_id \
+         WHERE jobs.id IS NULL OR jobs.status NOT IN ('PENDING', 'QUEUED') \
+             OR queue.lane_id IS NOT jobs.lane_id OR queue.priority <> jobs.priority \
+             OR queue.workflow IS NOT jobs.workflow OR queue.created_at <> jobs.created_at \
+             OR (queue.delayed_until IS NOT NULL AND queue.delayed_until IS NOT jobs.not_before) \
+         UNION ALL \
+         SELECT id FROM jobs WHERE status IN ('PENDING', 'QUEUED') \
+             AND NOT EXISTS (SELECT 1 FROM job_queue WHERE job_id = jobs.id) \
+         ORDER BY 1 LIMIT 100";
+    let mut statement = connection.prepare(MISPLACED).meaning()?;
+    let rows = statement.query_map([], |row| {
+        let job: i64 = row.get(0)?;
+        Ok(format!("job_queue: the row of job {job} is not what jobs says"))
+    });
+    rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
+}
+
+/// Jobs whose counters in the queue are not those of their edges, status and delay.
 fn misjudged(connection: &Connection) -> Result<Vec<String>> {
-    const MISJUDGED: &str = "WITH counted (job_id, waiting, unsatisfiable) AS MATERIALIZED ( \
-             SELECT edges.job_id, sum(verdicts.waiting), sum(verdicts.unsatisfiable) \
+    const MISJUDGED: &str = "WITH counted (job_id, unmet, unsatisfiable) AS MATERIALIZED ( \
+             SELECT edges.job_id, sum(verdicts.waiting + verdicts.unsatisfiable), \
+                 sum(verdicts.unsatisfiable) \
              FROM job_dependencies AS edges \
              CROSS JOIN jobs AS parents ON parents.id = edges.depends_on \
              CROSS JOIN dependency_verdicts AS verdicts \
              ON verdicts.kind = edges.kind AND verdicts.status = parents.status \
-             GROUP BY edges.job_id) \
-         SELECT jobs.id, jobs.waiting_dependencies, jobs.unsatisfiable_dependencies, \
-             coalesce(counted.waiting, 0), coalesce(counted.unsatisfiable, 0) \
-         FROM jobs LEFT JOIN counted ON counted.job_id = jobs.id \
-         WHERE jobs.waiting_dependencies <> coalesce(counted.waiting, 0) \
-             OR jobs.unsatisfiable_dependencies <> coalesce(counted.unsatisfiable, 0) \
-         ORDER BY jobs.id LIMIT 100";
+             GROUP BY edges.job_id), \
+         recounted (job_id, obstacles, unsatisfiable) AS ( \
+             SELECT queue.job_id, coalesce(counted.unmet, 0) + (jobs.status = 'PENDING') \
+                 + (queue.delayed_until IS NOT NULL), coalesce(counted.unsatisfiable, 0) \
+             FROM job_queue AS queue CROSS JOIN jobs ON jobs.id = queue.job_id \
+             LEFT JOIN counted ON counted.job_id = queue.job_id) \
+         SELECT queue.job_id, queue.obstacles, queue.unsatisfiable, \
+             recounted.obstacles, recounted.unsatisfiable \
+         FROM recounted CROSS JOIN job_queue AS queue ON queue.job_id = recounted.job_id \
+         WHERE queue.obstacles <> recounted.obstacles \
+             OR queue.unsatisfiable <> recounted.unsatisfiable \
+         ORDER BY queue.job_id LIMIT 100";
     let mut statement = connection.prepare(MISJUDGED).meaning()?;
     let rows = statement.query_map([], |row| {
         let number = |column| row.get::<_, i64>(column);
-        let (job, waiting, unsatisfiable) = (number(0)?, number(1)?, number(2)?);
+        let (job, obstacles, unsatisfiable) = (number(0)?, number(1)?, number(2)?);
         Ok(format!(
-            "jobs: job {job} has {waiting} waiting and {unsatisfiable} unsatisfiable dependencies \
-             there, {} and {} in job_dependencies",
+            "job_queue: job {job} has {obstacles} obstacles and {unsatisfiable} unsatisfiable \
+             dependencies there, {} and {} were counted",
             number(3)?,
             number(4)?
         ))

@@ -8,16 +8,19 @@ use store_core::{
     Noun, Resources, Result, Runner, UnmetCounts, WorkDir,
 };
 
-use super::jobs::{is_delayed, policy_as_stored};
+use super::jobs::policy_as_stored;
 use crate::codec::{Columns, micros, optional_micros};
 use crate::unit::{Unit, Writing};
 
 const INSERT: &str = "INSERT INTO jobs (id, uuid, name, work_dir, status, code, runner, workflow, \
                       cluster_id, nodes, mpi_ranks, threads, priority, idempotency_key, created_at, \
-                      queued_at, updated_at, memory_mib, not_before, delayed, policy, lane_id, \
-                      waiting_dependencies, unsatisfiable_dependencies, finished_at, cached_from) \
+                      queued_at, updated_at, memory_mib, not_before, policy, lane_id, \
+                      finished_at, cached_from) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-                      ?15, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+                      ?15, ?17, ?18, ?19, ?20, ?21, ?22)";
+const ENQUEUE: &str = "INSERT INTO job_queue (job_id, obstacles, lane_id, priority, workflow, \
+                       unsatisfiable, delayed_until, created_at) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 pub(super) const DIR_IS_TAKEN: &str = "SELECT 1 FROM jobs WHERE work_dir = ?1";
 pub(super) const STATUS: &str = "SELECT status FROM jobs WHERE id = ?1";
 pub(super) const IS_DRAINING: &str = "SELECT 1 FROM clusters WHERE id = ?1 AND intake = 'draining'";
@@ -97,17 +100,18 @@ impl<'u, 't> Creation<'u, 't> {
         }
         let (mut job, event, earlier) = unit.with_earlier_result(new, job)?;
         let lane = self.lane_of(&job)?;
-        let mut inserted = unit.insert_row(&job, unmet, lane)?;
+        let mut inserted = unit.insert_row(&job, lane)?;
         if inserted.is_err() {
             let free = free_directory()?;
             if free != job.work_dir {
                 job.work_dir = free;
-                inserted = unit.insert_row(&job, unmet, lane)?;
+                inserted = unit.insert_row(&job, lane)?;
             }
         }
         if let Err(refused) = inserted {
             return Err(unit.why_refused(&job, &new.dependencies, refused)?);
         }
+        unit.enqueue(&job, unmet, lane)?;
         self.next = JobId::new(id.get() + 1);
         if let Some(deck) = &new.input {
             unit.insert_input(id, deck, InputDeck::hash(deck))?;
@@ -155,7 +159,6 @@ impl Unit<'_, Writing> {
     fn insert_row(
         &self,
         job: &Job,
-        unmet: UnmetCounts,
         lane: Option<i64>,
     ) -> Result<std::result::Result<usize, rusqlite::Error>> {
         self.try_execute(
@@ -179,15 +182,34 @@ impl Unit<'_, Writing> {
                 optional_micros(job.queued_at),
                 job.parallelism.memory_mib,
                 optional_micros(job.not_before),
-                is_delayed(job, self.now()),
                 policy_as_stored(&job.policy),
                 lane,
-                unmet.waiting,
-                unmet.unsatisfiable,
                 optional_micros(job.finished_at),
                 job.cached_from.as_ref().map(|uuid| uuid.as_bytes().as_slice()),
             ],
         )
+    }
+
+    /// Puts a new job into the queue. Where its lane is new a trigger has done so, and knew of no
+    /// dependency.
+    fn enqueue(&self, job: &Job, unmet: UnmetCounts, lane: Option<i64>) -> Result<()> {
+        if !matches!(job.status, JobStatus::Pending | JobStatus::Queued) {
+            return Ok(());
+        }
+        let Some(lane) = lane else { return self.count_unmet(job.id, unmet) };
+        let delayed_until = job.not_before.filter(|not_before| *not_before > self.now());
+        let reasons = [job.status == JobStatus::Pending, delayed_until.is_some()];
+        let params = params![
+            job.id.get(),
+            unmet.waiting + unmet.unsatisfiable + reasons.map(i64::from).iter().sum::<i64>(),
+            lane,
+            job.priority,
+            job.workflow,
+            unmet.unsatisfiable,
+            optional_micros(delayed_until),
+            micros(job.created_at),
+        ];
+        self.execute(ENQUEUE, params).map(drop)
     }
 
     /// Explains why the schema refused a job's row.

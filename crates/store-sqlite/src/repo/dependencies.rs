@@ -27,8 +27,8 @@ pub(super) const PARENTS: &str = "SELECT parents.id, parents.name, parents.statu
                                   WHERE edges.job_id = ?1";
 pub(super) const WAITED_FOR: &str = "SELECT depends_on FROM job_dependencies WHERE job_id = ?1 \
                                      ORDER BY depends_on";
-const COUNT: &str = "UPDATE jobs SET waiting_dependencies = waiting_dependencies + ?2, \
-                     unsatisfiable_dependencies = unsatisfiable_dependencies + ?3 WHERE id = ?1";
+const COUNT: &str = "UPDATE job_queue SET obstacles = obstacles + ?2 + ?3, \
+                     unsatisfiable = unsatisfiable + ?3 WHERE job_id = ?1";
 pub(super) const HAS_DEPENDENTS: &str = "SELECT 1 FROM job_dependencies \
                                          INDEXED BY job_dependencies_by_parent \
                                          WHERE depends_on = ?1 LIMIT 1";

@@ -20,16 +20,16 @@ macro_rules! held {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM jobs INDEXED BY jobs_held WHERE jobs.unsatisfiable_dependencies > 0 \
-             AND jobs.status IN ('PENDING', 'QUEUED')",
+            " FROM job_queue AS queue INDEXED BY job_queue_held \
+             CROSS JOIN jobs NOT INDEXED ON jobs.id = queue.job_id WHERE queue.unsatisfiable > 0",
             $after,
-            " ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT ?1 + 0"
+            " ORDER BY queue.created_at DESC, queue.job_id DESC LIMIT ?1 + 0"
         )
     };
 }
 
 pub(super) const HELD: &str = held!("");
-pub(super) const HELD_AFTER: &str = held!(" AND (jobs.created_at, jobs.id) < (?2, ?3)");
+pub(super) const HELD_AFTER: &str = held!(" AND (queue.created_at, queue.job_id) < (?2, ?3)");
 pub(super) const ASKING_CHILDREN: &str = concat!(
     "SELECT ",
     columns!(),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_names_a_job_whose_counters_are_wrong() -> Result<()> {
+    fn a_check_names_a_job_whose_row_of_the_queue_is_wrong() -> Result<()> {
         let scratch = tempfile::tempdir().expect("a directory");
         let store = opened(&scratch);
         let base = WorkDir::new("/scratch")?;
@@ -157,14 +157,17 @@ mod tests {
         assert!(store.check(CheckDepth::Quick)?.is_ok());
         let opened = store.opened()?;
         let writer = opened.writer.as_ref().expect("it writes");
-        writer.in_turn(|connection| {
-            let planted = "UPDATE jobs SET unsatisfiable_dependencies = 3 WHERE id = 2";
-            connection.execute_batch(planted).meaning()
-        })?;
-        let problems = store.check(CheckDepth::Quick)?.problems;
-        let expected = "jobs: job 2 has 1 waiting and 3 unsatisfiable dependencies there, 1 and 0 in \
-                        job_dependencies";
-        assert_eq!(problems, [expected]);
+        let counted = "job_queue: job 2 has 2 obstacles and 3 unsatisfiable dependencies there, \
+                       2 and 0 were counted";
+        let misplaced = "job_queue: the row of job 2 is not what jobs says";
+        for (planted, told) in [
+            ("UPDATE job_queue SET unsatisfiable = 3 WHERE job_id = 2", counted),
+            ("UPDATE job_queue SET unsatisfiable = 0, priority = 9 WHERE job_id = 2", misplaced),
+            ("DELETE FROM job_queue WHERE job_id = 2", misplaced),
+        ] {
+            writer.in_turn(|connection| connection.execute_batch(planted).meaning())?;
+            assert_eq!(store.check(CheckDepth::Quick)?.problems, [told], "{planted}");
+        }
         Ok(())
     }
 }

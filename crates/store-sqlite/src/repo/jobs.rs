@@ -10,7 +10,7 @@ use store_core::status;
 use store_core::{
     Code, Error, InitialStatus, InputDeck, InputHash, Job, JobFilter, JobId, JobPage, JobPatch,
     JobPolicy, JobStatus, JobUuid, NewJob, Noun, Page, Parallelism, Result, Reuse, StatusChange,
-    StatusCounts, Timestamp, Transition, WorkDir,
+    StatusCounts, Transition, WorkDir,
 };
 
 use super::creation::Creation;
@@ -44,15 +44,15 @@ pub(super) const STATUSES: &str = "SELECT jobs.id, jobs.status FROM json_each(?1
 
 const UPDATE: &str = "UPDATE jobs SET name = ?2, work_dir = ?3, runner = ?4, workflow = ?5, \
                       cluster_id = ?6, nodes = ?7, mpi_ranks = ?8, threads = ?9, priority = ?10, \
-                      updated_at = ?11, memory_mib = ?12, not_before = ?13, delayed = ?14, \
-                      policy = ?15 WHERE id = ?1";
+                      updated_at = ?11, memory_mib = ?12, not_before = ?13, \
+                      policy = ?14 WHERE id = ?1";
 /// The end of a job changes nothing else, and each column that is set costs the indexes that have it.
 const END: &str = "UPDATE jobs SET status = ?2, finished_at = ?3, updated_at = ?4, \
                    cancel_requested_at = NULL, probe_since = NULL WHERE id = ?1";
 const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4, host = ?5, \
                              queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
-                             not_before = ?10, delayed = ?11, cancel_requested_at = ?12, \
-                             probe_since = ?13 WHERE id = ?1";
+                             not_before = ?10, cancel_requested_at = ?11, \
+                             probe_since = ?12 WHERE id = ?1";
 
 pub(crate) const DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
 
@@ -104,11 +104,6 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
 /// A policy as stored; the default one is not.
 pub(super) fn policy_as_stored(policy: &JobPolicy) -> Option<String> {
     (!policy.is_default()).then(|| to_json(policy))
-}
-
-/// Whether a job's time has not come at `now`; a claim looks again.
-pub(super) fn is_delayed(job: &Job, now: Timestamp) -> bool {
-    job.not_before.is_some_and(|not_before| not_before > now)
 }
 
 impl<M: Mode> JobRead for Unit<'_, M> {
@@ -196,7 +191,6 @@ impl JobWrite for Unit<'_, Writing> {
                 micros(next.updated_at),
                 parallelism.memory_mib,
                 optional_micros(next.not_before),
-                is_delayed(&next, self.now()),
                 policy_as_stored(&next.policy),
             ],
         )?;
@@ -309,7 +303,6 @@ impl Unit<'_, Writing> {
                 optional_micros(next.finished_at),
                 micros(next.updated_at),
                 optional_micros(next.not_before),
-                is_delayed(next, self.now()),
                 optional_micros(next.cancel_requested_at),
                 optional_micros(next.probe_since),
             ],

@@ -1,37 +1,28 @@
 //! What can be claimed, lane by lane.
 //!
 //! The jobs of a lane differ in nothing that a claim has to look at but priority and age, so the index
-//! `jobs_claimable` has the best one of each lane first. The lanes that have any are found by a seek each;
+//! `job_queue_claimable` has the best one of each lane first. The lanes that have any are found by a seek each;
 //! how many jobs there are does not matter, nor how many of them cannot be claimed.
 
 use rusqlite::{Row, params};
 use store_core::repo::{ClaimRead, ClusterRead};
 use store_core::{
-    ClaimFilter, Cluster, ClusterId, ClusterLoad, Code, Job, JobId, Parallelism, Resources, Result,
-    Runner, Timestamp,
+    ClaimFilter, Cluster, ClusterId, ClusterLoad, Code, Job, JobId, Resources, Result, Runner,
+    Timestamp,
 };
 
 use super::jobs::{columns, decode};
 use crate::codec::{Columns, micros};
 use crate::unit::{Mode, Unit, Writing};
 
-macro_rules! claimable {
-    () => {
-        "jobs.status = 'QUEUED' AND jobs.waiting_dependencies = 0 \
-         AND jobs.unsatisfiable_dependencies = 0 AND jobs.delayed = 0"
-    };
-}
-
 macro_rules! head {
     ($index:literal, $workflow:literal) => {
         concat!(
-            "SELECT jobs.lane_id, jobs.priority, jobs.id, jobs.cluster_id, jobs.runner, jobs.code, \
-             jobs.nodes, jobs.mpi_ranks, jobs.threads, jobs.memory_mib FROM jobs INDEXED BY ",
+            "SELECT lane_id, priority, job_id FROM job_queue INDEXED BY ",
             $index,
             " WHERE ",
             $workflow,
-            claimable!(),
-            " AND jobs.lane_id > ?1 ORDER BY jobs.lane_id, jobs.priority DESC, jobs.id LIMIT 1"
+            "obstacles = 0 AND lane_id > ?1 ORDER BY lane_id, priority DESC, job_id LIMIT 1"
         )
     };
 }
@@ -40,29 +31,33 @@ macro_rules! head {
 macro_rules! best {
     ($index:literal, $workflow:literal) => {
         concat!(
-            "SELECT ",
-            columns!(),
-            ", jobs.claims FROM jobs INDEXED BY ",
+            "SELECT job_id FROM job_queue INDEXED BY ",
             $index,
             " WHERE ",
             $workflow,
-            claimable!(),
-            " AND jobs.lane_id = ?1 ORDER BY jobs.priority DESC, jobs.id LIMIT ?2 + 0"
+            "obstacles = 0 AND lane_id = ?1 ORDER BY priority DESC, job_id LIMIT ?2 + 0"
         )
     };
 }
 
-pub(super) const HEAD: &str = head!("jobs_claimable", "");
+pub(super) const HEAD: &str = head!("job_queue_claimable", "");
 pub(super) const HEAD_OF_WORKFLOW: &str =
-    head!("jobs_claimable_by_workflow", "jobs.workflow = ?2 AND ");
-pub(super) const BEST: &str = best!("jobs_claimable", "");
+    head!("job_queue_claimable_by_workflow", "workflow = ?2 AND ");
+pub(super) const BEST: &str = best!("job_queue_claimable", "");
 pub(super) const BEST_OF_WORKFLOW: &str =
-    best!("jobs_claimable_by_workflow", "jobs.workflow = ?3 AND ");
-pub(super) const DUE: &str = "SELECT 1 FROM jobs INDEXED BY jobs_by_not_before WHERE delayed = 1 AND not_before <= ?1 LIMIT 1";
+    best!("job_queue_claimable_by_workflow", "workflow = ?3 AND ");
+// Not joined with the queue: the statistics of a store with few lanes or jobs would have it read them all.
+pub(super) const LANE: &str = "SELECT nullif(cluster_id, 0), runner, code, nodes, cores, memory_mib \
+                               FROM job_lanes WHERE id = ?1";
+pub(super) const JOB: &str =
+    concat!("SELECT ", columns!(), ", jobs.claims FROM jobs WHERE id = ?1");
+pub(super) const DUE: &str =
+    "SELECT 1 FROM job_queue INDEXED BY job_queue_by_delay WHERE delayed_until <= ?1 LIMIT 1";
 
-const COME_DUE: &str = "UPDATE jobs SET delayed = 0 WHERE id IN (\
-                        SELECT id FROM jobs INDEXED BY jobs_by_not_before \
-                        WHERE delayed = 1 AND not_before <= ?1 ORDER BY not_before LIMIT 1000)";
+const COME_DUE: &str = "UPDATE job_queue SET delayed_until = NULL, obstacles = obstacles - 1 \
+                        WHERE job_id IN (\
+                        SELECT job_id FROM job_queue INDEXED BY job_queue_by_delay \
+                        WHERE delayed_until <= ?1 ORDER BY delayed_until LIMIT 1000)";
 
 /// A lane that has something to claim, and room for it.
 pub(super) struct Lane {
@@ -122,10 +117,16 @@ impl<M: Mode> Unit<'_, M> {
 
     /// The next lane that has something to claim, whatever its limits.
     fn next_lane(&self, filter: &ClaimFilter, after: i64) -> Result<Option<Lane>> {
-        match &filter.workflow {
-            None => self.find(HEAD, [after], decode_lane),
-            Some(workflow) => self.find(HEAD_OF_WORKFLOW, params![after, workflow], decode_lane),
-        }
+        let head = |row: &Row<'_>| {
+            let mut columns = Columns::of(row);
+            Ok((columns.plain()?, (columns.plain()?, columns.id(JobId::new)?)))
+        };
+        let found: Option<(i64, (i32, JobId))> = match &filter.workflow {
+            None => self.find(HEAD, [after], head)?,
+            Some(workflow) => self.find(HEAD_OF_WORKFLOW, params![after, workflow], head)?,
+        };
+        let Some((id, head)) = found else { return Ok(None) };
+        self.find(LANE, [id], |row| decode_lane(row, id, head))
     }
 
     /// The best jobs of a lane, each with the number of its claims.
@@ -136,11 +137,16 @@ impl<M: Mode> Unit<'_, M> {
         limit: usize,
     ) -> Result<Vec<(Job, i64)>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let decode = |row: &Row<'_>| Ok((decode(row)?, row.get("claims")?));
-        match &filter.workflow {
-            None => self.list(BEST, [lane, limit], decode),
-            Some(workflow) => self.list(BEST_OF_WORKFLOW, params![lane, limit, workflow], decode),
+        let id = |row: &Row<'_>| row.get::<_, i64>(0);
+        let ids = match &filter.workflow {
+            None => self.list(BEST, [lane, limit], id)?,
+            Some(workflow) => self.list(BEST_OF_WORKFLOW, params![lane, limit, workflow], id)?,
+        };
+        let mut jobs = Vec::with_capacity(ids.len());
+        for id in ids {
+            jobs.extend(self.find(JOB, [id], |row| Ok((decode(row)?, row.get("claims")?)))?);
         }
+        Ok(jobs)
     }
 
     /// Whether there are jobs whose time has come since a claim last looked.
@@ -161,23 +167,18 @@ impl Unit<'_, Writing> {
     }
 }
 
-fn decode_lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
+fn decode_lane(row: &Row<'_>, id: i64, head: (i32, JobId)) -> rusqlite::Result<Lane> {
     let mut columns = Columns::of(row);
-    let id = columns.plain()?;
-    let head = (columns.plain()?, columns.id(JobId::new)?);
     Ok(Lane {
         id,
         head,
-        // All jobs of the lane have these alike.
         cluster: columns.optional_id(ClusterId::new)?,
         runner: columns.word()?,
         code: columns.word()?,
-        needs: Parallelism {
+        needs: Resources {
             nodes: columns.plain()?,
-            mpi_ranks: columns.plain()?,
-            threads: columns.plain()?,
+            cores: columns.plain()?,
             memory_mib: columns.plain()?,
-        }
-        .needs(),
+        },
     })
 }

@@ -35,13 +35,20 @@ fn dependencies(connection: &Connection) -> Result<Check> {
         let counters = counted.entry(job).or_default();
         *counters = (counters.0 + waiting, counters.1 + unsatisfiable);
     }
+    // Jobs that are neither PENDING nor QUEUED have no row there, and so no counters.
     let mut statement = connection.prepare(
-        "SELECT id, waiting_dependencies, unsatisfiable_dependencies FROM jobs NOT INDEXED",
+        "SELECT jobs.id, jobs.status IN ('PENDING', 'QUEUED'),
+             queue.obstacles - queue.unsatisfiable - (jobs.status = 'PENDING')
+                 - (queue.delayed_until IS NOT NULL),
+             queue.unsatisfiable
+         FROM jobs NOT INDEXED LEFT JOIN job_queue AS queue ON queue.job_id = jobs.id",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (job, kept): (i64, (i64, i64)) = (row.get(0)?, (row.get(1)?, row.get(2)?));
+        let (job, waits): (i64, bool) = (row.get(0)?, row.get(1)?);
+        let kept: (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
         let counted = counted.get(&job).copied().unwrap_or_default();
+        let counted = if waits { (Some(counted.0), Some(counted.1)) } else { (None, None) };
         check.looked_at += 1;
         if kept != counted {
             check.fault(|| {
