@@ -122,6 +122,7 @@ macro_rules! each_promise {
             }
             leases {
                 a_heartbeat_renews_a_lease_until_it_lapses
+                a_lease_is_renewed_though_the_clock_was_set_back
                 whoever_lost_a_lease_is_refused
                 a_lease_ends_with_its_run
                 a_recovery_never_touches_a_live_lease
@@ -132,6 +133,7 @@ macro_rules! each_promise {
             }
             limits {
                 a_cluster_runs_no_more_than_its_limits
+                needs_that_no_cluster_could_count_are_refused
                 resources_are_deducted_and_given_back
                 a_paused_cluster_gets_no_job_until_it_is_resumed
                 a_draining_cluster_takes_no_new_job
@@ -218,6 +220,8 @@ macro_rules! each_promise {
             runs {
                 a_completion_lands_with_its_result
                 the_same_report_twice_counts_once
+                a_failure_after_a_lapse_is_no_repetition
+                the_end_of_a_run_tells_of_a_cancellation
                 a_failure_is_tried_again_as_the_policy_says
                 a_retry_by_hand_gives_one_more_attempt
                 a_job_that_is_given_back_is_not_counted_as_failed
@@ -297,6 +301,8 @@ macro_rules! each_promise {
             }
             workflows {
                 a_workflow_is_created_whole
+                a_workflow_goes_on_from_what_is_used_again
+                a_workflow_waits_for_nothing_that_is_to_come
                 a_workflow_that_cannot_start_is_settled_at_once
                 a_workflow_that_is_refused_leaves_nothing
                 the_name_of_a_workflow_is_taken_once
