@@ -220,7 +220,8 @@ pub fn renew(
     match (job, lease.filter(|lease| lease.key() == *key)) {
         (Some(_), Some(lease)) if lease.has_lapsed(now) => Heartbeat::Lost(LeaseLoss::Lapsed),
         (Some(job), Some(lease)) => Heartbeat::Renewed {
-            lease: Lease { expires_at: now + length, ..lease.clone() },
+            // A clock that was set back must not have it end before it began.
+            lease: Lease { expires_at: now.max(lease.claimed_at) + length, ..lease.clone() },
             cancel_requested: job.cancel_requested_at.is_some(),
         },
         _ => Heartbeat::Lost(loss(job, lease)),

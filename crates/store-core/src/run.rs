@@ -104,9 +104,9 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// What a step comes to.
-    pub const fn of(step: &Step) -> Self {
-        let job = &step.job;
+    /// What it came to, by the job as it is afterwards: one that was queued again may have been cancelled
+    /// in the same transaction, because it can no longer start.
+    pub const fn of(job: &Job) -> Self {
         match job.status {
             JobStatus::Queued => {
                 Self::Requeued { attempt: job.attempt, not_before: job.not_before }
@@ -143,7 +143,7 @@ words! {
 }
 
 /// Whether a report that finds its lease gone is one that was taken before: the attempt ended under the
-/// same token in the same way.
+/// same token in the same way. A lapse that its policy makes a failure was reported by no worker.
 ///
 /// # Errors
 /// The error of the lease, where it is not.
@@ -154,7 +154,11 @@ pub fn repeated(
     outcome: AttemptOutcome,
 ) -> Result<Ended> {
     match past {
-        Some(past) if past.token == Some(key.token) && past.outcome == Some(outcome) => {
+        Some(past)
+            if past.token == Some(key.token)
+                && past.outcome == Some(outcome)
+                && past.failure_kind != Some(FailureKind::lease_lapsed()) =>
+        {
             Ok(Ended::Repeated)
         }
         _ => Err(lost),

@@ -1,5 +1,6 @@
 //! Promises about leases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::claim::{ClaimFilter, Explanation};
@@ -14,7 +15,7 @@ use crate::repo::{ClaimRead, ClaimWrite, EventRead, EventWrite, JobRead, JobWrit
 use crate::run::{Completion, Ended, Failure};
 use crate::status::{JobStatus, StatusChange};
 use crate::store::Store;
-use crate::time::Clock;
+use crate::time::{Clock, ManualClock, Timestamp};
 
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
@@ -248,5 +249,21 @@ pub fn a_job_that_is_lost_too_often_fails<F: Fixture>(fixture: &F) -> Outcome {
     }
     assert_eq!(store.job(id)?.status, JobStatus::Failed);
     assert_eq!(store.attempts_of(id)?.len(), 3);
+    Ok(())
+}
+
+/// A clock that was set back to before the claim ends no lease before it began, and loses none.
+pub fn a_lease_is_renewed_though_the_clock_was_set_back<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    store.create_job(&sample_job("MgO").queued())?;
+    let mut claims = store.claim(&sample_worker("w"), &ClaimFilter::all(), 1, HOUR)?;
+    let lease = claims.pop().expect("a claim").lease;
+    let earlier = Arc::new(ManualClock::at(Timestamp::from_micros(0)));
+    assert!(earlier.now() < lease.claimed_at && clock.now() == lease.claimed_at);
+    let Some(store) = fixture.reopen(store, earlier) else { return Ok(()) };
+    let beat = store.heartbeat(&[lease.key()], HOUR)?.remove(0);
+    let Heartbeat::Renewed { lease: renewed, .. } = beat else { panic!("lost: {beat:?}") };
+    assert_eq!(renewed.expires_at, lease.claimed_at + HOUR);
+    assert_eq!(store.lease_of(lease.job)?, Some(renewed));
     Ok(())
 }

@@ -213,3 +213,30 @@ pub fn a_cluster_removed_by_force_says_what_it_came_to<F: Fixture>(fixture: &F) 
     assert!(history.iter().any(|event| event.detail.get("handle").is_some_and(|h| h == "4711")));
     Ok(())
 }
+
+/// A job has no more cores than a limit of a cluster can say, so that a load can always be counted.
+pub fn needs_that_no_cluster_could_count_are_refused<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let cluster = store.create_cluster(&sample_cluster("archer"))?.id;
+    let ranks = |mpi_ranks, threads| Parallelism {
+        mpi_ranks: Some(mpi_ranks),
+        threads: Some(threads),
+        ..Parallelism::default()
+    };
+    let most = ranks(u32::MAX, 1);
+    let jobs = [queue_on(&store, cluster, most)?, queue_on(&store, cluster, most)?];
+    for too_many in [ranks(u32::MAX, 2), ranks(u32::MAX, u32::MAX), ranks(1 << 16, 1 << 16)] {
+        assert_refused!(
+            assert_untouched(&store, || queue_on(&store, cluster, too_many).map(drop)),
+            Error::Invalid(_)
+        );
+        let patch = JobPatch { parallelism: Edit::Set(too_many), ..JobPatch::default() };
+        assert_refused!(
+            assert_untouched(&store, || store.update_job(jobs[0], &patch).map(drop)),
+            Error::Invalid(_)
+        );
+    }
+    assert_eq!(claim_all(&store)?, jobs);
+    assert_eq!(store.cluster_load(cluster)?.in_use.cores, 2 * i64::from(u32::MAX));
+    Ok(())
+}

@@ -126,6 +126,7 @@ macro_rules! each_promise {
                 a_lost_run_that_is_found_is_adopted
                 what_a_dead_worker_held_is_recovered_at_once
                 a_job_that_is_lost_too_often_fails
+                a_lease_is_renewed_though_the_clock_was_set_back
             }
             limits {
                 a_cluster_runs_no_more_than_its_limits
@@ -134,6 +135,7 @@ macro_rules! each_promise {
                 a_draining_cluster_takes_no_new_job
                 limits_that_cannot_be_meant_are_refused
                 a_cluster_removed_by_force_says_what_it_came_to
+                needs_that_no_cluster_could_count_are_refused
             }
             orders {
                 each_order_lists_each_job_once_in_both_directions
@@ -221,6 +223,8 @@ macro_rules! each_promise {
                 each_attempt_is_kept_as_it_was
                 a_run_that_is_to_stop_is_told_and_reported
                 a_run_that_is_to_stop_is_not_tried_again
+                a_failure_after_a_lapse_is_no_repetition
+                the_end_of_a_run_tells_of_a_cancellation
             }
             searches {
                 a_text_means_itself
@@ -301,6 +305,8 @@ macro_rules! each_promise {
                 cancelling_does_what_the_dry_run_told
                 retrying_does_what_the_dry_run_told
                 what_could_not_start_is_left_out_of_a_retry
+                a_workflow_goes_on_from_what_is_used_again
+                a_workflow_waits_for_nothing_that_is_to_come
             }
         }
     };

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use crate::attempt::{Attempt, AttemptOutcome};
 use crate::claim::ClaimFilter;
+use crate::dependency::DependencyKind;
 use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::job::NewJob;
 use crate::lease::{Heartbeat, Lease};
-use crate::policy::{Backoff, FailureKind};
+use crate::policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
 use crate::repo::{ClaimRead, ClaimWrite, EventRead, JobRead, JobWrite, ResultRead};
 use crate::run::{Cancellation, Completion, Ended, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
+use crate::time::ManualClock;
 use crate::worker::Process;
 
 use super::dump::assert_untouched;
@@ -264,6 +266,51 @@ pub fn a_run_that_is_to_stop_is_not_tried_again<F: Fixture>(fixture: &F) -> Outc
         assert_eq!(end(&store, &lease)?, Ended::Finally(expected));
         let job = store.job(lease.job)?;
         assert_eq!((job.status, job.cancel_requested_at), (expected, None));
+    }
+    Ok(())
+}
+
+/// A report that comes after a lapse was not taken before, also where the lapse counts as a failure.
+pub fn a_failure_after_a_lapse_is_no_repetition<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let policy = JobPolicy { on_lapse: Some(OnLapse::Fail), ..JobPolicy::default() };
+    let lease = claim_new(&store, NewJob { policy, ..sample_job("MgO") })?;
+    clock.advance(HOUR);
+    assert_eq!(store.recover_expired(10)?.len(), 1);
+    let late = store.fail(&lease.key(), &Failure::of(FailureKind::unknown()));
+    assert_refused!(late, Error::LeaseLost { .. });
+    Ok(())
+}
+
+/// Whoever ends a run is told what became of the job, also where it can no longer start again.
+pub fn the_end_of_a_run_tells_of_a_cancellation<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let parent = store.create_job(&sample_job("MgO"))?.id;
+    let be = |status| store.change_status(parent, &StatusChange::to(status));
+    let policy = JobPolicy {
+        max_attempts: 9,
+        on_unsatisfiable: OnUnsatisfiable::Cancel,
+        ..JobPolicy::default()
+    };
+    let ends: [fn(&F::Store, &Lease, &ManualClock) -> Result<Ended>; 3] = [
+        |store, lease, _| store.fail(&lease.key(), &Failure::of(FailureKind::unknown())),
+        |store, lease, _| store.release(&lease.key(), None, None),
+        |store, _, clock| {
+            clock.advance(HOUR);
+            Ok(store.recover_expired(1)?.remove(0).came_to)
+        },
+    ];
+    let mut leases = Vec::new();
+    be(JobStatus::Failed)?;
+    for name in ["fails", "is released", "lapses"] {
+        let waits = sample_job(name).after(parent, DependencyKind::AfterFailed);
+        leases.push(claim_new(&store, NewJob { policy: policy.clone(), ..waits })?);
+    }
+    store.retry_job(parent, InitialStatus::Queued)?;
+    be(JobStatus::Completed)?;
+    for (end, lease) in ends.iter().zip(&leases) {
+        assert_eq!(end(&store, lease, &clock)?, Ended::Finally(JobStatus::Cancelled));
+        assert_eq!(store.job(lease.job)?.status, JobStatus::Cancelled);
     }
     Ok(())
 }

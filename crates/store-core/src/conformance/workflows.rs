@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::claim::ClaimFilter;
 use crate::dependency::DependencyKind::{AfterAny, AfterFailed, AfterOk};
 use crate::error::{Error, Noun, Result};
 use crate::ids::{EventSequence, JobId};
@@ -9,8 +10,10 @@ use crate::job::{Job, NewJob};
 use crate::policy::{JobPolicy, OnUnsatisfiable};
 use crate::query::{JobFilter, Page};
 use crate::repo::{
-    DependencyRead, DependencyWrite, EventRead, JobRead, JobWrite, WorkflowRead, WorkflowWrite,
+    ClaimWrite, DependencyRead, DependencyWrite, EventRead, JobRead, JobWrite, ResultWrite,
+    WorkflowRead, WorkflowWrite,
 };
+use crate::reuse::Reuse;
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
 use crate::workflow::{LeftOut, NewWorkflow, PlannedChange, WorkflowPlan, WorkflowProblem};
@@ -18,7 +21,9 @@ use crate::workflow::{LeftOut, NewWorkflow, PlannedChange, WorkflowPlan, Workflo
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
-use super::samples::{job_at, job_in, open, sample_job, tick};
+use super::samples::{
+    HOUR, job_at, job_in, open, sample_deck, sample_job, sample_result, sample_worker, tick,
+};
 
 /// Four queued jobs: a geometry, two properties of it, and a report that asks to be cancelled.
 fn sample(name: &str) -> NewWorkflow {
@@ -274,5 +279,50 @@ pub fn what_could_not_start_is_left_out_of_a_retry<F: Fixture>(fixture: &F) -> O
         .collect();
     assert_eq!(left, [(stuck, outside), (rescue, ok), (behind, stuck)]);
     assert_untouched(&store, || store.retry_workflow("gap", InitialStatus::Pending))?;
+    Ok(())
+}
+
+/// A job that was completed from an earlier one lets those that wait for it start, or be held; one that waits
+/// for others of its workflow is calculated.
+pub fn a_workflow_goes_on_from_what_is_used_again<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let calculation = |name| sample_job(name).queued().with_input(sample_deck("MgO"));
+    let source = store.create_job(&calculation("source"))?.id;
+    store.record_result(source, &sample_result(-1.0))?;
+    become_(&store, source, JobStatus::Completed)?;
+    let reusing = |name| calculation(name).reusing(Reuse::AnyResult);
+    let policy = JobPolicy { on_unsatisfiable: OnUnsatisfiable::Cancel, ..JobPolicy::default() };
+    // The one that is waited for is created last.
+    let new = NewWorkflow::new("gap")
+        .job_after("met", reusing("met"), [("scf", AfterOk)])
+        .job_after("held", sample_job("held").queued(), [("scf", AfterFailed)])
+        .job_after("asks", NewJob { policy, ..sample_job("asks").queued() }, [("scf", AfterFailed)])
+        .job("scf", reusing("scf"));
+    let jobs = store.create_workflow(&new)?;
+    let statuses: Vec<JobStatus> = jobs.iter().map(|job| job.status).collect();
+    use JobStatus::{Cancelled, Completed, Queued};
+    assert_eq!(statuses, [Queued, Queued, Cancelled, Completed]);
+    let claims = store.claim(&sample_worker("w"), &ClaimFilter::all(), 10, HOUR)?;
+    let claimed: Vec<JobId> = claims.iter().map(|claim| claim.job.id).collect();
+    assert_eq!(claimed, [jobs[0].id]);
+    let held = store.held_jobs(Page::first(10)?)?.jobs;
+    let held: Vec<JobId> = held.iter().map(|held| held.job.id).collect();
+    assert_eq!(held, [jobs[1].id]);
+    Ok(())
+}
+
+/// A job of a workflow waits for jobs outside by ids that there are: not by one that a job of the same call
+/// is about to get, which could close a circle.
+pub fn a_workflow_waits_for_nothing_that_is_to_come<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let next = store.create_job(&sample_job("before"))?.id.get() + 1;
+    let other = sample_job("other").after(JobId::new(next), AfterOk);
+    let new = NewWorkflow::new("gap")
+        .job_after("one", sample_job("one"), [("other", AfterOk)])
+        .job("other", other);
+    assert_refused!(
+        assert_untouched(&store, || store.create_workflow(&new).map(drop)),
+        Error::Workflow { .. }
+    );
     Ok(())
 }

@@ -44,6 +44,12 @@ impl Parallelism {
                 ));
             }
         }
+        let cores = self.needs().cores;
+        if cores > i64::from(u32::MAX) {
+            // A cluster's load, their sum, stays within 64 bits.
+            let reason = format!("times threads is {cores} cores: give {} at most", u32::MAX);
+            return Err(Invalid::new("mpi_ranks", reason));
+        }
         Ok(())
     }
 }

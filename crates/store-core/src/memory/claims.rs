@@ -278,15 +278,14 @@ impl State {
             let recorded = result::record(job, self.present_result(job), new, signature.now)?;
             self.put_result(recorded, signature.actor);
         }
-        let ended = Ended::of(&step);
         self.store(step, signature);
-        Ok(ended)
+        Ok(Ended::of(self.job(key.job)?))
     }
 
     fn lapse(&mut self, lease: Lease, signature: Signature<'_>) -> Result<Recovered> {
         let step = run::lapse(self.job(lease.job)?, &lease, self.past(lease.job), signature.now)?;
-        let came_to = Ended::of(&step);
         self.store(step, signature);
+        let came_to = Ended::of(self.job(lease.job)?);
         Ok(Recovered { job: lease.job, lease, came_to })
     }
 }

@@ -28,6 +28,9 @@ impl WorkflowWrite for Unit<'_, Writing> {
             if state.jobs.values().any(|job| job.workflow.as_ref() == Some(&new.name)) {
                 return Err(Error::conflict(Noun::Workflow, "name", &new.name));
             }
+            for (place, parent) in new.waited_for() {
+                state.job(parent).map_err(|error| new.refused_at(place, error))?;
+            }
             let mut ids = Vec::new();
             for place in 0..new.jobs.len() {
                 let created = state.create_anew(&new.job_at(place), signature);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dependency::DependencyKind;
 use crate::error::{Error, Invalid, Result};
+use crate::ids::JobId;
 use crate::job::NewJob;
 use crate::words::check_name;
 
@@ -123,9 +124,19 @@ impl NewWorkflow {
         Ok(resolved)
     }
 
-    /// The job at a place as it is to be created: it belongs to the workflow.
+    /// The job at a place as it is to be created: it belongs to the workflow, and asks for no earlier
+    /// result where it waits for others ([`NewJob::wanted_result`]).
     pub fn job_at(&self, place: usize) -> NewJob {
-        NewJob { workflow: Some(self.name.clone()), ..self.jobs[place].job.clone() }
+        let NewWorkflowJob { job, after, .. } = &self.jobs[place];
+        let reuse = job.reuse.filter(|_| after.is_empty());
+        NewJob { workflow: Some(self.name.clone()), reuse, ..job.clone() }
+    }
+
+    /// The jobs outside that its jobs wait for, each with the place of the one that waits. Backends look for
+    /// all of them before they create the first: an id that a new job is about to get could close a circle.
+    pub fn waited_for(&self) -> impl Iterator<Item = (usize, JobId)> {
+        let places = self.jobs.iter().enumerate();
+        places.flat_map(|(place, new)| new.job.dependencies.iter().map(move |(id, _)| (place, *id)))
     }
 
     /// The error of the whole, where the store refused the job at a place for what its author can

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Row, params};
 use store_core::claim::{self, explain};
+use store_core::held::asks_to_be_cancelled;
 use store_core::lease::{self, check_length};
 use store_core::repo::{ClaimRead, ClaimWrite, ClusterRead, DependencyRead, JobRead, ResultWrite};
 use store_core::run;
@@ -267,15 +268,22 @@ impl Unit<'_, Writing> {
         if let Some(result) = result {
             self.record_result(key.job, result)?;
         }
-        self.store(&step)?;
-        Ok(Ended::of(&step))
+        self.came_to(&step)
     }
 
     fn lapse(&self, lease: Lease) -> Result<Recovered> {
         let job = self.job(lease.job)?;
         let step = run::lapse(&job, &lease, self.past(job.id)?, self.now())?;
-        self.store(&step)?;
-        Ok(Recovered { job: job.id, lease, came_to: Ended::of(&step) })
+        Ok(Recovered { job: job.id, lease, came_to: self.came_to(&step)? })
+    }
+
+    /// Stores the end of a run, and tells what it came to.
+    fn came_to(&self, step: &Step) -> Result<Ended> {
+        self.store(step)?;
+        if asks_to_be_cancelled(&step.job) {
+            return Ok(Ended::of(&self.job(step.job.id)?));
+        }
+        Ok(Ended::of(&step.job))
     }
 
     /// Stores what a rule decided, and what follows of it for those that wait.

@@ -72,11 +72,16 @@ impl WorkflowWrite for Unit<'_, Writing> {
         if self.find(EXISTS, params![new.name], |_| Ok(()))?.is_some() {
             return Err(Error::conflict(Noun::Workflow, "name", &new.name));
         }
+        for (place, parent) in new.waited_for() {
+            if self.status_of(parent)?.is_none() {
+                return Err(new.refused_at(place, Error::not_found(Noun::Job, parent)));
+            }
+        }
         self.atomically(|| {
             let mut creation = Creation::begin(self)?;
             let mut jobs = Vec::with_capacity(new.jobs.len());
             for (place, parents) in parents.iter().enumerate() {
-                // Those that it waits for are new too, and have not ended.
+                // Those that it waits for are new too, and are taken not to have ended.
                 let waiting = i64::try_from(parents.len()).unwrap_or(i64::MAX);
                 let unmet = UnmetCounts { waiting, unsatisfiable: 0 };
                 let created = creation.create_anew(&new.job_at(place), unmet);
@@ -84,7 +89,14 @@ impl WorkflowWrite for Unit<'_, Writing> {
             }
             for (job, parents) in jobs.iter().zip(&parents) {
                 for &(parent, kind) in parents {
-                    self.insert_dependency(job.id, jobs[parent].id, kind)?;
+                    let parent = &jobs[parent];
+                    self.insert_dependency(job.id, parent.id, kind)?;
+                    if parent.status.is_terminal() {
+                        // It was completed from an earlier one.
+                        let mut unmet = UnmetCounts { waiting: -1, unsatisfiable: 0 };
+                        unmet.count(kind.verdict(parent.status));
+                        self.count_unmet(job.id, unmet)?;
+                    }
                 }
             }
             self.settle_new(new, &mut jobs)?;
@@ -111,11 +123,12 @@ impl WorkflowWrite for Unit<'_, Writing> {
 }
 
 impl Unit<'_, Writing> {
-    /// Cancels the new jobs that ask for it because of a job that was there before, and those behind.
+    /// Cancels the new jobs that ask for it because of a job that was there before or was completed from
+    /// one, and those behind.
     fn settle_new(&self, new: &NewWorkflow, jobs: &mut [Job]) -> Result<()> {
         let asks = |job: &&Job| asks_to_be_cancelled(job);
         if !jobs.iter().any(|job| asks(&job))
-            || new.jobs.iter().all(|new| new.job.dependencies.is_empty())
+            || new.jobs.iter().all(|new| new.job.dependencies.is_empty() && new.job.reuse.is_none())
         {
             return Ok(());
         }
