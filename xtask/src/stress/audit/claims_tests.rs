@@ -128,7 +128,7 @@ fn a_run_of_claims_without_faults_passes_and_each_planted_fault_is_named() -> Re
         ),
         (
             "INSERT INTO job_queue (job_id, obstacles, lane_id, priority, unsatisfiable, created_at)
-                 SELECT id, 1, lane_id, priority, 0, created_at FROM jobs WHERE id = 1",
+                 SELECT id, 1, lane_id, priority, 0, created_at FROM jobs WHERE status = 'COMPLETED' LIMIT 1",
             "(waiting, unsatisfiable) on record",
         ),
         ("UPDATE cluster_loads SET cores = 5 WHERE cluster_id = 2", "cluster 2 has [0, 0, 5, 0]"),
