@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     Step { name: "migrations", about: "the migrations hold together", run: migrations },
     Step { name: "stress", about: "two processes share a store without a fault", run: stress },
     Step { name: "doc-tests", about: "the examples in the documentation hold", run: doc_tests },
+    Step { name: "metrics", about: "a recorder hears of what is counted", run: metrics },
     Step { name: TEST, about: "all other tests", run: test },
 ];
 
@@ -144,6 +145,12 @@ fn this_program() -> Result<std::path::PathBuf> {
 
 fn doc_tests(shell: &Shell) -> Result<()> {
     done(cmd!(shell, "cargo test --workspace --doc"))
+}
+
+/// With the workspace's features, so that little is built again.
+fn metrics(shell: &Shell) -> Result<()> {
+    let feature = ["--features", "store-sqlite/metrics"];
+    done(cmd!(shell, "cargo test --workspace {feature...} --test metrics"))
 }
 
 fn test(shell: &Shell) -> Result<()> {

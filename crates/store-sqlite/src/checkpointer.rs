@@ -254,6 +254,10 @@ impl Work {
             thread::sleep(LOOK);
         };
         drop(turn);
+        #[cfg(feature = "metrics")]
+        if complete {
+            crate::counters::gauges::log_bytes(0);
+        }
         self.sight.counters.drained(complete);
         if complete {
             self.sight.notices.passed_to(0);

@@ -9,6 +9,9 @@ pub(crate) struct Counters {
     writes: AtomicU64,
     commits: AtomicU64,
     contended: AtomicU64,
+    retries: AtomicU64,
+    queue_full: AtomicU64,
+    readers_busy: AtomicU64,
     checkpoints: AtomicU64,
     drains: AtomicU64,
     drains_prevented: AtomicU64,
@@ -28,6 +31,12 @@ pub struct Activity {
     pub commits: u64,
     /// Writes that were given up because their turn did not come.
     pub contended: u64,
+    /// Further tries after SQLite answered that another program, one that ignores the gate, has a lock.
+    pub retries: u64,
+    /// Writes that were refused because the queue was full.
+    pub queue_full: u64,
+    /// Reads that were refused because every reader was in use until the deadline.
+    pub readers_busy: u64,
     /// Passes over the write-ahead log by the store itself.
     pub checkpoints: u64,
     /// Times that the log was emptied because it had grown large.
@@ -72,6 +81,24 @@ impl Counters {
         metrics::counter!("crystalstore_contended_total").increment(1);
     }
 
+    pub(crate) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        metrics::counter!("crystalstore_retries_total").increment(1);
+    }
+
+    pub(crate) fn queue_full(&self) {
+        self.queue_full.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        metrics::counter!("crystalstore_queue_full_total").increment(1);
+    }
+
+    pub(crate) fn readers_busy(&self) {
+        self.readers_busy.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        metrics::counter!("crystalstore_readers_busy_total").increment(1);
+    }
+
     pub(crate) fn checkpointed(&self, log_pages: u32) {
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
@@ -103,6 +130,9 @@ impl Counters {
             writes: of(&self.writes),
             commits: of(&self.commits),
             contended: of(&self.contended),
+            retries: of(&self.retries),
+            queue_full: of(&self.queue_full),
+            readers_busy: of(&self.readers_busy),
             checkpoints: of(&self.checkpoints),
             drains: of(&self.drains),
             drains_prevented: of(&self.drains_prevented),
@@ -120,8 +150,40 @@ fn micros(time: Duration) -> u64 {
 }
 
 #[cfg(feature = "metrics")]
-fn to_f64(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+#[expect(clippy::cast_precision_loss, reason = "recorders take doubles")]
+const fn to_f64(count: u64) -> f64 {
+    count as f64
+}
+
+/// What is so now, for recorders alone: `stats` looks itself.
+#[cfg(feature = "metrics")]
+pub(crate) mod gauges {
+    /// The file of the write-ahead log has this size; the last store that says so is heard.
+    pub(crate) fn log_bytes(bytes: u64) {
+        metrics::gauge!("crystalstore_log_bytes").set(super::to_f64(bytes));
+    }
+
+    pub(crate) fn a_write_waits() {
+        metrics::gauge!("crystalstore_writes_waiting").increment(1);
+    }
+
+    pub(crate) fn a_write_waits_no_more() {
+        metrics::gauge!("crystalstore_writes_waiting").decrement(1);
+    }
+
+    /// Hears of each reader that a pool lends.
+    #[derive(Debug)]
+    pub(crate) struct Readers;
+
+    impl r2d2::HandleEvent for Readers {
+        fn handle_checkout(&self, _: r2d2::event::CheckoutEvent) {
+            metrics::gauge!("crystalstore_readers_in_use").increment(1);
+        }
+
+        fn handle_checkin(&self, _: r2d2::event::CheckinEvent) {
+            metrics::gauge!("crystalstore_readers_in_use").decrement(1);
+        }
+    }
 }
 
 /// Counts of values by their power of two.

@@ -94,7 +94,7 @@ fn migrate(
     let _fence =
         ForeignKeysOff::put_up(connection).meaning().map_err(failed("turning foreign keys off"))?;
     let begin = || Scope::begin(connection, "BEGIN IMMEDIATE");
-    let scope = patience::until(deadline, connection, options.busy_timeout, begin)
+    let scope = patience::until(deadline, connection, options.busy_timeout, || (), begin)
         .map_err(failed("beginning the upgrade"))?;
     // A writer that ignores the gate may have been here since.
     if pending(connection, location, set)?.is_none() {

@@ -144,9 +144,13 @@ fn switch_to_wal(
         return Ok(());
     }
     // Only a program that ignores the gate can be in the way here.
-    patience::until(deadline, connection, options.busy_timeout, || {
-        connection.query_one("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
-    })
+    patience::until(
+        deadline,
+        connection,
+        options.busy_timeout,
+        || (),
+        || connection.query_one("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)),
+    )
     .map_err(failed("switching to a write-ahead log"))?;
     let found = connect(location.database())
         .and_then(|fresh| journal_mode(&fresh))

@@ -11,7 +11,8 @@ use crate::error::{Meaning, is_busy};
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
-/// Tries `work` until no lock is in its way, or until `deadline`. It is tried once in any case.
+/// Tries `work` until no lock is in its way, or until `deadline`. It is tried once in any case; `again` hears
+/// of each further try.
 ///
 /// SQLite's busy handler waits first, for `busy_timeout` or for what is left of the deadline; but it is
 /// not asked everywhere, so that short, jittered pauses follow.
@@ -19,6 +20,7 @@ pub(crate) fn until<T>(
     deadline: Instant,
     connection: &Connection,
     busy_timeout: Duration,
+    again: impl Fn(),
     work: impl Fn() -> rusqlite::Result<T>,
 ) -> Result<T> {
     let begun = Instant::now();
@@ -39,6 +41,7 @@ pub(crate) fn until<T>(
                 tracing::debug!(?pause, "a writer that ignores the gate is in the way");
                 thread::sleep(jittered(pause).min(left));
                 pause = (pause * 2).min(LONGEST_PAUSE);
+                again();
             }
             other => break other.meaning(),
         }
@@ -70,13 +73,16 @@ mod tests {
             connection.query_one("PRAGMA busy_timeout", [], |row| row.get(0))
         };
         let seen = std::cell::RefCell::new(Vec::new());
-        let refused = until(deadline, &connection, usual, || -> rusqlite::Result<()> {
+        let retries = std::cell::Cell::new(0);
+        let again = || retries.set(retries.get() + 1);
+        let refused = until(deadline, &connection, usual, again, || -> rusqlite::Result<()> {
             let left = deadline.saturating_duration_since(Instant::now());
             seen.borrow_mut().push((timeout()?, left.as_millis()));
             Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), None))
         });
         assert!(matches!(refused, Err(Error::Contended { .. })), "{refused:?}");
         let seen = seen.into_inner();
+        assert_eq!(retries.get(), seen.len() - 1, "all but the first try");
         // The first tries have their usual time, the last ones what was left a moment before.
         assert_eq!(seen[0].0, 40);
         assert!(seen.iter().any(|(timeout, _)| *timeout < 40), "{seen:?}");

@@ -59,7 +59,13 @@ pub(crate) fn connections(
         Role::Writer => 1,
         Role::Reader => options.readers,
     };
-    Pool::builder()
+    let builder = Pool::builder();
+    #[cfg(feature = "metrics")]
+    let builder = match role {
+        Role::Writer => builder,
+        Role::Reader => builder.event_handler(Box::new(crate::counters::gauges::Readers)),
+    };
+    builder
         .max_size(size)
         // A connection that is closed may be the last one, and then checkpoints under an exclusive lock.
         .max_lifetime(None)

@@ -155,6 +155,7 @@ impl SqliteStore {
                     // A connection was missing and could not be opened.
                     return Error::Access(error.into());
                 }
+                opened.sight.counters.readers_busy();
                 Error::ReadersBusy { waited: begun.elapsed(), readers }
             },
         )

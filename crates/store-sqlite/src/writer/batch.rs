@@ -124,6 +124,8 @@ impl Core {
         let log_pages = crate::checkpointer::log_pages_after_commit();
         drop(connection);
         drop(turn);
+        #[cfg(feature = "metrics")]
+        crate::counters::gauges::log_bytes(self.location.wal_bytes());
         committed.map_err(Failed::at_commit)?;
         let (waited, ran, commit) = (begun - arrived, committing - begun, committing.elapsed());
         tracing::trace!(writes = kept, ?waited, ?ran, ?commit, "committed");
@@ -136,7 +138,8 @@ impl Core {
     /// ignores the gate is waited for until the deadline.
     fn begin<'c>(&self, connection: &'c Connection, deadline: Instant) -> Result<Scope<'c>> {
         let begin = || Scope::begin(connection, "BEGIN IMMEDIATE");
-        patience::until(deadline, connection, self.busy_timeout, begin)
+        let again = || self.sight.counters.retried();
+        patience::until(deadline, connection, self.busy_timeout, again, begin)
     }
 }
 

@@ -135,7 +135,8 @@ impl Writer {
         let request = Request { work, caller: Caller::WentOn(Box::new(tell)), deadline };
         // Inside a unit of work, only this thread could make room.
         let may_wait = !nesting::is_inside(self.core.key);
-        self.core.queue.hand_in(request, may_wait)?;
+        let handed_in = self.core.queue.hand_in(request, may_wait);
+        handed_in.inspect_err(|error| self.core.count(error))?;
         Ok(ticket)
     }
 
@@ -182,7 +183,8 @@ impl Writer {
         let deadline = Instant::now() + core.deadline;
         let connection = core.connection(deadline)?;
         let _turn = core.gate.enter(deadline)?;
-        patience::until(deadline, &connection, core.busy_timeout, || work(&connection))
+        let again = || core.sight.counters.retried();
+        patience::until(deadline, &connection, core.busy_timeout, again, || work(&connection))
     }
 }
 
@@ -247,9 +249,13 @@ impl Core {
     }
 
     fn count(&self, error: &Error) {
-        if let Error::Contended { waited, holder } = error {
-            self.sight.counters.contended();
-            tracing::warn!(?waited, ?holder, "a write was given up: its turn did not come");
+        match error {
+            Error::Contended { waited, holder } => {
+                self.sight.counters.contended();
+                tracing::warn!(?waited, ?holder, "a write was given up: its turn did not come");
+            }
+            Error::QueueFull { .. } => self.sight.counters.queue_full(),
+            _ => {}
         }
     }
 

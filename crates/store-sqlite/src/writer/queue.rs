@@ -162,6 +162,19 @@ struct State {
 }
 
 impl State {
+    fn push(&mut self, request: Request) {
+        self.waiting.push_back(request);
+        #[cfg(feature = "metrics")]
+        crate::counters::gauges::a_write_waits();
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Request> {
+        let request = self.waiting.remove(place)?;
+        #[cfg(feature = "metrics")]
+        crate::counters::gauges::a_write_waits_no_more();
+        Some(request)
+    }
+
     /// With most of them, the leader among them, it begins: the others come while it runs those.
     fn is_gathered(&self) -> bool {
         4 * (self.waiting.len() + 1) >= 3 * self.expected.callers
@@ -245,7 +258,7 @@ impl Queue {
             state.led = true;
             return Ok(Place::First(Lead(self), work));
         }
-        state.waiting.push_back(request(work));
+        state.push(request(work));
         self.tell_if_gathered(&state);
         Ok(Place::Queued)
     }
@@ -254,7 +267,7 @@ impl Queue {
     pub(super) fn hand_in(&self, request: Request, may_wait: bool) -> Result<()> {
         let when_full = if may_wait { self.when_full } else { WhenFull::Refuse };
         let mut state = self.with_room(lock(&self.state), request.deadline, when_full)?;
-        state.waiting.push_back(request);
+        state.push(request);
         self.tell_if_gathered(&state);
         if !state.led {
             state.led = true;
@@ -324,7 +337,7 @@ impl Queue {
     /// The next write, for a batch.
     pub(super) fn next(&self) -> Option<Request> {
         let mut state = lock(&self.state);
-        let next = state.waiting.pop_front();
+        let next = state.remove(0);
         self.tell_of_room(&state);
         next
     }
@@ -338,7 +351,7 @@ impl Queue {
         };
         let place = state.waiting.iter().position(|request| is_own(&request.caller))?;
         self.tell_of_room(&state);
-        state.waiting.remove(place)
+        state.remove(place)
     }
 
     fn tell_of_room(&self, state: &State) {
