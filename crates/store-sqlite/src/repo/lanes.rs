@@ -62,7 +62,7 @@ pub(super) const DUE: &str = "SELECT 1 FROM jobs INDEXED BY jobs_by_not_before W
 
 const COME_DUE: &str = "UPDATE jobs SET delayed = 0 WHERE id IN (\
                         SELECT id FROM jobs INDEXED BY jobs_by_not_before \
-                        WHERE delayed = 1 AND not_before <= ?1 ORDER BY not_before LIMIT 1000)";
+                        WHERE delayed = 1 AND not_before <= ?1 ORDER BY not_before LIMIT 20000)";
 
 /// A lane that has something to claim, and room for it.
 pub(super) struct Lane {
@@ -150,7 +150,7 @@ impl<M: Mode> Unit<'_, M> {
 }
 
 impl Unit<'_, Writing> {
-    /// Puts jobs whose time has come among what can be claimed; a thousand at a time, so that nobody waits
+    /// Puts jobs whose time has come among what can be claimed; 20,000 at a time, so that nobody waits
     /// long for a crowd of them.
     pub(super) fn let_come_due(&self) -> Result<()> {
         // Nearly always there are none, and a probe costs less than a statement that writes.
