@@ -67,6 +67,7 @@ impl Act {
         Self("report_reached"),
         Self("report_unreachable"),
         Self("record_result"),
+        Self("record_results"),
         Self("replace_result"),
         Self("create_workflow"),
         Self("cancel_workflow"),
@@ -146,6 +147,11 @@ impl Act {
             "report_reached" => w.report_reached(cast.cluster).map(drop),
             "report_unreachable" => w.report_unreachable(cast.cluster, "timed out").map(drop),
             "record_result" => w.record_result(cast.completed, &sample_result(-2.0)).map(drop),
+            "record_results" => {
+                let results =
+                    [(cast.completed, sample_result(-2.0)), (cast.failed, sample_result(-2.5))];
+                w.record_results(&results).map(drop)
+            }
             "replace_result" => w.replace_result(cast.running, &sample_result(-3.0)).map(drop),
             "create_workflow" => {
                 let new = NewWorkflow::new("new").job("one", sample_job("one"));
@@ -210,6 +216,10 @@ impl Act {
             "abandon_submission" => vec![(cast.parent, EventKind::SubmissionAbandoned)],
             "update_remote_job" => vec![(cast.running, EventKind::RemoteJobUpdated)],
             "record_result" => vec![(cast.completed, EventKind::ResultRecorded)],
+            "record_results" => vec![
+                (cast.completed, EventKind::ResultRecorded),
+                (cast.failed, EventKind::ResultRecorded),
+            ],
             "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],
             "cancel_workflow" => vec![(cast.planned, EventKind::StatusChanged)],
             "retry_workflow" => vec![(cast.broken, EventKind::Retried)],

@@ -57,6 +57,7 @@ pub fn a_job_that_is_not_there_is_named_by_every_method<F: Fixture>(fixture: &F)
         let queued = StatusChange::to(JobStatus::Queued);
         let both = [(cast.child, queued.clone()), (id, queued.clone())];
         let after_ok = DependencyKind::AfterOk;
+        let results = [(cast.child, sample_result(-1.0)), (id, sample_result(-1.0))];
         let patch = JobPatch::default();
         let submission = NewRemoteJob::new(id, cast.cluster, "1");
         let answers: Vec<Result<()>> = assert_untouched(&store, || {
@@ -87,6 +88,7 @@ pub fn a_job_that_is_not_there_is_named_by_every_method<F: Fixture>(fixture: &F)
                 store.record_submission(&submission).map(drop),
                 store.begin_submission(&NewRemoteJob::intended(id, cast.cluster)).map(drop),
                 store.record_result(id, &sample_result(-1.0)).map(drop),
+                store.record_results(&results).map(drop),
                 store.replace_result(id, &sample_result(-1.0)).map(drop),
             ]
         });

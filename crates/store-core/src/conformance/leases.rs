@@ -11,7 +11,11 @@ use crate::ids::{JobId, LeaseToken};
 use crate::job::NewJob;
 use crate::lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
 use crate::policy::OnLapse;
-use crate::repo::{ClaimRead, ClaimWrite, EventRead, EventWrite, JobRead, JobWrite};
+use crate::remote_job::NewRemoteJob;
+use crate::repo::{
+    ClaimRead, ClaimWrite, ClusterWrite, EventRead, EventWrite, JobRead, JobWrite, RemoteJobRead,
+    RemoteJobWrite, ResultRead, ResultWrite,
+};
 use crate::run::{Completion, Ended, Failure};
 use crate::status::{JobStatus, StatusChange};
 use crate::store::Store;
@@ -20,7 +24,9 @@ use crate::time::{Clock, ManualClock, Timestamp};
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
-use super::samples::{HOUR, job_in, open, sample_job, sample_result, sample_worker, tick};
+use super::samples::{
+    HOUR, job_in, open, sample_cluster, sample_job, sample_result, sample_worker, tick,
+};
 
 fn claim_new<S: Store>(store: &S, new: NewJob) -> Result<Lease> {
     store.create_job(&new.queued())?;
@@ -55,9 +61,18 @@ pub fn a_heartbeat_renews_a_lease_until_it_lapses<F: Fixture>(fixture: &F) -> Ou
 }
 
 /// A lease that has lapsed is good until somebody takes the job away; then everything that its worker
-/// writes is refused, and nothing of it stays.
+/// writes is refused, and nothing of it stays: neither what it writes by its key, nor what it writes in one
+/// unit of work with a look at its lease, before or after.
 pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
+    let cluster = store.create_cluster(&sample_cluster("busy"))?.id;
+    let submit = |key: LeaseKey| {
+        store.write(move |w| {
+            w.check_lease(&key)?;
+            w.record_result(key.job, &sample_result(-1.0))?;
+            w.begin_submission(&NewRemoteJob::intended(key.job, cluster))
+        })
+    };
     let old = claim_new(&store, sample_job("MgO"))?.key();
     clock.advance(HOUR * 2);
     assert_eq!(store.check_lease(&old)?.key(), old);
@@ -69,6 +84,7 @@ pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
         let note = |store: &F::Store| {
             store.write(move |w| {
                 w.add_note(old.job, "a note of the past")?;
+                w.record_result(old.job, &sample_result(-1.0))?;
                 w.check_lease(&old)
             })
         };
@@ -80,6 +96,7 @@ pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
                 store.change_status(old.job, &change).map(drop),
                 store.check_lease(&old).map(drop),
                 note(&store).map(drop),
+                submit(old).map(drop),
             ]
         });
         for answer in answers {
@@ -99,6 +116,12 @@ pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
     let stranger = LeaseKey { job: JobId::new(999), attempt: 1, token: LeaseToken::new(1) };
     let nobody = store.complete(&stranger, &Completion::default());
     assert_refused!(nobody, Error::LeaseLost { loss: LeaseLoss::Deleted, .. });
+
+    // Of whoever holds the lease, the same unit lands whole.
+    let holder = claim_new(&store, sample_job("CaO"))?.key();
+    let intent = submit(holder)?;
+    assert_eq!(store.newest_remote_job(holder.job)?, Some(intent));
+    assert!(store.newest_result(holder.job)?.is_some());
     Ok(())
 }
 

@@ -200,6 +200,7 @@ macro_rules! each_promise {
                 numbers_come_back_to_the_bit
                 documents_of_any_form_come_back
                 a_result_is_never_overwritten_by_accident
+                many_results_are_recorded_all_or_none
                 a_replaced_result_is_kept_in_the_history
                 a_result_that_is_not_there_is_not_replaced
                 each_attempt_has_a_result_of_its_own

@@ -106,6 +106,11 @@ impl Act {
             "report_reached" => w.report_reached(ClusterId::new(i64::MAX)).map(drop),
             "report_unreachable" => w.report_unreachable(cast.cluster, " ").map(drop),
             "record_result" => w.record_result(cast.running, &sample_result(-2.0)).map(drop),
+            "record_results" => {
+                let results =
+                    [(cast.completed, sample_result(-2.0)), (cast.running, sample_result(-2.0))];
+                w.record_results(&results).map(drop)
+            }
             "replace_result" => w.replace_result(cast.child, &sample_result(-3.0)).map(drop),
             "create_workflow" => {
                 let new = NewWorkflow::new("new").job("one", job_at("one", "/a"));

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Invalid, Noun};
 use crate::event::EventKind;
+use crate::ids::JobId;
 use crate::repo::{EventRead, JobRead, JobWrite, ResultRead, ResultWrite};
 use crate::result::{Convergence, JobResult, NewResult, Recorded, ResultDocument};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
+use crate::store::Store;
 use crate::units::{Energy, EnergyUnit};
 
 use super::dump::assert_untouched;
@@ -145,6 +147,36 @@ pub fn a_result_is_never_overwritten_by_accident<F: Fixture>(fixture: &F) -> Out
             Error::Conflict { noun: Noun::Result, field: "attempt", .. }
         );
     }
+    Ok(())
+}
+
+/// Many results are recorded in order, and each is answered; when one is refused, none is recorded, also
+/// in a unit of work that goes on, and the error is that one's.
+pub fn many_results_are_recorded_all_or_none<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let one = store.create_job(&sample_job("one"))?.id;
+    let other = store.create_job(&sample_job("other"))?.id;
+    let (first, second) = (sample_result(-1.0), full_result());
+    let refused = [
+        (one, first.clone()),
+        (other, first.clone()),
+        (other, second.clone()),
+        (JobId::new(4_711), first.clone()),
+    ];
+    let within = refused.clone();
+    for answer in [
+        assert_untouched(&store, || store.record_results(&refused)),
+        assert_untouched(&store, || store.write(move |w| Ok(w.record_results(&within))))?,
+    ] {
+        assert_refused!(answer, Error::Conflict { noun: Noun::Result, field: "attempt", .. });
+    }
+    let results = [(one, first.clone()), (one, first.clone()), (other, second.clone())];
+    let answers = store.record_results(&results)?;
+    assert_eq!(answers, [Recorded::Recorded, Recorded::Unchanged, Recorded::Recorded]);
+    for (job, expected) in [(one, first), (other, second)] {
+        assert_eq!(store.newest_result(job)?.map(|stored| stored.result), Some(expected));
+    }
+    assert!(assert_untouched(&store, || store.record_results(&[]))?.is_empty());
     Ok(())
 }
 

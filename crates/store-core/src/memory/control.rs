@@ -34,6 +34,7 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
             "units_of_work",
             "each_refused_call_leaves_nothing_in_a_unit_that_goes_on",
         ),
+        (Fault::StopsHalfway, "results", "many_results_are_recorded_all_or_none"),
         (Fault::IgnoresExpected, "statuses", "a_change_is_made_only_from_the_status_it_expects"),
         (Fault::IgnoresExpected, "races", "twenty_jobs_are_started_exactly_once_by_five_threads"),
         (Fault::LosesUpdates, "races", "no_update_is_lost"),

@@ -28,33 +28,39 @@ impl<Mode> ResultRead for Unit<'_, Mode> {
 
 impl ResultWrite for Unit<'_, Writing> {
     fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
-        self.store_result(job, result, result::record)
+        self.change(|state, signature| state.store_result(job, result, result::record, signature))
+    }
+
+    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
+        self.change(|state, signature| {
+            let record = |(job, new): &(JobId, NewResult)| {
+                state.store_result(*job, new, result::record, signature)
+            };
+            results.iter().map(record).collect()
+        })
     }
 
     fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
-        self.store_result(job, result, result::replace)
+        self.change(|state, signature| state.store_result(job, result, result::replace, signature))
     }
 }
 
 /// What the domain decides is to be stored: nothing, or a result and its event.
 pub(super) type Decision = Option<(JobResult, NewEvent)>;
 
-impl Unit<'_, Writing> {
+impl State {
     fn store_result(
-        &self,
+        &mut self,
         job: JobId,
         new: &NewResult,
         decide: impl FnOnce(&Job, Option<&JobResult>, &NewResult, Timestamp) -> Result<Decision>,
+        Signature { actor, now }: Signature<'_>,
     ) -> Result<Recorded> {
-        self.change(|state, Signature { actor, now }| {
-            let job = state.job(job)?;
-            let decision = decide(job, state.present_result(job), new, now)?;
-            Ok(state.put_result(decision, actor))
-        })
+        let job = self.job(job)?;
+        let decision = decide(job, self.present_result(job), new, now)?;
+        Ok(self.put_result(decision, actor))
     }
-}
 
-impl State {
     /// Stores what the domain decided.
     pub(super) fn put_result(&mut self, decision: Decision, signer: &Signer) -> Recorded {
         let Some((stored, event)) = decision else { return Recorded::Unchanged };

@@ -68,6 +68,9 @@ pub trait ClaimWrite: ClaimRead {
     /// they name one, is active, open and has room for them. The best priority goes first, then the oldest
     /// job (the smallest id). A job that does not fit into its cluster holds up no other.
     ///
+    /// Of a crowd of more than 20,000 jobs that come due at once, a claim MAY see only the 20,000 whose time
+    /// came first; the rest follows with the next claims, as many with each.
+    ///
     /// A straight call reads first, and writes only if there may be something to claim.
     ///
     /// # Atomicity

@@ -30,6 +30,12 @@ pub trait ResultWrite: ResultRead {
     /// [`Error::NotFound`](crate::Error::NotFound) for the job.
     fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded>;
 
+    /// Records the results of many jobs, in order; all or none.
+    ///
+    /// # Errors
+    /// As [`record_result`](Self::record_result), for the first result that is refused.
+    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>>;
+
     /// Puts another result in the place of the present attempt's, for a parser that has learnt. The
     /// history keeps the old one.
     ///
@@ -52,6 +58,11 @@ impl<S: Store> ResultWrite for S {
     fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let result = result.clone();
         self.write(move |w| w.record_result(job, &result))
+    }
+
+    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
+        let results = results.to_vec();
+        self.write(move |w| w.record_results(&results))
     }
 
     fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {

@@ -57,7 +57,7 @@ pub(super) const DUE: &str =
 const COME_DUE: &str = "UPDATE job_queue SET delayed_until = NULL, obstacles = obstacles - 1 \
                         WHERE job_id IN (\
                         SELECT job_id FROM job_queue INDEXED BY job_queue_by_delay \
-                        WHERE delayed_until <= ?1 ORDER BY delayed_until LIMIT 1000)";
+                        WHERE delayed_until <= ?1 ORDER BY delayed_until LIMIT 20000)";
 
 /// A lane that has something to claim, and room for it.
 pub(super) struct Lane {
@@ -156,7 +156,7 @@ impl<M: Mode> Unit<'_, M> {
 }
 
 impl Unit<'_, Writing> {
-    /// Puts jobs whose time has come among what can be claimed; a thousand at a time, so that nobody waits
+    /// Puts jobs whose time has come among what can be claimed; 20,000 at a time, so that nobody waits
     /// long for a crowd of them.
     pub(super) fn let_come_due(&self) -> Result<()> {
         // Nearly always there are none, and a probe costs less than a statement that writes.

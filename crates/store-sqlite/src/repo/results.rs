@@ -93,6 +93,12 @@ impl ResultWrite for Unit<'_, Writing> {
         }
     }
 
+    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
+        self.atomically(|| {
+            results.iter().map(|(job, result)| self.record_result(*job, result)).collect()
+        })
+    }
+
     fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let job = self.job(job)?;
         let existing = self.result_of_attempt(&job)?;

@@ -40,6 +40,7 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
     ];
     let results = prop_oneof![
         4 => (job_id(), result()).prop_map(|(job, result)| O::RecordResult(job, result)),
+        3 => vec((job_id(), result()), 0..4).prop_map(O::RecordResults),
         2 => (job_id(), result()).prop_map(|(job, result)| O::ReplaceResult(job, result)),
     ];
     let clusters = prop_oneof![
@@ -84,7 +85,7 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
         12 => jobs.boxed(),
         7 => edges.boxed(),
         3 => workflows.boxed(),
-        2 => results.boxed(),
+        3 => results.boxed(),
         4 => clusters.boxed(),
         6 => submissions.boxed(),
         14 => claims.boxed(),

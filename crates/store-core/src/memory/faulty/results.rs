@@ -28,5 +28,14 @@ pass_on! {
                 answer => answer,
             }
         }
+
+        fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
+            match self.fault {
+                Fault::OverwritesResults | Fault::StopsHalfway => {
+                    results.iter().map(|(job, result)| self.record_result(*job, result)).collect()
+                }
+                _ => self.inner.record_results(results),
+            }
+        }
     }
 }
