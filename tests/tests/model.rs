@@ -81,7 +81,7 @@ fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
     let mut runner = TestRunner::deterministic();
     let strategy = model::steps(LONGEST);
     let mut met: BTreeMap<String, [u32; 2]> = BTreeMap::new();
-    for _ in 0..400 {
+    for _ in 0..800 {
         let steps = strategy.new_tree(&mut runner).map_err(|e| e.to_string())?.current();
         let store = MemoryStore::with_clock(Arc::new(ManualClock::at(BEGINNING)));
         for step in steps {

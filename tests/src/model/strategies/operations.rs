@@ -83,12 +83,12 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
     ];
     prop_oneof![
         12 => jobs.boxed(),
-        7 => edges.boxed(),
+        8 => edges.boxed(),
         3 => workflows.boxed(),
         3 => results.boxed(),
         4 => clusters.boxed(),
-        6 => submissions.boxed(),
-        14 => claims.boxed(),
+        8 => submissions.boxed(),
+        16 => claims.boxed(),
     ]
     .boxed()
 }
