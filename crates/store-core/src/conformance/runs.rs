@@ -292,7 +292,8 @@ pub fn the_end_of_a_run_tells_of_a_cancellation<F: Fixture>(fixture: &F) -> Outc
         on_unsatisfiable: OnUnsatisfiable::Cancel,
         ..JobPolicy::default()
     };
-    let ends: [fn(&F::Store, &Lease, &ManualClock) -> Result<Ended>; 3] = [
+    type End<S> = fn(&S, &Lease, &ManualClock) -> Result<Ended>;
+    let ends: [End<F::Store>; 3] = [
         |store, lease, _| store.fail(&lease.key(), &Failure::of(FailureKind::unknown())),
         |store, lease, _| store.release(&lease.key(), None, None),
         |store, _, clock| {
