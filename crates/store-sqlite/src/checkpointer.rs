@@ -241,8 +241,8 @@ impl Work {
     }
 
     fn drain(&mut self) {
-        // A writer that has the turn for longer will not be slowed down by a pass more.
-        let Ok(turn) = self.gate.enter(Instant::now() + LONGEST_DRAIN) else { return };
+        // Waiting for the turn is in nobody's way, and a log that is not emptied grows meanwhile.
+        let Ok(turn) = self.gate.enter(Instant::now() + ROUND) else { return };
         let until = Instant::now() + LONGEST_DRAIN;
         // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
         let complete = loop {
