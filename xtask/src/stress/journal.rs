@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store_core::{
     ClusterId, Convergence, DependencyKind, Energy, EventKind, EventSequence, InputHash, JobId,
@@ -216,9 +217,10 @@ impl Written {
     }
 }
 
-/// Reads a journal. A last line that a killed process could not finish is left out.
-pub fn read(path: &Path) -> Result<Vec<Line>> {
-    let reading = || format!("read the journal {}", path.display());
+/// Reads what a process wrote, one value in JSON on each line. A last line that a killed process could not
+/// finish is left out.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let reading = || format!("read the lines of {}", path.display());
     let mut reader = BufReader::new(File::open(path).doing(reading)?);
     let (mut lines, mut text) = (Vec::new(), String::new());
     while reader.read_line(&mut text).doing(reading)? > 0 && text.ends_with('\n') {
@@ -264,7 +266,7 @@ mod tests {
         journal.finish()?;
         let mut file = File::options().append(true).open(&path).doing(|| "open".to_owned())?;
         file.write_all(b"{\"process\":7,").doing(|| "tear".to_owned())?;
-        let read = read(&path)?;
+        let read: Vec<Line> = read(&path)?;
         let expected = |sequence| Line { sequence, ..line.clone() };
         assert_eq!(read, [expected(1), expected(2)]);
         assert!(Journal::create(&path, Duration::ZERO).is_err(), "a journal is never written over");

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use store_core::Store;
@@ -16,8 +17,8 @@ use super::{claims, open, prepare};
 use crate::failure::{Context, Failure, Result};
 use crate::shared::children::{GO, READY, stop_with_parent, tell};
 
-/// How often the parent is told how many calls have returned.
-const TELL_EVERY: Duration = Duration::from_millis(50);
+/// How often the parent is told how much is done.
+const TELL_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs a process whose parent is at the other end of standard input and output.
 pub fn run(plan: Plan, process: u32) -> Result<()> {
@@ -67,20 +68,28 @@ pub fn work<S: Store>(
 ) -> Result<(Totals, Vec<Pace>)> {
     std::thread::scope(|scope| {
         let spawn = |thread| scope.spawn(move || one_thread(store, shared, thread));
-        let threads: Vec<_> = (1..=shared.plan.threads).map(spawn).collect();
-        while !threads.iter().all(|thread| thread.is_finished()) {
-            std::thread::sleep(TELL_EVERY);
-            progress(shared.operations.load(Ordering::Relaxed));
-        }
-        let (mut totals, mut paces) = (Totals::default(), Vec::new());
-        for (index, thread) in threads.into_iter().enumerate() {
-            let panicked = |_| Failure::new(format!("thread {} panicked", index + 1));
-            let (of_thread, pace) = thread.join().map_err(panicked)??;
-            totals.add(of_thread);
-            paces.push(pace);
-        }
-        Ok((totals, paces))
+        let threads = (1..=shared.plan.threads).map(spawn).collect();
+        gather(threads, || progress(shared.operations.load(Ordering::Relaxed)))
     })
+}
+
+/// Waits for the threads of a process, calls `tell_progress` meanwhile, and adds up what they did.
+pub fn gather(
+    threads: Vec<ScopedJoinHandle<'_, Result<(Totals, Pace)>>>,
+    tell_progress: impl Fn(),
+) -> Result<(Totals, Vec<Pace>)> {
+    while !threads.iter().all(ScopedJoinHandle::is_finished) {
+        std::thread::sleep(TELL_EVERY);
+        tell_progress();
+    }
+    let (mut totals, mut paces) = (Totals::default(), Vec::new());
+    for (index, thread) in threads.into_iter().enumerate() {
+        let panicked = |_| Failure::new(format!("thread {} panicked", index + 1));
+        let (of_thread, pace) = thread.join().map_err(panicked)??;
+        totals.add(of_thread);
+        paces.push(pace);
+    }
+    Ok((totals, paces))
 }
 
 fn one_thread<S: Store>(store: &S, shared: &Shared, thread: u32) -> Result<(Totals, Pace)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::failure::Result;
-use crate::stress::journal::{self, Effect};
+use crate::stress::journal::{self, Effect, Line};
 use crate::stress::plan::Plan;
 
 /// All changes that were acknowledged in a run.
@@ -26,7 +26,7 @@ impl Acknowledged {
             if in_doubt.contains(&process) && !path.exists() {
                 continue;
             }
-            for line in journal::read(&path)? {
+            for line in journal::read::<Line>(&path)? {
                 let actor = plan.actor(line.process, line.thread);
                 if line.error.is_some() {
                     all.in_doubt.insert(actor.clone());

@@ -7,9 +7,10 @@ use store_core::JobId;
 
 use super::check::Check;
 use crate::failure::{Context, Result};
+use crate::stress::journal;
 use crate::stress::linearizability::histories::{self, Histories};
 use crate::stress::linearizability::job::{Call, State};
-use crate::stress::linearizability::record::{self, Found};
+use crate::stress::linearizability::record::Found;
 use crate::stress::linearizability::search::{self, Operation};
 use crate::stress::plan::Plan;
 
@@ -20,7 +21,7 @@ pub fn check(connection: &Connection, plan: &Plan, last: u32) -> Result<Check> {
         let path = plan.calls(process);
         // One that was killed before it began has none.
         if path.exists() {
-            records.insert(process, record::read(&path)?);
+            records.insert(process, journal::read(&path)?);
         }
     }
     let found = found(connection, plan).doing(|| "read who claimed what".to_owned())?;

@@ -14,7 +14,6 @@ mod scheduler;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use caller::Caller;
 use store_core::prelude::*;
@@ -27,11 +26,8 @@ use super::linearizability::record::Recorder;
 use super::meter::{Pace, Totals};
 use super::plan::Plan;
 use super::session::{Session, Shared};
-use super::{open, prepare};
+use super::{open, prepare, process};
 use crate::failure::{Context, Failure, Result};
-
-/// How often the parent is told how many jobs were claimed.
-const TELL_EVERY: Duration = Duration::from_millis(20);
 
 /// The clusters that some of the jobs are for, with limits so small that they are met.
 pub fn clusters<S: Store>(session: &mut Session<'_, S>) -> Vec<store_core::ClusterId> {
@@ -94,19 +90,8 @@ pub fn work(
                 Ok::<_, Failure>(caller.session.meter.finish())
             })
         };
-        let threads: Vec<_> = (1..=number).map(one).collect();
-        while !threads.iter().all(|thread| thread.is_finished()) {
-            std::thread::sleep(TELL_EVERY);
-            progress(claimed.load(Ordering::Relaxed));
-        }
-        let (mut totals, mut paces) = (Totals::default(), Vec::new());
-        for (index, thread) in threads.into_iter().enumerate() {
-            let panicked = |_| Failure::new(format!("thread {} panicked", index + 1));
-            let (of_thread, pace) = thread.join().map_err(panicked)??;
-            totals.add(of_thread);
-            paces.push(pace);
-        }
-        Ok((totals, paces))
+        let threads = (1..=number).map(one).collect();
+        process::gather(threads, || progress(claimed.load(Ordering::Relaxed)))
     });
     recorder.finish()?;
     worked

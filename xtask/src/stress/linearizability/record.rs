@@ -2,7 +2,7 @@
 //! process that is killed leaves the beginning of every call that may have had an effect.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -125,18 +125,6 @@ impl Recorder {
             .map_or(Ok(()), Err)
             .doing(|| "record the calls, so their order is unknown".to_owned())
     }
-}
-
-/// Reads what a process recorded. A last line that a killed process could not finish is left out.
-pub fn read(path: &Path) -> Result<Vec<Record>> {
-    let reading = || format!("read the calls in {}", path.display());
-    let mut reader = BufReader::new(File::open(path).doing(reading)?);
-    let (mut records, mut text) = (Vec::new(), String::new());
-    while reader.read_line(&mut text).doing(reading)? > 0 && text.ends_with('\n') {
-        records.push(serde_json::from_str(&text).doing(reading)?);
-        text.clear();
-    }
-    Ok(records)
 }
 
 /// A claim that the store's history tells of.
