@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::attempt::Attempt;
 use crate::claim::{ClaimFilter, Explanation};
-use crate::cluster::{Cluster, ClusterLimits, ClusterLoad};
+use crate::cluster::{ClusterLimits, ClusterLoad};
 use crate::error::Result;
 use crate::ids::{ClusterId, JobId};
 use crate::job::Job;
 use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
+use crate::memory::state::State;
 use crate::memory::unit::Writing;
 use crate::repo::{ClaimRead, ClaimWrite, EventWrite, JobRead};
 use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
@@ -25,7 +26,6 @@ pass_on! {
         fn check_lease(key: &LeaseKey) -> Lease;
         fn leases() -> Vec<Lease>;
         fn attempts_of(job: JobId) -> Vec<Attempt>;
-        fn jobs_to_probe(limit: u32) -> Vec<Job>;
         fn jobs_to_cancel(limit: u32) -> Vec<Job>;
         fn cluster_load(cluster: ClusterId) -> ClusterLoad;
         fn explain(job: JobId) -> Explanation;
@@ -33,6 +33,33 @@ pass_on! {
         fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
             let claims_more = matches!(self.fault, Fault::ClaimsTheWaiting | Fault::ClaimsTwice);
             Ok(claims_more || self.inner.can_claim(filter)?)
+        }
+
+        fn jobs_to_probe(&self, limit: u32) -> Result<Vec<Job>> {
+            match self.fault {
+                Fault::ForgetsTheLost => Ok(Vec::new()),
+                _ => self.inner.jobs_to_probe(limit),
+            }
+        }
+    }
+}
+
+impl Fault {
+    /// Changes what a claim goes by.
+    fn before_a_claim(self, state: &mut State) {
+        let each_job = |state: &mut State, change: fn(&mut Job)| {
+            state.jobs.values_mut().for_each(|job| change(Arc::make_mut(job)));
+        };
+        match self {
+            Self::IgnoresLimits => {
+                for cluster in state.clusters.values_mut() {
+                    Arc::make_mut(cluster).config.limits = ClusterLimits::default();
+                }
+            }
+            Self::ClaimsTheWaiting => state.dependencies.clear(),
+            Self::IgnoresPriorities => each_job(state, |job| job.priority = 0),
+            Self::ClaimsTooEarly => each_job(state, |job| job.not_before = None),
+            _ => {}
         }
     }
 }
@@ -50,7 +77,6 @@ impl FaultyUnit<'_, Writing> {
 
 pass_on! {
     impl<> ClaimWrite for Writing {
-        fn adopt(job: JobId, worker: &Worker, lease: Duration) -> Claim;
         fn recover_lost(keys: &[LeaseKey]) -> Vec<Recovered>;
         fn request_cancel(job: JobId, reason: Option<&str>) -> Cancellation;
         fn release(key: &LeaseKey, reason: Option<&str>, not_before: Option<Timestamp>) -> Ended;
@@ -62,22 +88,10 @@ pass_on! {
             count: u32,
             lease: Duration,
         ) -> Result<Vec<Claim>> {
-            if self.fault == Fault::IgnoresLimits {
-                self.inner.change(|state, _| {
-                    for cluster in state.clusters.values_mut() {
-                        let mut open = Cluster::clone(cluster);
-                        open.config.limits = ClusterLimits::default();
-                        *cluster = Arc::new(open);
-                    }
-                    Ok(())
-                })?;
-            }
-            if self.fault == Fault::ClaimsTheWaiting {
-                self.inner.change(|state, _| {
-                    state.dependencies.clear();
-                    Ok(())
-                })?;
-            }
+            self.inner.change(|state, _| {
+                self.fault.before_a_claim(state);
+                Ok(())
+            })?;
             let mut claims = self.inner.claim(worker, filter, count, lease)?;
             if self.fault == Fault::ClaimsTwice {
                 // What others hold is handed out as well.
@@ -93,7 +107,25 @@ pass_on! {
 
         fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>> {
             let keys: Vec<LeaseKey> = keys.iter().map(|key| self.fenced(key)).collect();
-            self.inner.heartbeat(&keys, lease)
+            let mut beats = self.inner.heartbeat(&keys, lease)?;
+            if self.fault == Fault::HidesCancellations {
+                for beat in &mut beats {
+                    if let Heartbeat::Renewed { cancel_requested, .. } = beat {
+                        *cancel_requested = false;
+                    }
+                }
+            }
+            Ok(beats)
+        }
+
+        fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim> {
+            if self.fault == Fault::AdoptsTheHeld {
+                self.inner.change(|state, _| {
+                    state.leases.remove(&job);
+                    Ok(())
+                })?;
+            }
+            self.inner.adopt(job, worker, lease)
         }
 
         fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
@@ -104,6 +136,14 @@ pass_on! {
             let ended = self.inner.fail(&self.fenced(key), failure)?;
             if (self.fault, ended) == (Fault::CountsAFailureTwice, Ended::Repeated) {
                 self.inner.add_note(key.job, "it failed again")?;
+            }
+            if self.fault == Fault::RetriesAtOnce {
+                self.inner.change(|state, _| {
+                    if let Some(job) = state.jobs.get_mut(&key.job) {
+                        Arc::make_mut(job).not_before = None;
+                    }
+                    Ok(())
+                })?;
             }
             Ok(ended)
         }

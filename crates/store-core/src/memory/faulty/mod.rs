@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::cluster::Intake;
 use crate::conformance::Fixture;
 use crate::error::{Error, Result};
 use crate::event::{Actor, EventKind};
@@ -103,6 +104,24 @@ pub(super) enum Fault {
     CountsAFailureTwice,
     /// A recovery takes live leases away.
     TakesLiveLeases,
+    /// A claim takes the oldest job, whatever its priority.
+    IgnoresPriorities,
+    /// A claim takes jobs whose time has not come.
+    ClaimsTooEarly,
+    /// A job that failed is tried again without its pause.
+    RetriesAtOnce,
+    /// A run may be taken over from a worker that holds it.
+    AdoptsTheHeld,
+    /// Runs that were lost are not told to whoever looks for them.
+    ForgetsTheLost,
+    /// A heartbeat does not tell that its run is to stop.
+    HidesCancellations,
+    /// A cluster that is draining takes new jobs.
+    IgnoresDraining,
+    /// The jobs of a cluster that is removed by force run on.
+    LeavesJobsRunning,
+    /// Of several events that follow, the first is skipped.
+    SkipsEvents,
     /// A submission is begun beside an active one of the same attempt.
     SubmitsTwice,
     /// Intents of later attempts are not among those that are looked up.
@@ -317,6 +336,11 @@ impl Fault {
     fn before(self, state: &mut State) {
         if self == Self::ReusesIds {
             state.given_out.jobs = state.jobs.keys().last().map_or(0, |id| id.get());
+        }
+        if self == Self::IgnoresDraining {
+            for cluster in state.clusters.values_mut() {
+                Arc::make_mut(cluster).config.intake = Intake::Open;
+            }
         }
     }
 
