@@ -35,5 +35,15 @@ pub mod scheduling {}
 #[doc = include_str!("../../docs/submission.md")]
 pub mod submission {}
 
+/// The example of the page on workflows, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/workflows.md")]
+pub mod workflows {}
+
+/// The example of the page on finding jobs, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/finding.md")]
+pub mod finding {}
+
 /// What a test comes to.
 pub type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
