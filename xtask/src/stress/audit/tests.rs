@@ -111,8 +111,10 @@ fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
         (
             "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor)
                  SELECT job_id, attempt, at, kind, from_status, to_status, actor FROM job_events
-                 WHERE from_status = 'QUEUED' AND to_status = 'RUNNING' ORDER BY sequence DESC LIMIT 1",
-            "goes on from QUEUED after",
+                 WHERE from_status = 'QUEUED' AND to_status = 'RUNNING' AND job_id =
+                     (SELECT max(id) FROM jobs WHERE status = 'COMPLETED')
+                 ORDER BY sequence DESC LIMIT 1",
+            "goes on from QUEUED after COMPLETED",
             (0, 1),
         ),
         (
