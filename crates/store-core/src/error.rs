@@ -236,7 +236,9 @@ pub enum Error {
     },
 
     /// The disk is full. Some systems tell of a used-up quota as [`Error::Storage`] instead.
-    #[error("no room to write: free some space where the store is, then try again")]
+    #[error(
+        "no room to write: free some space where the store and the temporary files are, then try again"
+    )]
     Full(#[source] Source),
 
     /// The commit ended in an I/O error: the change may be there or not. Look it up (a job by its

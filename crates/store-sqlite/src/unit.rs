@@ -118,7 +118,9 @@ impl<'t> Unit<'t, Writing> {
         self.execute("SAVEPOINT method", [])?;
         let outcome = work();
         // After a fault the whole unit is undone.
-        self.mode.go_on()?;
+        if let Err(met_before) = self.mode.go_on() {
+            return outcome.and(Err(met_before));
+        }
         if outcome.is_err() {
             self.execute("ROLLBACK TO method", [])?;
         }
@@ -212,6 +214,27 @@ mod tests {
         limit_pages(&store, 0)?;
         store.add_note(id, "there is room again")?;
         assert_eq!(store.history(id)?.len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_call_of_many_steps_names_the_fault_that_ended_it() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = Options::new(scratch.path().join("project.db")).open().expect("opened");
+        let new = |number| {
+            let dir = Placement::At(WorkDir::new(format!("/scratch/{number}"))?);
+            Ok(NewJob::new("MgO", Code::Crystal, dir))
+        };
+        let many = (0..1_000).map(new).collect::<Result<Vec<_>>>()?;
+        limit_pages(&store, store.stats()?.page_count + 20)?;
+        let full = store.create_jobs(&many);
+        assert!(matches!(full, Err(Error::Full(_))), "{full:?}");
+        limit_pages(&store, 0)?;
+        assert_eq!(
+            store.create_jobs(&many)?.len(),
+            many.len(),
+            "nothing of the first call is there"
+        );
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Outcome, another_program, job, open, scratch};
-use store_core::{Error, JobFilter, Page, Result};
+use store_core::{Error, JobFilter, JobStatus, Page, Result, StatusChange};
 use store_sqlite::{Options, SqliteStore, prelude::*};
 
 fn names(store: &SqliteStore) -> Result<Vec<String>> {
@@ -295,5 +295,39 @@ fn the_schema_refuses_what_goes_around_the_store() -> Outcome {
         let error = other.execute(sql, []).expect_err(sql).to_string();
         assert!(error.contains(reason), "{sql}: {error}");
     }
+    Ok(())
+}
+
+/// The temporary files that SQLite holds open in this process: it has unlinked them
+/// (<https://sqlite.org/tempfiles.html#temporary_file_storage_locations>).
+#[cfg(target_os = "linux")]
+fn temporary_files() -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("the kernel lists them");
+    // One may have been closed since it was listed.
+    let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.filter(|target| target.to_string_lossy().contains("/etilqs_")).count()
+}
+
+/// The memory in which they would be kept is walked to its end by every statement: the time of such a unit
+/// would grow with the square of what it changes.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_pages_that_a_big_unit_would_restore_are_in_a_file_and_those_of_a_small_one_in_memory()
+-> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let spilled = |count: usize| -> Result<usize> {
+        let jobs: Vec<_> =
+            (0..count).map(|number| job(&format!("{number} of {count}")).queued()).collect();
+        let cancelled = StatusChange::to(JobStatus::Cancelled);
+        let created = store.create_jobs(&jobs)?;
+        let changes: Vec<_> = created.iter().map(|job| (job.id, cancelled.clone())).collect();
+        store.write(move |unit| {
+            unit.change_statuses(&changes)?;
+            Ok(temporary_files())
+        })
+    };
+    assert_eq!(spilled(1)?, 0);
+    assert_eq!(spilled(2_000)?, 1);
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::queue::{Expected, Lead, Request, Taken, Verdict, Work};
 use crate::error::meaning_at_commit;
 use crate::patience;
 use crate::pool::Scope;
+use crate::pragmas;
 
 /// The longest that a batch goes on taking writes in: who comes later waits for the next one.
 const LONGEST_BATCH: Duration = Duration::from_millis(20);
@@ -137,7 +138,7 @@ impl Core {
     /// Begins a transaction that may write. The gate keeps this process's peers away; a writer that
     /// ignores the gate is waited for until the deadline.
     fn begin<'c>(&self, connection: &'c Connection, deadline: Instant) -> Result<Scope<'c>> {
-        let begin = || Scope::begin(connection, "BEGIN IMMEDIATE");
+        let begin = || pragmas::begin_with_spilling_savepoints(connection);
         let again = || self.sight.counters.retried();
         patience::until(deadline, connection, self.busy_timeout, again, begin)
     }
