@@ -20,6 +20,8 @@ impl Machine {
         let processor =
             processor.and_then(|rest| rest.split_once(':')).map(|(_, name)| name.trim());
         let kernel = read("/proc/sys/kernel/osrelease");
+        // What follows the version names a distribution's or a machine's own build.
+        let kernel = kernel.split('-').next().unwrap_or_default();
         let load = read("/proc/loadavg");
         let load = load.split(' ').next().unwrap_or_default();
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
