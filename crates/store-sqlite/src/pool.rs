@@ -113,6 +113,19 @@ impl<'c> Scope<'c> {
         Ok(Self(connection))
     }
 
+    /// Begins one that may write, whose savepoints keep the pages that they would restore in a temporary
+    /// file once there are more than 64 KiB of them (`SQLITE_CONFIG_STMTJRNL_SPILL`).
+    ///
+    /// In memory they are kept in a chain of small pieces, which each statement that fires a trigger walks
+    /// to its end: a unit that changes tens of thousands of jobs takes time with the square of their
+    /// number. SQLite decides where at BEGIN, so that all else that is temporary stays in memory (ADR 0015).
+    pub(crate) fn begin_writing(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.execute_batch("PRAGMA temp_store = FILE")?;
+        let begun = Self::begin(connection, "BEGIN IMMEDIATE");
+        connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+        begun
+    }
+
     /// Commits it. Where that fails, it is rolled back.
     pub(crate) fn commit(self) -> rusqlite::Result<()> {
         self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
@@ -145,6 +158,25 @@ mod tests {
     use crate::pragmas::read_back;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn a_transaction_that_writes_leaves_the_settings_as_they_are_also_if_it_cannot_begin() -> Outcome
+    {
+        let scratch = tempfile::tempdir()?;
+        let path = scratch.path().join("project.db");
+        let options = Options::new(&path).busy_timeout(Duration::ZERO);
+        drop(options.clone().open()?);
+        let settings = pragmas::settings(&options, Role::Writer);
+        let pool = connections(&path, &options, Role::Writer)?;
+        let other = connections(&path, &options, Role::Writer)?;
+        let (connection, other) = (pool.get()?, other.get()?);
+        let scope = Scope::begin_writing(&connection)?;
+        assert_eq!(read_back(&connection, &settings)?, settings);
+        assert!(Scope::begin_writing(&other).is_err(), "one writes at a time");
+        assert_eq!(read_back(&other, &settings)?, settings);
+        scope.commit()?;
+        Ok(())
+    }
 
     #[test]
     fn every_connection_of_both_pools_has_its_settings() -> Outcome {

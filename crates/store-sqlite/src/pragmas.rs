@@ -7,7 +7,6 @@ use rusqlite::config::DbConfig;
 
 use crate::error::{Meaning, OpenError};
 use crate::options::{Durability, Options};
-use crate::pool::Scope;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub(crate) fn settings(options: &Options, role: Role) -> Vec<Setting> {
         ),
         ("foreign_keys", 1),
         // In memory: a temporary file would be a file more that can be full or missing. What savepoints of
-        // big units keep is the exception: see `begin_with_spilling_savepoints`.
+        // big units keep is the exception: see `Scope::begin_writing`.
         ("temp_store", 2),
         // Negative means KiB.
         ("cache_size", -i64::from(options.cache_kib)),
@@ -51,22 +50,6 @@ pub(crate) fn settings(options: &Options, role: Role) -> Vec<Setting> {
         ("wal_autocheckpoint", 0),
         ("journal_size_limit", bytes(options.wal_limit_bytes)),
     ]
-}
-
-/// Begins a transaction that may write, whose savepoints keep the pages that they would restore in a
-/// temporary file once there are more than 64 KiB of them (`SQLITE_CONFIG_STMTJRNL_SPILL`).
-///
-/// With `temp_store=MEMORY` they are kept in a chain of small pieces, which each statement that fires a
-/// trigger walks to its end: a unit that changes tens of thousands of jobs takes time with the square of
-/// their number. SQLite decides where at BEGIN, so that all else that is temporary stays in memory (ADR
-/// 0015).
-pub(crate) fn begin_with_spilling_savepoints(
-    connection: &Connection,
-) -> rusqlite::Result<Scope<'_>> {
-    connection.execute_batch("PRAGMA temp_store = FILE")?;
-    let begun = Scope::begin(connection, "BEGIN IMMEDIATE");
-    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
-    begun
 }
 
 /// Makes the settings and reads each back: a pragma that is misspelt or refused says nothing.

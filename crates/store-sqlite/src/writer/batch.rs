@@ -11,7 +11,6 @@ use super::queue::{Expected, Lead, Request, Taken, Verdict, Work};
 use crate::error::meaning_at_commit;
 use crate::patience;
 use crate::pool::Scope;
-use crate::pragmas;
 
 /// The longest that a batch goes on taking writes in: who comes later waits for the next one.
 const LONGEST_BATCH: Duration = Duration::from_millis(20);
@@ -138,7 +137,7 @@ impl Core {
     /// Begins a transaction that may write. The gate keeps this process's peers away; a writer that
     /// ignores the gate is waited for until the deadline.
     fn begin<'c>(&self, connection: &'c Connection, deadline: Instant) -> Result<Scope<'c>> {
-        let begin = || pragmas::begin_with_spilling_savepoints(connection);
+        let begin = || Scope::begin_writing(connection);
         let again = || self.sight.counters.retried();
         patience::until(deadline, connection, self.busy_timeout, again, begin)
     }
