@@ -120,6 +120,9 @@ CREATE INDEX jobs_by_name ON jobs (archived, name);
 CREATE INDEX jobs_by_queued ON jobs (queued_at) WHERE queued_at IS NOT NULL;
 CREATE INDEX jobs_by_started ON jobs (started_at) WHERE started_at IS NOT NULL;
 CREATE INDEX jobs_by_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+-- The few of which a time is before that of creation, because the clock was set back.
+CREATE INDEX jobs_untimely ON jobs (created_at)
+    WHERE queued_at < created_at OR started_at < created_at OR finished_at < created_at;
 
 -- The jobs that are PENDING or QUEUED, by what a claim looks at. Narrow on purpose, and apart from `jobs`: the
 -- end of a job that thousands wait for writes each of their rows here, and puts it into the indexes.

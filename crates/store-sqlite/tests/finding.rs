@@ -20,14 +20,20 @@ type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 /// More than are read and sorted, however they are entered.
 const JOBS: usize = 11_000;
 
-/// A clock that jumps back now and then.
+/// A clock that jumps back now and then: some jobs are created before those before them, and some end
+/// before they were created.
 #[derive(Debug, Default)]
 struct Jumpy(AtomicI64);
 
 impl Clock for Jumpy {
     fn now(&self) -> Timestamp {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
-        Timestamp::from_micros(number - 40 * i64::from(number % 50 == 0))
+        let jump = match number {
+            n if n % 8 == 0 => 3,
+            n if n % 6 == 5 => 7,
+            _ => 0,
+        };
+        Timestamp::from_micros(number - jump)
     }
 }
 
@@ -71,8 +77,8 @@ fn populate(options: Options) -> TestResult<(SqliteStore, Vec<Known>)> {
         let results = (first..first + 500).map(new_result).collect::<TestResult<Vec<_>>>()?;
         let tags: Vec<Tags> = new.iter().map(|new| new.tags.clone()).collect();
         let made = results.clone();
+        let jobs = store.create_jobs(&new)?;
         let jobs = store.write(move |w| {
-            let jobs = w.create_jobs(&new)?;
             for (job, (n, result)) in jobs.iter().zip((first..).zip(&made)) {
                 if n % 4 > 0 {
                     w.record_result(job.id, result)?;
@@ -101,6 +107,8 @@ fn filters() -> TestResult<Vec<JobFilter>> {
         from: Some(Timestamp::from_micros(from)),
         until: Some(Timestamp::from_micros(until)),
     };
+    // More than are read and sorted.
+    let before = TimeRange { from: None, until: Some(Timestamp::from_micros(33)) };
     let gap = |comparison| DocumentCondition::new("$.gap_ev", comparison);
     let group = DocumentCondition::new("$.cell.group", Comparison::Equal("Fm-3m".into()))?;
     Ok(vec![
@@ -116,8 +124,13 @@ fn filters() -> TestResult<Vec<JobFilter>> {
         all().tag("checked by", "ada").tag("batch", "0"),
         JobFilter { energy: energy(-1000.0, -1.0)?, ..all() },
         JobFilter { energy: energy(-3.0, -2.0)?, archived: Archived::Include, ..all() },
-        JobFilter { created: times(100, 300), ..all() },
+        JobFilter { created: times(10, 30), ..all() },
         JobFilter { finished: times(5, 40), ..all() },
+        JobFilter { finished: before, ..all() },
+        JobFilter { finished: before, created: times(12, 100), ..all() },
+        JobFilter { finished: before, created: times(0, 20), ..all() },
+        JobFilter { finished: before, archived: Archived::Include, ..all() }.tag("batch", "1"),
+        JobFilter { finished: before, ..all() }.status(JobStatus::Completed).code(Code::Crystal),
         JobFilter { finished: times(0, i64::MAX), ..all() }.code(Code::Vasp),
         all().document(gap(Comparison::Exists)?),
         all().document(gap(Comparison::Below(1.0.into()))?),

@@ -152,6 +152,7 @@ macro_rules! each_promise {
                 a_cursor_survives_what_happens_between_pages
                 pages_under_a_filter_go_on_where_they_were
                 lists_follow_the_clock_wherever_it_goes
+                jobs_are_found_by_their_times_though_the_clock_was_set_back
                 a_long_list_is_read_to_its_end
             }
             races {

@@ -1,14 +1,16 @@
 //! What lists promise about their order and their pages.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::ids::JobId;
-use crate::query::{JobFilter, JobPage, Page};
+use crate::job::{Job, NewJob};
+use crate::query::{JobFilter, JobPage, Order, Page, SortKey};
 use crate::repo::{JobRead, JobWrite};
-use crate::status::JobStatus;
+use crate::status::{JobStatus, StatusChange};
 use crate::store::Store;
-use crate::time::{Clock, ManualClock, Timestamp};
+use crate::time::{Clock, ManualClock, TimeRange, Timestamp};
 
 use super::dump::listed;
 use super::fixture::Fixture;
@@ -116,8 +118,8 @@ pub fn pages_under_a_filter_go_on_where_they_were<F: Fixture>(fixture: &F) -> Ou
 /// Time may go backwards, before 1970 and to its ends; the order is that of the clock's times.
 pub fn lists_follow_the_clock_wherever_it_goes<F: Fixture>(fixture: &F) -> Outcome {
     let moments = [0, -1, i64::MAX, i64::MIN, 1, -62_000_000_000_000_000];
-    let clock = std::sync::Arc::new(Jumping(std::sync::Mutex::new(0)));
-    let store = fixture.fresh(std::sync::Arc::clone(&clock) as std::sync::Arc<dyn Clock>);
+    let clock = Arc::new(Jumping(Mutex::new(0)));
+    let store = fixture.fresh(Arc::clone(&clock) as Arc<dyn Clock>);
     for moment in moments {
         *clock.0.lock().expect("no panic") = moment;
         let job = store.create_job(&sample_job("MgO"))?;
@@ -132,9 +134,82 @@ pub fn lists_follow_the_clock_wherever_it_goes<F: Fixture>(fixture: &F) -> Outco
     Ok(())
 }
 
+/// A job is found by when it was queued, began and ended though the clock was set back after its creation,
+/// whatever else is asked for, in either direction and from page to page.
+pub fn jobs_are_found_by_their_times_though_the_clock_was_set_back<F: Fixture>(
+    fixture: &F,
+) -> Outcome {
+    let clock = Arc::new(Jumping(Mutex::new(0)));
+    let store = fixture.fresh(Arc::clone(&clock) as Arc<dyn Clock>);
+    let set = |moment| *clock.0.lock().expect("no panic") = moment;
+    let ended = |new: &NewJob, created, ended| -> Result<Job> {
+        set(created);
+        let id = store.create_job(new)?.id;
+        set(ended);
+        for next in [JobStatus::Queued, JobStatus::Running, JobStatus::Completed] {
+            store.change_status(id, &StatusChange::to(next))?;
+        }
+        store.job(id)
+    };
+    let mut jobs = Vec::new();
+    let new = NewJob { workflow: Some("asked for".to_owned()), ..sample_job("MgO") };
+    for moments in [
+        (10, 15),
+        (20, 90),
+        (30, 35),
+        (100, 40),
+        (100, 8),
+        (200, 25),
+        (200, 95),
+        (300, 310),
+        (50, 5),
+    ] {
+        jobs.push(ended(&new, moments.0, moments.1)?);
+    }
+    // With more jobs in the range, what else is asked for is the narrower way to them.
+    for _ in 0..20 {
+        ended(&sample_job("CaO"), 1, 2)?;
+    }
+    let moment = |micros: i64| Some(Timestamp::from_micros(micros));
+    let until = |micros| TimeRange { from: None, until: moment(micros) };
+    let created =
+        [TimeRange::default(), until(150), until(10), TimeRange { from: moment(60), until: None }];
+    for (end, created) in
+        [6, 26, 41, 100, 250].into_iter().flat_map(|end| created.map(|c| (end, c)))
+    {
+        let asked = || JobFilter { created, ..JobFilter::all().workflow("asked for") };
+        let mut expected: Vec<&Job> = jobs
+            .iter()
+            .filter(|job| created.contains(job.created_at) && until(end).contains(job.updated_at))
+            .collect();
+        expected.sort_by_key(|job| (job.created_at, job.id));
+        for descending in [false, true] {
+            let order = Order { key: SortKey::Created, descending };
+            for filter in [
+                JobFilter { queued: until(end), ..asked() },
+                JobFilter { started: until(end), ..asked() },
+                JobFilter { finished: until(end), ..asked() },
+            ] {
+                for limit in [1, 2, 100] {
+                    let mut page = Some(Page::first(limit)?.ordered(order));
+                    let mut found = Vec::new();
+                    while let Some(next) = page.take() {
+                        let read = store.jobs(&filter, next.clone())?;
+                        page = read.next.map(|cursor| next.after(cursor));
+                        found.extend(read.jobs);
+                    }
+                    assert!(found.iter().eq(expected.iter().copied()), "{filter:?}, {order}");
+                }
+            }
+            expected.reverse();
+        }
+    }
+    Ok(())
+}
+
 /// A clock that is set to anything.
 #[derive(Debug)]
-struct Jumping(std::sync::Mutex<i64>);
+struct Jumping(Mutex<i64>);
 
 impl Clock for Jumping {
     fn now(&self) -> Timestamp {

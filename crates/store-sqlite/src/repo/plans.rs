@@ -115,6 +115,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let all = JobFilter::all;
     let range = EnergyRange { least: Some(Energy::new(-1.0, EnergyUnit::Hartree)?), most: None };
     let since = TimeRange { from: Some(Timestamp::from_micros(1)), until: None };
+    let before = TimeRange { from: None, until: Some(Timestamp::from_micros(7)) };
     let document = |comparison| DocumentCondition::new("$.cell.group", comparison);
     let everything = JobFilter {
         statuses: vec![JobStatus::Failed],
@@ -142,6 +143,8 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("queued", JobFilter { queued: since, ..all() }),
         ("started", JobFilter { started: since, ..all() }),
         ("finished", JobFilter { finished: since, ..all() }),
+        ("finished before", JobFilter { finished: before, ..all() }),
+        ("tag and finished before", JobFilter { finished: before, ..all() }.tag("a", "b")),
         ("energy", JobFilter { energy: Some(range), ..all() }),
         ("document", all().document(document(Comparison::AtLeast("F".into()))?)),
         ("text", all().text("mgo")),
@@ -154,7 +157,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
             queries.insert(format!("list by {name}, deep: {suffix}"), sql);
         }
     }
-    let few = [("all", &filters[0].1), ("status", &filters[1].1), ("energy", &filters[11].1)];
+    let few = [("all", &filters[0].1), ("status", &filters[1].1), ("energy", &filters[13].1)];
     for (name, filter) in few {
         for key in SortKey::ALL {
             let order = Order::ascending(*key);

@@ -122,6 +122,14 @@ pub(super) fn everything(filter: &JobFilter, key: SortKey) -> Choice {
     Choice { entries, part: Part::Order, tag: None, order: Some(key) }
 }
 
+/// The jobs that have a time before that of their creation, as after a clock was set back.
+pub(super) fn untimely() -> Choice {
+    let condition = "(jobs.queued_at < jobs.created_at OR jobs.started_at < jobs.created_at \
+                     OR jobs.finished_at < jobs.created_at)";
+    let entry = Entry::of_jobs("jobs INDEXED BY jobs_untimely", condition, vec![]);
+    Choice::newest_first(vec![entry], Part::Order)
+}
+
 /// The choices that a filter names, those first that are the narrowest as a rule.
 pub(super) fn named(filter: &JobFilter) -> Vec<Choice> {
     let mut choices = Vec::new();

@@ -2,10 +2,10 @@
 
 use rusqlite::types::Value;
 use store_core::query::{Comparison, DocumentCondition, Operand};
-use store_core::{Archived, Energy, JobFilter, Page, SortKey, SortValue, TimeRange};
+use store_core::{Archived, Energy, JobFilter, Page, SortKey, SortValue, TimeRange, Timestamp};
 
 use super::super::jobs::columns;
-use super::entry::{Choice, Entry, Part, within};
+use super::entry::{Choice, Entry, Part, untimely, within};
 
 /// One query.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +47,31 @@ const ENERGY: &str = "CROSS JOIN job_results INDEXED BY sqlite_autoindex_job_res
                       ON job_results.job_id = jobs.id AND job_results.attempt = jobs.attempt";
 
 /// The queries of a page by a choice of indexes, each with as many rows as could be on the page.
+///
+/// A job is queued, begins and ends after it was created. So a walk by time of creation is entered where
+/// such a range ends, and does not pass over all that is newer. The jobs of which that is not true, because
+/// the clock was set back, are in an index of their own, and are walked beside it.
 pub(in crate::repo) fn walks(filter: &JobFilter, page: &Page, choice: &Choice) -> Vec<Walk> {
+    let by_creation =
+        page.order().key == SortKey::Created && choice.order == Some(SortKey::Created);
+    let TimeRange { from, until } = filter.created;
+    let ends = [filter.queued.until, filter.started.until, filter.finished.until];
+    match ends.into_iter().flatten().min() {
+        Some(end) if by_creation && until.is_none_or(|until| end < until) => {
+            let created_in = |from, until| {
+                let created = TimeRange { from, until };
+                JobFilter { created, ..filter.clone() }
+            };
+            let mut walks = walks_within(&created_in(from, Some(end)), page, choice);
+            let newer = created_in(from.max(Some(end)), until);
+            walks.extend(walks_within(&newer, page, &untimely()));
+            walks
+        }
+        _ => walks_within(filter, page, choice),
+    }
+}
+
+fn walks_within(filter: &JobFilter, page: &Page, choice: &Choice) -> Vec<Walk> {
     let mut walks = Vec::new();
     for entry in &choice.entries {
         for place in places(page, choice) {
@@ -102,6 +126,7 @@ fn places<'p>(page: &'p Page, choice: &Choice) -> Vec<Place<'p>> {
 fn walk(filter: &JobFilter, page: &Page, choice: &Choice, entry: &Entry, place: Place<'_>) -> Walk {
     let key = page.order().key;
     let descending = page.walked().descending;
+    let (filter, place) = tighten(filter, place, descending);
     let in_order = choice.order == Some(key);
     let by_energy = key == SortKey::Energy;
     // An energy index is entered by its own energies, whatever the order.
@@ -145,29 +170,31 @@ fn walk(filter: &JobFilter, page: &Page, choice: &Choice, entry: &Entry, place: 
             walk.and(&format!("{column} {comparison} ?"), [value(from)]);
         }
     }
-    let tightened = tighten(filter, place, descending);
-    narrow(&mut walk, &tightened, choice, entry, created);
+    narrow(&mut walk, &filter, choice, entry, created);
     walk.sql.push_str(&format!(" ORDER BY {column} {direction}, {id} {direction}"));
     // One more than the page tells whether there is a next page.
     walk.limit(page.limit() + 1);
     walk
 }
 
-/// The filter without the bound of its time of creation that the walk's own place makes idle: of two
-/// bounds SQLite enters the index by one and reads on from there, and it must not be the farther one.
-fn tighten(filter: &JobFilter, place: Place<'_>, descending: bool) -> JobFilter {
+/// Of the walk's place and a bound of the filter's time of creation, leaves out the one that the other
+/// makes idle: of two bounds SQLite enters the index by one and reads on from there, and it must not be the
+/// farther one.
+fn tighten<'p>(filter: &JobFilter, place: Place<'p>, descending: bool) -> (JobFilter, Place<'p>) {
     let mut filter = filter.clone();
     let (Place::Beyond(SortValue::Created(at)) | Place::Tied(SortValue::Created(at), _)) = place
     else {
-        return filter;
+        return (filter, place);
     };
     let TimeRange { from, until } = &mut filter.created;
-    if descending && until.is_some_and(|until| until > *at) {
-        *until = None;
-    } else if !descending && from.is_some_and(|from| from <= *at) {
-        *from = None;
+    let bound = if descending { until } else { from };
+    let reaches_place = |bound: Timestamp| if descending { bound > *at } else { bound <= *at };
+    match *bound {
+        Some(reached) if reaches_place(reached) => *bound = None,
+        Some(_) if matches!(place, Place::Beyond(_)) => return (filter, Place::Beginning),
+        _ => {}
     }
-    filter
+    (filter, place)
 }
 
 /// Of the end of an energy range and the energy that a walk has come to, the one that is met later; for the
