@@ -121,6 +121,17 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Those of `work`, and those of getting a snapshot.
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T>;
 
+    /// Runs `work` as [`read`](Self::read) does, where it asks one question that has a short answer. What one
+    /// question finds is of one moment by itself, so a backend may spare what keeps several on one snapshot.
+    /// The straight calls that look one thing up come here.
+    ///
+    /// # Errors
+    /// Those of `read`; [`Error::Invalid`](crate::Error::Invalid) from a second question, where the backend
+    /// has spared that.
+    fn ask<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
+        self.read(work)
+    }
+
     /// Runs `work` in one transaction: all of it is committed when this returns `Ok`, and none of it
     /// if `work` returns an error or panics. End it with an error of your own by
     /// [`Error::aborted`](crate::Error::aborted).

@@ -1,5 +1,7 @@
 //! Working directories: no two jobs share one.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Invalid, Result};
@@ -73,6 +75,14 @@ impl std::fmt::Display for WorkDir {
 impl AsRef<std::path::Path> for WorkDir {
     fn as_ref(&self) -> &std::path::Path {
         self.0.as_ref()
+    }
+}
+
+impl FromStr for WorkDir {
+    type Err = Invalid;
+
+    fn from_str(path: &str) -> Result<Self, Invalid> {
+        Self::new(path)
     }
 }
 

@@ -4,11 +4,21 @@
 use std::error::Error as StdError;
 use std::str::FromStr;
 
-use rusqlite::types::Type;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Type, ValueRef};
 use rusqlite::{Result, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store_core::Timestamp;
+
+/// What is made of a text where it stands in the row.
+struct Word<T>(T);
+
+impl<T: FromStr<Err: StdError + Send + Sync + 'static>> FromSql for Word<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let parsed = value.as_str()?.parse();
+        parsed.map(Self).map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
+}
 
 /// The columns of a row, taken one after the other in the order of the SELECT.
 pub(crate) struct Columns<'r, 's> {
@@ -22,7 +32,7 @@ impl<'r, 's> Columns<'r, 's> {
     }
 
     /// The next column as SQLite stores it.
-    pub(crate) fn plain<T: rusqlite::types::FromSql>(&mut self) -> Result<T> {
+    pub(crate) fn plain<T: FromSql>(&mut self) -> Result<T> {
         let column = self.next;
         self.next += 1;
         self.row.get(column)
@@ -51,8 +61,7 @@ impl<'r, 's> Columns<'r, 's> {
     where
         T: FromStr<Err: StdError + Send + Sync + 'static>,
     {
-        let text: String = self.plain()?;
-        text.parse().map_err(|error| self.refused(Type::Text, error))
+        self.plain().map(|Word(value)| value)
     }
 
     /// As [`word`](Self::word), or nothing.
@@ -60,8 +69,7 @@ impl<'r, 's> Columns<'r, 's> {
     where
         T: FromStr<Err: StdError + Send + Sync + 'static>,
     {
-        let text: Option<String> = self.plain()?;
-        text.map(|text| text.parse().map_err(|error| self.refused(Type::Text, error))).transpose()
+        Ok(self.plain::<Option<Word<T>>>()?.map(|Word(value)| value))
     }
 
     /// The next column as a text that a constructor checks.

@@ -171,13 +171,17 @@ pub(crate) mod gauges {
         metrics::gauge!("crystalstore_writes_waiting").decrement(1);
     }
 
-    /// Hears of each reader that a pool lends.
+    pub(crate) fn a_reader_is_lent() {
+        metrics::gauge!("crystalstore_readers_in_use").increment(1);
+    }
+
+    /// Hears of each reader that a pool lends after a wait, and of each that comes back.
     #[derive(Debug)]
     pub(crate) struct Readers;
 
     impl r2d2::HandleEvent for Readers {
         fn handle_checkout(&self, _: r2d2::event::CheckoutEvent) {
-            metrics::gauge!("crystalstore_readers_in_use").increment(1);
+            a_reader_is_lent();
         }
 
         fn handle_checkin(&self, _: r2d2::event::CheckinEvent) {

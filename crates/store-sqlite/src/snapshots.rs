@@ -1,6 +1,5 @@
 //! Who holds a snapshot, and for how long: an old one keeps the write-ahead log from being emptied.
 
-use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,11 +14,13 @@ pub(crate) struct Snapshots {
 #[derive(Debug, Default)]
 struct Held {
     next: u64,
-    by_age: BTreeMap<u64, Snapshot>,
+    /// As many as there are readers at the most.
+    by_age: Vec<Snapshot>,
 }
 
 #[derive(Debug)]
 struct Snapshot {
+    number: u64,
     since: Instant,
     origin: &'static Location<'static>,
     thread: thread::Thread,
@@ -59,11 +60,20 @@ impl Snapshot {
 pub(crate) struct Holding<'s> {
     snapshots: &'s Snapshots,
     number: u64,
+    since: Instant,
+}
+
+impl Holding<'_> {
+    /// For how long it has been held.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
 }
 
 impl Drop for Holding<'_> {
     fn drop(&mut self) {
-        self.snapshots.lock().by_age.remove(&self.number);
+        let mut held = self.snapshots.lock();
+        held.by_age.retain(|snapshot| snapshot.number != self.number);
     }
 }
 
@@ -72,25 +82,25 @@ impl Snapshots {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a snapshot that is about to be taken.
+    /// Takes note of a snapshot that is taken now.
     pub(crate) fn hold(&self, origin: &'static Location<'static>) -> Holding<'_> {
         let (since, thread) = (Instant::now(), thread::current());
         let mut held = self.lock();
         let number = held.next;
         held.next += 1;
-        held.by_age.insert(number, Snapshot { since, origin, thread, reported: false });
-        Holding { snapshots: self, number }
+        held.by_age.push(Snapshot { number, since, origin, thread, reported: false });
+        Holding { snapshots: self, number, since }
     }
 
     /// The one that is held longest.
     pub(crate) fn oldest(&self) -> Option<HeldSnapshot> {
-        self.lock().by_age.values().next().map(Snapshot::describe)
+        self.lock().by_age.first().map(Snapshot::describe)
     }
 
     /// Those that are older than `limit` and were not reported before.
     pub(crate) fn newly_older_than(&self, limit: Duration) -> Vec<HeldSnapshot> {
         let mut held = self.lock();
-        let old = held.by_age.values_mut().take_while(|found| found.since.elapsed() > limit);
+        let old = held.by_age.iter_mut().take_while(|found| found.since.elapsed() > limit);
         let mut found = Vec::new();
         for snapshot in old.filter(|snapshot| !snapshot.reported) {
             snapshot.reported = true;

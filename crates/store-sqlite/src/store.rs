@@ -136,17 +136,25 @@ impl SqliteStore {
         let connection = self.reader(&opened)?;
         let origin = Location::caller();
         let _span = tracing::trace_span!("read", %origin).entered();
-        let begun = Instant::now();
-        let _held = opened.sight.snapshots.hold(origin);
+        let held = opened.sight.snapshots.hold(origin);
         let outcome = work(&opened, &connection);
-        let took = begun.elapsed();
-        if took > self.shared.options.slow_snapshot {
-            tracing::debug!(?took, %origin, "a slow read has ended");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let took = held.age();
+            if took > self.shared.options.slow_snapshot {
+                tracing::debug!(?took, %origin, "a slow read has ended");
+            }
         }
         outcome
     }
 
     pub(crate) fn reader(&self, opened: &Opened) -> Result<Lent> {
+        // Without looking at the time, as long as nobody has to wait.
+        if let Some(lent) = opened.readers.try_get() {
+            // r2d2 tells its handler of those alone that it may have waited for.
+            #[cfg(feature = "metrics")]
+            crate::counters::gauges::a_reader_is_lent();
+            return Ok(lent);
+        }
         let begun = Instant::now();
         opened.readers.get_timeout(self.shared.deadline.max(Duration::from_millis(1))).map_err(
             |error| {
@@ -173,6 +181,17 @@ impl Store for SqliteStore {
         self.on_reader(|_, connection| {
             on_snapshot(connection, || work(&Unit::reading(connection, now)))
         })
+    }
+
+    #[track_caller]
+    fn ask<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
+        let _guard = self.guard()?;
+        let opened = self.opened()?;
+        let connection = self.reader(&opened)?;
+        let _span = tracing::trace_span!("read", origin = %Location::caller()).entered();
+        let now = self.shared.options.clock.now();
+        // Not among the snapshots: its own ends with its statement, whatever the closure does then.
+        work(&Unit::asking(&connection, now))
     }
 
     fn write<T: Send + 'static>(

@@ -1,9 +1,9 @@
 //! Units of work: a connection inside a transaction, and what may be done there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use rusqlite::{Connection, Params, Row};
-use store_core::{Actor, Error, Result, Timestamp};
+use store_core::{Actor, Error, Invalid, Result, Timestamp};
 
 use crate::error::{Meaning, is_constraint};
 
@@ -18,7 +18,17 @@ pub struct Unit<'t, Mode> {
 
 /// The mode of a unit of work that reads.
 #[derive(Debug)]
-pub struct Reading(());
+pub struct Reading(Cell<Questions>);
+
+/// How many statements may still be run.
+#[derive(Debug, Clone, Copy)]
+enum Questions {
+    /// Any number: there is a transaction around them.
+    Any,
+    /// One, which is a transaction by itself.
+    One,
+    None,
+}
 
 /// The mode of a unit of work that writes.
 #[derive(Debug)]
@@ -33,8 +43,9 @@ pub trait Mode {
     #[doc(hidden)]
     fn met(&self, fault: &Error);
 
-    /// Refuses to go on after one: SQLite may have rolled the transaction back, and whatever came next
-    /// would be committed by itself.
+    /// Called before each statement. Refuses to go on after a fault: SQLite may have rolled the transaction
+    /// back, and whatever came next would be committed by itself. Refuses a second statement where there is
+    /// no transaction.
     #[doc(hidden)]
     fn go_on(&self) -> Result<()>;
 }
@@ -43,6 +54,14 @@ impl Mode for Reading {
     fn met(&self, _fault: &Error) {}
 
     fn go_on(&self) -> Result<()> {
+        match self.0.get() {
+            Questions::Any => {}
+            Questions::One => self.0.set(Questions::None),
+            Questions::None => {
+                let reason = "asks a second time, of another moment than the first: use read";
+                return Err(Invalid::new("ask", reason.to_owned()).into());
+            }
+        }
         Ok(())
     }
 }
@@ -65,7 +84,12 @@ impl Mode for Writing {
 
 impl<'t> Unit<'t, Reading> {
     pub(crate) const fn reading(connection: &'t Connection, now: Timestamp) -> Self {
-        Self { connection, now, mode: Reading(()) }
+        Self { connection, now, mode: Reading(Cell::new(Questions::Any)) }
+    }
+
+    /// On a connection that is in no transaction, for one statement.
+    pub(crate) const fn asking(connection: &'t Connection, now: Timestamp) -> Self {
+        Self { connection, now, mode: Reading(Cell::new(Questions::One)) }
     }
 }
 
@@ -175,7 +199,7 @@ impl<M: Mode> Unit<'_, M> {
 
 #[cfg(test)]
 mod tests {
-    use store_core::repo::{EventRead, EventWrite, JobWrite};
+    use store_core::repo::{EventRead, EventWrite, JobRead, JobWrite};
     use store_core::{Code, Error, NewJob, Placement, Result, Store, WorkDir};
 
     use crate::error::Meaning;
@@ -235,6 +259,22 @@ mod tests {
             many.len(),
             "nothing of the first call is there"
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_question_is_answered_in_no_transaction_and_has_no_second_one() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = Options::new(scratch.path().join("project.db")).open().expect("opened");
+        let dir = Placement::At(WorkDir::new("/scratch/mgo")?);
+        let job = store.create_job(&NewJob::new("MgO", Code::Crystal, dir))?;
+        let asked = store.ask(|r| {
+            assert_eq!(r.job(job.id)?, job);
+            r.job(job.id)
+        });
+        assert!(matches!(asked, Err(Error::Invalid(_))), "{asked:?}");
+        let read = store.read(|r| Ok((r.job(job.id)?, r.job(job.id)?)))?;
+        assert_eq!(read, (job.clone(), job));
         Ok(())
     }
 

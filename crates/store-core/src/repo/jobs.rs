@@ -147,19 +147,19 @@ pub trait JobWrite: JobRead {
 
 impl<S: Store> JobRead for S {
     fn job(&self, id: JobId) -> Result<Job> {
-        self.read(|r| r.job(id))
+        self.ask(|r| r.job(id))
     }
 
     fn find_job_by_uuid(&self, uuid: JobUuid) -> Result<Option<Job>> {
-        self.read(|r| r.find_job_by_uuid(uuid))
+        self.ask(|r| r.find_job_by_uuid(uuid))
     }
 
     fn find_job_by_work_dir(&self, dir: &WorkDir) -> Result<Option<Job>> {
-        self.read(|r| r.find_job_by_work_dir(dir))
+        self.ask(|r| r.find_job_by_work_dir(dir))
     }
 
     fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
-        self.read(|r| r.find_job_by_idempotency_key(key))
+        self.ask(|r| r.find_job_by_idempotency_key(key))
     }
 
     fn find_completed(&self, code: &Code, input: InputHash, which: Reuse) -> Result<Option<Job>> {
@@ -179,7 +179,7 @@ impl<S: Store> JobRead for S {
     }
 
     fn counts_by_status(&self) -> Result<StatusCounts> {
-        self.read(|r| r.counts_by_status())
+        self.ask(|r| r.counts_by_status())
     }
 
     fn statuses(&self, ids: &[JobId]) -> Result<BTreeMap<JobId, JobStatus>> {

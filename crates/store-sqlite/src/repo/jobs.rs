@@ -63,7 +63,7 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
         id: columns.id(JobId::new)?,
         uuid: JobUuid::from_bytes(columns.plain()?),
         name: columns.plain()?,
-        work_dir: columns.checked(WorkDir::new)?,
+        work_dir: columns.word::<WorkDir>()?,
         status: columns.word()?,
         attempt: columns.plain()?,
         code: columns.word::<Code>()?,
