@@ -125,9 +125,15 @@ fn waits_and_shares_are_measured() -> TestResult {
 
 #[test]
 fn reads_are_measured() -> TestResult {
-    for only in ["get-by-id", "statuses-1000", "read-beside-4-writers 1x1 normal"] {
+    for only in ["get-by-id", "statuses-1000"] {
         quick(only)?;
     }
+    let beside = quick("read-beside-4-writers 1x1 normal")?;
+    let judged: Vec<&Value> = beside.iter().filter(|one| !one["target"].is_null()).collect();
+    assert_eq!((judged.len(), &judged[0]["unit"]), (1, &"1/s of core".into()));
+    let had = beside.iter().filter(|one| one["name"] == "core-of-the-reader");
+    let had: Vec<f64> = had.filter_map(|one| one["ours"].as_f64()).collect();
+    assert!(had.len() == 2 && had.iter().all(|had| *had > 0.0 && *had < 101.0), "{had:?}");
     let lists = quick("newest-50")?;
     assert_eq!(lists.len(), 4);
     assert_eq!(lists[3]["reference"], "ours, of the shortest list");

@@ -136,6 +136,7 @@ fn work(
         outcome.operations += one.operations;
         outcome.in_time += one.in_time;
         outcome.seconds = outcome.seconds.max(one.seconds);
+        outcome.ran += one.ran;
         outcome.durations.add(&one.durations);
         outcome.locked += one.locked;
         outcome.tally.add(one.tally);

@@ -25,6 +25,10 @@ pub struct Contestant {
 pub enum Metric {
     /// Operations a second.
     Rate,
+    /// Operations in a second in which their threads had a core.
+    RateOfCore,
+    /// What the threads had of a core each, in percent.
+    CoreHad,
     /// Milliseconds of an operation, on average.
     Time,
     /// The slowest operation in milliseconds.
@@ -52,8 +56,9 @@ impl Metric {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Rate => "1/s",
+            Self::RateOfCore => "1/s of core",
             Self::Time | Self::Slowest | Self::P999 | Self::P50 | Self::P99 => "ms",
-            Self::Share => "% of a core",
+            Self::Share | Self::CoreHad => "% of a core",
             Self::SmallestShare => "of the mean",
             Self::Memory | Self::OwnMemory | Self::Log => "MB",
         }
@@ -61,7 +66,7 @@ impl Metric {
 
     /// Whether more of it is better.
     pub const fn more_is_better(self) -> bool {
-        matches!(self, Self::Rate | Self::SmallestShare)
+        matches!(self, Self::Rate | Self::RateOfCore | Self::CoreHad | Self::SmallestShare)
     }
 }
 

@@ -46,8 +46,14 @@ impl Measured {
     pub fn read(&self, metric: Metric) -> f64 {
         let outcomes = || self.outcomes.iter().map(|(_, outcome)| outcome);
         let rate = || self.outcomes.iter().map(|(task, outcome)| outcome.rate(task)).sum::<f64>();
+        let ran = || outcomes().map(|one| one.ran).sum::<f64>();
         match metric {
             Metric::Rate => rate(),
+            Metric::RateOfCore => outcomes().map(|one| one.operations as f64).sum::<f64>() / ran(),
+            Metric::CoreHad => {
+                let had = |(task, one): &(Task, Outcome)| one.seconds * f64::from(task.threads);
+                100.0 * ran() / self.outcomes.iter().map(had).sum::<f64>()
+            }
             Metric::Time => 1e3 / rate(),
             Metric::Slowest => self.durations().longest(),
             Metric::P999 => self.durations().quantile(0.999),
@@ -300,5 +306,34 @@ impl Run {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::work::{Side, Stock};
+    use crate::shared::choices::Durability;
+
+    #[test]
+    fn who_had_a_core_for_a_quarter_of_the_time_is_judged_by_that_quarter() {
+        let task = Task {
+            database: PathBuf::new(),
+            side: Side::Ours,
+            work: Work::GetById,
+            process: 1,
+            processes: 1,
+            threads: 2,
+            durability: Durability::Normal,
+            stock: Stock::Empty,
+            until: Until::Operations(100),
+        };
+        let outcome = Outcome { operations: 100, seconds: 2.0, ran: 1.0, ..Outcome::default() };
+        let measured = Measured { outcomes: vec![(task, outcome)], log_peak: 0 };
+        let read =
+            [Metric::Rate, Metric::RateOfCore, Metric::CoreHad].map(|one| measured.read(one));
+        assert!(
+            read.iter().zip([50.0, 100.0, 25.0]).all(|(read, right)| (read - right).abs() < 1e-9)
+        );
     }
 }

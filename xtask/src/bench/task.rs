@@ -60,6 +60,8 @@ pub struct Outcome {
     pub in_time: u64,
     /// Seconds from the word to start until the last thread was done.
     pub seconds: f64,
+    /// Seconds in which its threads had a core, all together.
+    pub ran: f64,
     /// How long each call took.
     pub durations: Durations,
     /// How often a call ended in "database is locked".

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use store_core::{JobStatus, NewResult};
 
 use super::client::{Answer, Client, Trouble};
@@ -46,6 +47,8 @@ pub struct Worked {
     pub in_time: u64,
     /// Seconds from the start.
     pub seconds: f64,
+    /// Seconds of these in which the thread had a core.
+    pub ran: f64,
     /// How long each call took.
     pub durations: Durations,
     /// How often a call was refused because of a lock.
@@ -117,7 +120,9 @@ impl<'t> Worker<'t> {
         let started = start();
         warm?;
         let Some(started) = started else { return Ok(self.worked) };
+        let before = running_time();
         let done = self.work(shared, started);
+        self.worked.ran = running_time() - before;
         if done.is_err() {
             shared.stop.store(true, Ordering::Relaxed);
         }
@@ -340,6 +345,12 @@ impl<'t> Worker<'t> {
             }
         }
     }
+}
+
+/// How long this thread has had a core since it began, in seconds.
+fn running_time() -> f64 {
+    let ran = clock_gettime(ClockId::ThreadCPUTime);
+    ran.tv_sec as f64 + ran.tv_nsec as f64 / 1e9
 }
 
 fn failure(trouble: Trouble) -> Failure {
