@@ -1,7 +1,7 @@
 //! The queue of writes: who waits, who leads, who is told.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ pub(super) struct Request {
     pub(super) caller: Caller,
     /// Until when it waits for its turn.
     pub(super) deadline: Instant,
+    /// Where in the program it was asked for.
+    pub(super) origin: &'static Location<'static>,
 }
 
 /// Who is told what became of a write.
