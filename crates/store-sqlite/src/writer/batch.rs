@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use store_core::{Error, Result, nesting};
 
 use super::Core;
-use super::queue::{Expected, Lead, Request, Taken, Verdict, Work};
+use super::callers::Taken;
+use super::queue::{Expected, Lead, Request, Verdict, Work};
 use crate::error::meaning_at_commit;
 use crate::gate::Turn;
 use crate::note::Doing;

@@ -7,6 +7,7 @@
 //! of the store's own, the submitter.
 
 mod batch;
+mod callers;
 mod queue;
 
 use std::panic::{AssertUnwindSafe, Location as Origin, catch_unwind, resume_unwind};
@@ -19,7 +20,8 @@ use store_core::nesting::{self, StoreKey, UnitGuard};
 use store_core::ticket::{Outcome, Ticket, ticket};
 use store_core::{Actor, Clock, Error, Result};
 
-use self::queue::{Caller, Place, Queue, Request, Seat, Stage, Taken, Verdict, Work};
+use self::callers::{Caller, Seat, Stage, Taken};
+use self::queue::{Place, Queue, Request, Verdict, Work};
 use crate::gate::Gate;
 use crate::location::{Identities, Location};
 use crate::note::Doing;
