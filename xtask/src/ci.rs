@@ -121,7 +121,7 @@ fn stress(shell: &Shell) -> Result<()> {
     let claims = ["--threads", "4", "--seconds", "4", "--profile", "claims"];
     let killed = ["--kill-every", "1"];
     for (durability, work, more) in
-        [("normal", &mix[..], &[][..]), ("full", &mix, &[]), ("normal", &claims, &killed)]
+        [("normal", &mix[..], &[][..]), ("full", &mix, &killed), ("normal", &claims, &killed)]
     {
         let folder = tempfile::Builder::new().prefix("crystalstore-ci-").tempdir();
         let folder = folder.doing(|| "make a directory for the database".to_owned())?;

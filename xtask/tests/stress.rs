@@ -1,28 +1,13 @@
 //! The stress program as its users meet it: arguments, output, exit status, and what it leaves behind.
 
-use std::error::Error;
+mod common;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-type TestResult<T = ()> = Result<T, Box<dyn Error>>;
-
-fn xtask() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("stress");
-    command
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn json(output: &Output) -> TestResult<serde_json::Value> {
-    let report = serde_json::from_slice(&output.stdout);
-    Ok(report
-        .map_err(|error| format!("{error}: {}{}", text(&output.stdout), text(&output.stderr)))?)
-}
+use common::{TestResult, json, text, xtask};
 
 #[test]
 fn an_argument_that_cannot_be_used_is_explained() -> TestResult {
@@ -40,7 +25,7 @@ fn an_argument_that_cannot_be_used_is_explained() -> TestResult {
         (vec!["--durability", "none"], "normal, full"),
         (vec!["--profile", "everything"], "mix, claims"),
         (vec!["--claims", "5"], "--claims means nothing with --profile mix"),
-        (vec!["--kill-every", "1"], "--kill-every means nothing with --profile mix"),
+        (vec!["--kill-every", "0"], "0.1 to 86400"),
         (vec!["--profile", "claims", "--operations", "5"], "--operations means nothing"),
         (vec!["--profile", "claims", "--db", &foreign], "name a new one"),
         (vec!["--jobs", "many"], "invalid digit"),
@@ -234,34 +219,6 @@ fn rounds_in(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = list(folder).iter().flat_map(|path| list(path)).collect();
     found.retain(|path| path.to_string_lossy().contains("/open-round-"));
     found
-}
-
-#[test]
-fn claims_of_workers_that_are_killed_have_an_order_and_end_after_so_many() -> TestResult {
-    let folder = tempfile::tempdir()?;
-    let output = xtask()
-        .args(["--profile", "claims", "--processes", "2", "--threads", "2", "--claims", "1500"])
-        .args(["--kill-every", "0.5", "--format", "json", "--db"])
-        .arg(folder.path().join("project.db"))
-        .output()?;
-    assert_eq!(text(&output.stderr), "");
-    let told = json(&output)?;
-    assert_eq!(output.status.code(), Some(0), "{told:#}");
-    assert_eq!(told["profile"], "claims");
-    assert!(told["claims"].as_u64() >= Some(1500), "{}", told["claims"]);
-    assert!(told["kills"].as_u64() >= Some(1), "{}", told["kills"]);
-    for field in ["lost_writes", "doubled_writes", "unacknowledged_writes", "locked_errors"] {
-        assert_eq!(told[field], 0, "{field}: {told:#}");
-    }
-    let checks = told["audit"].as_array().ok_or("an audit")?;
-    let looked_at = |words: &str| {
-        let found = checks.iter().find(|check| check["holds"].to_string().contains(words));
-        found.and_then(|check| check["looked_at"].as_u64())
-    };
-    assert!(looked_at("have an order that explains every answer") > Some(1500), "{told:#}");
-    assert!(looked_at("above its limits") > Some(10), "{told:#}");
-    assert!(looked_at("before what it waits for") > Some(10), "{told:#}");
-    Ok(())
 }
 
 /// A run that would last long, and its processes once they work.

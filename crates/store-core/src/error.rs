@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::holder::Holder;
 use crate::ids::{JobId, RemoteJobId};
 use crate::lease::{LeaseKey, LeaseLoss};
 use crate::remote_phase::RemotePhase;
@@ -53,30 +54,6 @@ impl Invalid {
     /// Says what is wrong with `field`; the sentence goes on after the field's name.
     pub const fn new(field: &'static str, reason: String) -> Self {
         Self { field, reason }
-    }
-}
-
-/// Who holds what a caller waited for, as far as the operating system tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id.
-    pub pid: u32,
-    /// The name of its program.
-    pub program: Option<String>,
-    /// Whether it is stopped (by SIGSTOP or a debugger), so that waiting is in vain.
-    pub stopped: bool,
-}
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "process {}", self.pid)?;
-        if let Some(program) = &self.program {
-            write!(f, " ({program})")?;
-        }
-        if self.stopped {
-            write!(f, ", which is stopped, so continue or end it")?;
-        }
-        Ok(())
     }
 }
 
@@ -203,15 +180,12 @@ pub enum Error {
     },
 
     /// Writers took longer than the deadline.
-    #[error(
-        "waited {waited:.1?} for a turn to write: {}",
-        .holder.as_ref().map_or_else(|| TRY_AGAIN.to_owned(), |holder| format!("it is held by {holder}"))
-    )]
+    #[error("waited {waited:.1?} for a turn to write: {}", way_on(.holder.as_deref()))]
     Contended {
         /// How long the caller waited.
         waited: Duration,
         /// Who has the turn, if it can be told.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
     },
 
     /// So many writes wait already that no more are taken in.
@@ -336,6 +310,15 @@ fn way_out(from: JobStatus, to: JobStatus) -> &'static str {
 
 const TRY_AGAIN: &str = "try again, or open the store with a longer deadline";
 
+fn way_on(holder: Option<&Holder>) -> String {
+    match holder {
+        None => TRY_AGAIN.to_owned(),
+        // It says the way out itself.
+        Some(holder) if holder.is_stopped() => format!("it is held by {holder}"),
+        Some(holder) => format!("it is held by {holder}; {TRY_AGAIN}"),
+    }
+}
+
 fn circle(path: &[JobId]) -> String {
     path.iter().map(|job| format!("job {job}")).collect::<Vec<_>>().join(" waits for ")
 }
@@ -343,6 +326,7 @@ fn circle(path: &[JobId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::holder::ProcessState;
 
     #[test]
     fn messages_name_the_thing_and_the_way_out() {
@@ -358,12 +342,22 @@ mod tests {
             Error::DependencyCycle { path }.to_string(),
             "dependency would close a circle: job 7 waits for job 8 waits for job 7"
         );
-        let holder = Holder { pid: 42, program: Some("crystal-tui".to_owned()), stopped: true };
-        let contended = Error::Contended { waited: Duration::from_secs(30), holder: Some(holder) };
+        let mut holder = Holder::new(42);
+        holder.program = Some("crystal-tui".to_owned());
+        holder.state = Some(ProcessState::Stopped);
+        let holder = Some(Box::new(holder));
+        let contended = Error::Contended { waited: Duration::from_secs(30), holder };
         assert_eq!(
             contended.to_string(),
             "waited 30.0s for a turn to write: it is held by process 42 (crystal-tui), which is \
              stopped, so continue or end it"
+        );
+        let holder = Some(Box::new(Holder::new(42)));
+        let contended = Error::Contended { waited: Duration::from_secs(30), holder };
+        assert_eq!(
+            contended.to_string(),
+            "waited 30.0s for a turn to write: it is held by process 42; try again, or open the store \
+             with a longer deadline"
         );
     }
 }

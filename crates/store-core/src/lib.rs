@@ -19,7 +19,7 @@
 //! | How are jobs found, sorted and paged? | [`query`] |
 //! | What do users say of them? | [`tag`] |
 //! | What can be asked of a store, and what does it promise? | [`store`], [`repo`] |
-//! | What can go wrong? | [`error`] |
+//! | What can go wrong, and who was in the way? | [`error`], [`holder`] |
 
 mod words;
 
@@ -34,6 +34,7 @@ pub mod dependency;
 pub mod error;
 pub mod event;
 pub mod held;
+pub mod holder;
 pub mod ids;
 pub mod input;
 pub mod job;
@@ -74,9 +75,10 @@ pub use cluster::{
 pub use code::{Code, CodeName, Runner};
 pub use contact::ClusterContact;
 pub use dependency::{Dependency, DependencyKind, Readiness, Unmet, UnmetCounts, Verdict};
-pub use error::{Error, Holder, Invalid, Noun, Result};
+pub use error::{Error, Invalid, Noun, Result};
 pub use event::{Actor, Event, EventKind};
 pub use held::{HeldJob, HeldPage};
+pub use holder::{Holder, Occupation, OccupationKind, ProcessState};
 pub use ids::{ClusterId, EventSequence, JobId, JobUuid, LeaseToken, RemoteJobId};
 pub use input::{InputDeck, InputHash};
 pub use job::{Job, JobPatch, NewJob, Parallelism};

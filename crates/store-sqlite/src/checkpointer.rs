@@ -17,13 +17,17 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::error::{Meaning, OpenError};
-use crate::gate::Gate;
+use crate::gate::{Gate, GateError, Turn};
 use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
+use crate::note::{Doing, Note};
 use crate::options::{Durability, Options};
 use crate::sight::Sight;
 
 /// How often it looks for snapshots that are held too long.
 const ROUND: Duration = Duration::from_secs(1);
+
+/// After how long it writes down, in the place of a writer, what that writer does in its turn.
+const LONG_WORK: Duration = Duration::from_millis(500);
 
 /// How long it leaves everybody alone after readers were in its way, unless the log is over its limit. Each
 /// time that they still are, it rests twice as long, until the longest: a drain in vain makes all writers
@@ -144,6 +148,7 @@ impl Checkpointer {
     pub(crate) fn start(
         connection: Connection,
         gate: Gate,
+        turns: Arc<Note>,
         options: &Options,
         sight: Arc<Sight>,
     ) -> Result<Self, OpenError> {
@@ -155,6 +160,7 @@ impl Checkpointer {
             logged_page: page.unsigned_abs() + 24,
             connection,
             gate,
+            turns,
             sight: Arc::clone(&sight),
             limit_bytes: options.wal_limit_bytes,
             finished_from: match options.durability {
@@ -186,6 +192,8 @@ impl Drop for Checkpointer {
 struct Work {
     connection: Connection,
     gate: Gate,
+    /// What the writers of the store do in their turns.
+    turns: Arc<Note>,
     sight: Arc<Sight>,
     /// Bytes of a page in the log: the page and what the log says of it
     /// (<https://sqlite.org/fileformat2.html#wal_file_format>).
@@ -201,6 +209,7 @@ struct Work {
 impl Work {
     fn run(mut self) {
         while let Some(due) = self.sight.notices.next() {
+            self.turns.tell_if_older_than(LONG_WORK);
             if due {
                 self.pass();
             }
@@ -232,7 +241,10 @@ impl Work {
     /// the next commit begins the log anew: in a log that grows, each sync has to make the file longer.
     fn finish(&self) {
         // A writer that has the turn for longer will make another pass due.
-        let Ok(turn) = self.gate.enter(Instant::now() + LONGEST_DRAIN) else { return };
+        let Ok(turn) = self.turn(LONGEST_DRAIN, "bringing the end of the log into the database")
+        else {
+            return;
+        };
         let finished = self.checkpoint(Mode::Passive);
         drop(turn);
         if let Some(report) = finished.filter(|report| report.log_pages > 0) {
@@ -240,9 +252,13 @@ impl Work {
         }
     }
 
+    fn turn(&self, patience: Duration, task: &'static str) -> Result<Turn<'_>, GateError> {
+        self.gate.enter(Instant::now() + patience, Doing::Maintaining(task))
+    }
+
     fn drain(&mut self) {
         // Waiting for the turn is in nobody's way, and a log that is not emptied grows meanwhile.
-        let Ok(turn) = self.gate.enter(Instant::now() + ROUND) else { return };
+        let Ok(turn) = self.turn(ROUND, "emptying the write-ahead log") else { return };
         let until = Instant::now() + LONGEST_DRAIN;
         // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
         let complete = loop {

@@ -89,7 +89,7 @@ pub enum OpenError {
         /// How long.
         waited: Duration,
         /// Who, if it can be told.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
     },
 
     /// The file is not a database at all.

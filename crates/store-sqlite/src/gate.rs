@@ -6,18 +6,22 @@
 //! the queue taken and cannot go round again before the one who waited. The kernel frees both when a
 //! process dies.
 
+mod keeper;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use store_core::{Error, Holder};
+use store_core::{Error, Holder, Occupation, OccupationKind};
 
+use self::keeper::Keeper;
 use crate::error::OpenError;
-use crate::holder::holder_of;
+use crate::holder::{describe, pid_of_flock};
 use crate::location::{FileIdentity, Location};
+use crate::note::{Doing, Note, Told};
 
 /// For how long a waiter looks by itself before it leaves the waiting to a thread that sleeps in the
 /// kernel. Turns are shorter than this; waking two threads for each would cost more than the looking.
@@ -34,6 +38,7 @@ const ROUND: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(crate) struct Gate {
     locks: Arc<Locks>,
+    note: Arc<Note>,
     keeper: Arc<Keeper>,
     /// When it last came to its turn by waiting for it.
     came: Mutex<Option<Instant>>,
@@ -48,7 +53,7 @@ pub(crate) enum GateError {
         /// How long.
         waited: Duration,
         /// Who, if the kernel tells.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
     },
     /// The lock itself failed.
     Io(io::Error),
@@ -65,18 +70,29 @@ impl From<GateError> for Error {
 
 /// A turn; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'g>(&'g Locks);
+pub(crate) struct Turn<'g> {
+    locks: &'g Locks,
+    note: &'g Note,
+}
+
+impl Turn<'_> {
+    /// Says that something else is done in it from here on.
+    pub(crate) fn goes_on_with(&self, doing: Doing) {
+        self.note.begin(doing);
+    }
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        self.note.end();
         // It fails only for a descriptor that is no longer open, and then the kernel has freed the lock.
-        let _freed = self.0.gate.unlock();
+        let _freed = self.locks.gate.unlock();
     }
 }
 
 #[derive(Debug)]
 struct Locks {
-    gate: File,
+    gate: Arc<File>,
     queue: File,
     /// Of the gate and of its queue.
     inodes: [u64; 2],
@@ -167,43 +183,69 @@ impl Gate {
                 .map_err(|source| OpenError::Access { path, source })
         };
         let ((gate, gate_inode), (queue, queue_inode)) = (open("-gate")?, open("-gate-queue")?);
+        let gate = Arc::new(gate);
+        let note = Arc::new(Note::beside_a_lock_on(Arc::clone(&gate)));
         let locks = Arc::new(Locks { gate, queue, inodes: [gate_inode, queue_inode] });
-        Ok(Self { locks, keeper: Arc::default(), came: Mutex::default(), round: ROUND })
+        Ok(Self { locks, note, keeper: Arc::default(), came: Mutex::default(), round: ROUND })
     }
 
-    /// Waits for a turn until `deadline`. One thread of a store at a time asks.
-    pub(crate) fn enter(&self, deadline: Instant) -> Result<Turn<'_>, GateError> {
+    /// Waits for a turn until `deadline`, to do something in it. One thread of a store at a time asks.
+    pub(crate) fn enter(&self, deadline: Instant, doing: Doing) -> Result<Turn<'_>, GateError> {
+        self.lock(deadline)?;
+        self.note.begin(doing);
+        Ok(Turn { locks: &self.locks, note: &self.note })
+    }
+
+    /// What is done in the turns of this gate.
+    pub(crate) fn note(&self) -> Arc<Note> {
+        Arc::clone(&self.note)
+    }
+
+    /// Who has the turn now, and what it does. Where nobody has it, or it cannot be told who, the next in
+    /// the queue: who stands still there holds everybody up as well.
+    pub(crate) fn holder(&self) -> Option<Box<Holder>> {
+        let [gate, queue] = self.locks.inodes;
+        if let Some(pid) = pid_of_flock(gate) {
+            return Some(describe(pid, self.note.of(pid)));
+        }
+        // Its place may also be this process's.
+        let pid = pid_of_flock(queue).filter(|pid| *pid != std::process::id())?;
+        let occupation = Occupation::new(OccupationKind::WaitingForTurn, None);
+        Some(describe(pid, Some(Told { occupation, thread: None })))
+    }
+
+    fn lock(&self, deadline: Instant) -> Result<(), GateError> {
         let begun = Instant::now();
         let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
         let is_still_its_turn = came.is_some_and(|came| begun.duration_since(came) < self.round);
         if is_still_its_turn && locked(self.locks.gate.try_lock()).map_err(GateError::Io)? {
-            return Ok(Turn(&self.locks));
+            return Ok(());
         }
-        let turn = self.wait(begun, deadline)?;
+        self.wait(begun, deadline)?;
         *came = Some(Instant::now());
-        Ok(turn)
+        Ok(())
     }
 
-    fn wait(&self, begun: Instant, deadline: Instant) -> Result<Turn<'_>, GateError> {
+    fn wait(&self, begun: Instant, deadline: Instant) -> Result<(), GateError> {
         if !self.keeper.is_waiting() && self.locks.take_both().map_err(GateError::Io)? {
-            return Ok(Turn(&self.locks));
+            return Ok(());
         }
         let _span = tracing::trace_span!("wait_for_gate").entered();
-        let turn = self.wait_in_turn(begun, deadline)?;
+        self.wait_in_turn(begun, deadline)?;
         tracing::debug!(waited = ?begun.elapsed(), "waited for the gate");
-        Ok(turn)
+        Ok(())
     }
 
-    fn wait_in_turn(&self, begun: Instant, deadline: Instant) -> Result<Turn<'_>, GateError> {
+    fn wait_in_turn(&self, begun: Instant, deadline: Instant) -> Result<(), GateError> {
         if !self.keeper.is_waiting() && self.locks.look_for_both(deadline).map_err(GateError::Io)? {
-            return Ok(Turn(&self.locks));
+            return Ok(());
         }
         if !self.keeper.is_waiting() && Instant::now() >= deadline {
             self.locks.leave_the_queue();
             return Err(self.waited(begun));
         }
         match Keeper::wait(&self.keeper, &self.locks, deadline) {
-            Some(Ok(())) => Ok(Turn(&self.locks)),
+            Some(Ok(())) => Ok(()),
             Some(Err(error)) => {
                 self.locks.leave_the_queue();
                 Err(GateError::Io(error))
@@ -213,89 +255,7 @@ impl Gate {
     }
 
     fn waited(&self, begun: Instant) -> GateError {
-        // Who stands still in the queue holds everybody up as well. Its place may also be this process's.
-        let [gate, queue] = self.locks.inodes;
-        let in_queue = || holder_of(queue).filter(|holder| holder.pid != std::process::id());
-        let holder = holder_of(gate).or_else(in_queue);
-        GateError::Waited { waited: begun.elapsed(), holder }
-    }
-}
-
-/// A thread that waits in the kernel, where there is no deadline, for one that has a deadline.
-#[derive(Debug, Default)]
-struct Keeper {
-    state: Mutex<KeeperState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-enum KeeperState {
-    /// Nothing is waited for; no thread.
-    #[default]
-    Idle,
-    /// A thread waits for the locks; `wanted` says whether anyone still wants them.
-    Waiting { wanted: bool },
-    /// The locks are held (or could not be), for the one who wanted them.
-    Done(io::Result<()>),
-}
-
-impl Keeper {
-    fn lock(&self) -> std::sync::MutexGuard<'_, KeeperState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_waiting(&self) -> bool {
-        matches!(*self.lock(), KeeperState::Waiting { .. })
-    }
-
-    /// Waits for the locks until `deadline`; nothing where that passes.
-    fn wait(this: &Arc<Self>, locks: &Arc<Locks>, deadline: Instant) -> Option<io::Result<()>> {
-        let mut state = this.lock();
-        match &mut *state {
-            // One that was given up still waits; it now waits for this caller.
-            KeeperState::Waiting { wanted } => *wanted = true,
-            _ => {
-                *state = KeeperState::Waiting { wanted: true };
-                let (keeper, locks) = (Arc::clone(this), Arc::clone(locks));
-                let spawned = thread::Builder::new()
-                    .name("crystalstore-gate".to_owned())
-                    .spawn(move || keeper.keep(&locks));
-                if let Err(error) = spawned {
-                    *state = KeeperState::Idle;
-                    return Some(Err(error));
-                }
-            }
-        }
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if let KeeperState::Done(_) = *state {
-                let KeeperState::Done(outcome) = std::mem::take(&mut *state) else {
-                    unreachable!("just matched");
-                };
-                return Some(outcome);
-            }
-            if left.is_zero() {
-                *state = KeeperState::Waiting { wanted: false };
-                return None;
-            }
-            state =
-                this.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn keep(&self, locks: &Locks) {
-        let outcome = locks.wait_for_both();
-        let mut state = self.lock();
-        let wanted = matches!(*state, KeeperState::Waiting { wanted: true });
-        if wanted {
-            *state = KeeperState::Done(outcome);
-            self.changed.notify_all();
-        } else {
-            if outcome.is_ok() {
-                let _freed = locks.gate.unlock();
-            }
-            *state = KeeperState::Idle;
-        }
+        GateError::Waited { waited: begun.elapsed(), holder: self.holder() }
     }
 }
 
@@ -318,8 +278,8 @@ mod tests {
     fn one_turn_at_a_time_and_the_holder_is_named() -> io::Result<()> {
         let scratch = tempfile::tempdir()?;
         let (one, other) = (gate(scratch.path()), gate(scratch.path()));
-        let turn = one.enter(soon()).expect("free");
-        match other.enter(soon()) {
+        let turn = one.enter(soon(), Doing::Opening).expect("free");
+        match other.enter(soon(), Doing::Opening) {
             Err(GateError::Waited { waited, holder }) => {
                 assert!(waited >= Duration::from_millis(50));
                 assert_eq!(holder.expect("listed").pid, std::process::id());
@@ -329,10 +289,10 @@ mod tests {
         drop(turn);
         // The thread that was left waiting must not take the turn from one who wants it now.
         for _ in 0..100 {
-            let turn = other.enter(soon()).expect("free");
-            assert!(one.enter(Instant::now()).is_err(), "the turn was lost");
+            let turn = other.enter(soon(), Doing::Opening).expect("free");
+            assert!(one.enter(Instant::now(), Doing::Opening).is_err(), "the turn was lost");
             drop(turn);
-            drop(one.enter(soon()).expect("free again"));
+            drop(one.enter(soon(), Doing::Opening).expect("free again"));
         }
         Ok(())
     }
@@ -341,12 +301,15 @@ mod tests {
     fn a_round_is_gone_again_for_a_while_and_no_longer() -> io::Result<()> {
         let scratch = tempfile::tempdir()?;
         let (mut one, other) = (gate(scratch.path()), gate(scratch.path()));
-        drop(one.enter(soon()).expect("free"));
+        drop(one.enter(soon(), Doing::Opening).expect("free"));
         assert!(locked(other.locks.queue.try_lock())?, "another one waits");
         one.round = Duration::MAX;
-        drop(one.enter(Instant::now()).expect("its round is not over"));
+        drop(one.enter(Instant::now(), Doing::Opening).expect("its round is not over"));
         one.round = Duration::ZERO;
-        assert!(one.enter(Instant::now()).is_err(), "it went round before the one who waits");
+        assert!(
+            one.enter(Instant::now(), Doing::Opening).is_err(),
+            "it went round before the one who waits"
+        );
         Ok(())
     }
 
@@ -355,12 +318,14 @@ mod tests {
         let scratch = tempfile::tempdir()?;
         let mut greedy = gate(scratch.path());
         greedy.round = Duration::ZERO;
-        let turn = greedy.enter(soon()).expect("free");
+        let turn = greedy.enter(soon(), Doing::Opening).expect("free");
         let patient = Arc::new(gate(scratch.path()));
         let (waiting, had_it) = (Arc::clone(&patient), Arc::new(AtomicBool::new(false)));
         let has_it = Arc::clone(&had_it);
         let waiter = thread::spawn(move || {
-            let turn = waiting.enter(Instant::now() + Duration::from_secs(10)).expect("a turn");
+            let turn = waiting
+                .enter(Instant::now() + Duration::from_secs(10), Doing::Opening)
+                .expect("a turn");
             has_it.store(true, Ordering::SeqCst);
             drop(turn);
         });
@@ -370,7 +335,8 @@ mod tests {
             thread::yield_now();
         }
         drop(turn);
-        let turn = greedy.enter(Instant::now() + Duration::from_secs(10)).expect("a turn");
+        let turn =
+            greedy.enter(Instant::now() + Duration::from_secs(10), Doing::Opening).expect("a turn");
         assert!(had_it.load(Ordering::SeqCst), "it came back before the one who waited");
         waiter.join().expect("it had its turn first");
         drop(turn);

@@ -1,35 +1,118 @@
-//! Who holds a lock of the gate, as far as the kernel tells.
+//! Who holds a lock that a caller waited for in vain, as far as the system tells (proc(5)).
 
-use store_core::Holder;
+use std::fs;
+use std::path::Path;
 
-/// The process that holds the flock on this inode, as the kernel lists it (proc(5), /proc/locks). Inode
-/// numbers repeat between file systems, but the gate's locks are rare enough to be told apart so.
-#[cfg(target_os = "linux")]
-pub(crate) fn holder_of(inode: u64) -> Option<Holder> {
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+use store_core::{Holder, ProcessState};
+
+use crate::location::FileIdentity;
+use crate::note::Told;
+
+/// The byte of the index of the log that a writer locks
+/// (<https://sqlite.org/walformat.html#wal_locks>).
+const WRITE_LOCK: &str = "120";
+
+/// The process that holds the flock on this inode. Inode numbers repeat between file systems, but the
+/// gate's locks are rare enough to be told apart so.
+pub(crate) fn pid_of_flock(inode: u64) -> Option<u32> {
+    pid_of_lock(&fs::read_to_string("/proc/locks").ok()?, "FLOCK", inode, None)
+}
+
+/// The process that holds SQLite's lock for writing to the log of this database.
+pub(crate) fn of_the_write_lock(database: &str) -> Option<Box<Holder>> {
+    let index = FileIdentity::of(Path::new(&format!("{database}-shm"))).ok()?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    pid_of_lock(&locks, "POSIX", index.inode(), Some(WRITE_LOCK)).map(|pid| describe(pid, None))
+}
+
+fn pid_of_lock(locks: &str, kind: &str, inode: u64, byte: Option<&str>) -> Option<u32> {
     let ending = format!(":{inode}");
     let pid = locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         // "1: FLOCK ADVISORY WRITE 1234 fe:00:56789 0 EOF"; a waiter has "->" after its number.
-        let held = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&ending);
-        held.then(|| words.get(4)?.parse().ok())?
+        let [_, found, _, _, pid, file, first, _] = words[..] else { return None };
+        let held = found == kind && file.ends_with(&ending) && byte.is_none_or(|b| b == first);
+        held.then(|| pid.parse().ok())?
     })?;
     // A process of another namespace is listed as 0.
-    if pid == 0 {
-        return None;
-    }
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // "1234 (name) T …": the name may hold anything, also a parenthesis.
-    let (program, state) = match (stat.find('('), stat.rfind(')')) {
-        (Some(open), Some(close)) if open < close => {
-            (Some(stat[open + 1..close].to_owned()), stat[close + 1..].trim_start().chars().next())
-        }
-        _ => (None, None),
-    };
-    Some(Holder { pid, program, stopped: matches!(state, Some('T' | 't')) })
+    (pid != 0).then_some(pid)
 }
 
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn holder_of(_inode: u64) -> Option<Holder> {
-    None
+/// What is known of a process: by the system, and by what it told of its turn.
+pub(crate) fn describe(pid: u32, told: Option<Told>) -> Box<Holder> {
+    let mut holder = Box::new(Holder::new(pid));
+    let process = format!("/proc/{pid}");
+    let stat = fs::read_to_string(format!("{process}/stat")).ok();
+    holder.program = stat.as_deref().and_then(name).map(str::to_owned);
+    holder.state = match told.as_ref().and_then(|told| told.thread) {
+        Some(thread) => state_of(&format!("{process}/task/{thread}/stat")),
+        None => state_of_all(&format!("{process}/task")),
+    };
+    holder.occupation = told.map(|told| told.occupation);
+    holder
+}
+
+fn state_of(stat: &str) -> Option<ProcessState> {
+    state(&fs::read_to_string(stat).ok()?)
+}
+
+/// A thread that waits for its disk says more than one that runs, and that one more than one that sleeps.
+fn state_of_all(tasks: &str) -> Option<ProcessState> {
+    let threads = fs::read_dir(tasks).ok()?.flatten();
+    let states: Vec<ProcessState> = threads
+        .filter_map(|thread| state(&fs::read_to_string(thread.path().join("stat")).ok()?))
+        .collect();
+    let telling = [ProcessState::Stopped, ProcessState::WaitingForDisk, ProcessState::Running];
+    telling.into_iter().find(|state| states.contains(state)).or(states.first().copied())
+}
+
+/// "1234 (name) T …": the name may hold anything, also a parenthesis.
+fn name(stat: &str) -> Option<&str> {
+    let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+    stat.get(open + 1..close)
+}
+
+fn state(stat: &str) -> Option<ProcessState> {
+    match stat.get(stat.rfind(')')? + 1..)?.trim_start().chars().next()? {
+        'R' => Some(ProcessState::Running),
+        'S' => Some(ProcessState::Sleeping),
+        'D' => Some(ProcessState::WaitingForDisk),
+        'T' | 't' => Some(ProcessState::Stopped),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCKS: &str = "\
+1: POSIX  ADVISORY  READ  7 fe:00:12 128 128
+2: POSIX  ADVISORY  WRITE 8 fe:00:12 120 120
+3: FLOCK  ADVISORY  WRITE 9 fe:00:112 0 EOF
+4: FLOCK  ADVISORY  WRITE 10 fe:00:12 0 EOF
+4: -> FLOCK  ADVISORY  WRITE 11 fe:00:12 0 EOF
+5: FLOCK  ADVISORY  WRITE 0 fe:00:13 0 EOF
+";
+
+    #[test]
+    fn the_holder_is_told_from_waiters_other_locks_and_other_files() {
+        assert_eq!(pid_of_lock(LOCKS, "FLOCK", 12, None), Some(10));
+        assert_eq!(pid_of_lock(LOCKS, "POSIX", 12, Some(WRITE_LOCK)), Some(8));
+        assert_eq!(pid_of_lock(LOCKS, "FLOCK", 2, None), None);
+        assert_eq!(pid_of_lock(LOCKS, "FLOCK", 13, None), None, "it is in another namespace");
+        assert_eq!(pid_of_lock("4: FLOCK ADVISORY", "FLOCK", 12, None), None);
+    }
+
+    #[test]
+    fn name_and_state_are_read_whatever_the_name_of_the_program() {
+        let stat = "7 (a ) R (b) D 1 2 3";
+        assert_eq!(
+            (name(stat), state(stat)),
+            (Some("a ) R (b"), Some(ProcessState::WaitingForDisk))
+        );
+        assert_eq!((name("7 (cut"), state("7 (cut")), (None, None));
+        assert_eq!(state("7 (x) T"), Some(ProcessState::Stopped));
+        assert_eq!(state("7 (x)"), None);
+    }
 }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | What can be set? | [`options`] |
 //! | How is a file opened, and when is it refused? | [`open`](crate::OpenError) |
-//! | Who writes when? | `writer`, `gate` |
+//! | Who writes when, and who was in the way? | `writer`, `gate`, `holder`, `note` |
 //! | What tells that somebody has committed? | `watch` |
 //! | What keeps the log small? | `checkpointer`, `snapshots` |
 //! | How is a noun stored? | `repo` |
@@ -23,6 +23,7 @@ mod holder;
 mod identity;
 mod location;
 mod migrate;
+mod note;
 mod open;
 mod patience;
 mod pool;

@@ -12,25 +12,29 @@ use schema::migrations::MigrationSet;
 
 use crate::create::connect_read_only;
 use crate::error::{Meaning, OpenError, meaning_at_commit};
+use crate::gate::Turn;
 use crate::identity::{self, Identity};
 use crate::location::Location;
 use crate::maintenance::backup;
+use crate::note::Doing;
 use crate::options::Options;
 use crate::patience;
 use crate::pool::Scope;
 
-/// Brings the database to the newest schema that the options know. The caller holds the gate.
+/// Brings the database to the newest schema that the options know, in a turn at the gate.
 ///
 /// # Errors
 /// [`OpenError`]; the database is then as it was.
 pub(crate) fn upgrade(
     connection: &Connection,
+    turn: &Turn<'_>,
     location: &Location,
     options: &Options,
     deadline: Instant,
 ) -> Result<(), OpenError> {
     let set = &options.migrations;
     let Some(old) = pending(connection, location, set)? else { return Ok(()) };
+    turn.goes_on_with(Doing::Upgrading { to: set.newest() });
     let span = tracing::info_span!("migrate", from = old, to = set.newest());
     let _entered = span.enter();
     let backup = if old > 0 { Some(copy_beside(location, old)?) } else { None };

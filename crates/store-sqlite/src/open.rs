@@ -12,6 +12,7 @@ use crate::error::{Meaning, OpenError};
 use crate::gate::Gate;
 use crate::identity;
 use crate::location::{Identities, Location};
+use crate::note::Doing;
 use crate::options::Options;
 use crate::patience;
 use crate::pool;
@@ -56,7 +57,7 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     }
     let gate = Gate::open(&location)?;
     let turn = gate
-        .enter(deadline)
+        .enter(deadline, Doing::Opening)
         .map_err(|refused| OpenError::at(path, "waiting at its gate", refused.into()))?;
     let access = |source| OpenError::Access { path: path.to_owned(), source };
     if !create_private(path).map_err(access)? {
@@ -75,7 +76,7 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     let settings = pragmas::settings(options, Role::Writer);
     pragmas::apply(&connection, &settings)?;
     switch_to_wal(&connection, &location, options, deadline)?;
-    crate::migrate::upgrade(&connection, &location, options, deadline)?;
+    crate::migrate::upgrade(&connection, &turn, &location, options, deadline)?;
 
     let identities = Identities::of(&location).map_err(access)?;
     // The migrated connection keeps the log; opening more of them can take long where there are few
@@ -86,8 +87,13 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
     let key = StoreKey::new();
     let sight = Arc::new(Sight::new(options));
     // The connection that migrated goes on as the checkpointer's.
-    let checkpointer =
-        Checkpointer::start(connection, Gate::open(&location)?, options, Arc::clone(&sight))?;
+    let checkpointer = Checkpointer::start(
+        connection,
+        Gate::open(&location)?,
+        gate.note(),
+        options,
+        Arc::clone(&sight),
+    )?;
     let sighted = Arc::clone(&sight);
     let writer =
         Writer::new(writer_pool, gate, location.clone(), identities, options, sighted, key);

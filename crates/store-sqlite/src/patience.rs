@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use store_core::{Error, Result};
 
 use crate::error::{Meaning, is_busy};
+use crate::holder;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
@@ -36,7 +37,8 @@ pub(crate) fn until<T>(
             Err(error) if is_busy(&error) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    break Err(Error::Contended { waited: begun.elapsed(), holder: None });
+                    let holder = connection.path().and_then(holder::of_the_write_lock);
+                    break Err(Error::Contended { waited: begun.elapsed(), holder });
                 }
                 tracing::debug!(?pause, "a writer that ignores the gate is in the way");
                 thread::sleep(jittered(pause).min(left));

@@ -17,7 +17,7 @@ use crate::pool::{Connections, Lent, on_snapshot};
 use crate::sight::Sight;
 use crate::unit::{Reading, Unit, Writing};
 use crate::watch::{Ending, SqliteWatch};
-use crate::writer::Writer;
+use crate::writer::{Signed, Writer};
 
 /// A store in one SQLite file. Clones are cheap and share its connections; [`Options::open`] makes one.
 ///
@@ -194,6 +194,7 @@ impl Store for SqliteStore {
         work(&Unit::asking(&connection, now))
     }
 
+    #[track_caller]
     fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
@@ -201,16 +202,19 @@ impl Store for SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.write(&self.shared.options.clock, &self.actor, work)
+        let signed = Signed::here(&self.shared.options.clock, &self.actor);
+        writer.write(signed, work)
     }
 
+    #[track_caller]
     fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Ticket<T>> {
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.submit(&self.shared.options.clock, &self.actor, Arc::clone(&opened), work)
+        let signed = Signed::here(&self.shared.options.clock, &self.actor);
+        writer.submit(signed, Arc::clone(&opened), work)
     }
 
     fn watch(&self) -> Result<SqliteWatch> {

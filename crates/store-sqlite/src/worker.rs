@@ -113,7 +113,7 @@ fn read_stat(stat: &str) -> Option<Presence> {
     fields.nth(22 - 3 - 1)?.parse().ok().map(Presence::Since)
 }
 
-fn started_at(pid: u32) -> Option<i64> {
+pub(crate) fn started_at(pid: u32) -> Option<i64> {
     match look_for(pid) {
         Presence::Since(started_at) => Some(started_at),
         Presence::Gone | Presence::Unknown => None,

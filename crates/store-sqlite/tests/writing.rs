@@ -213,6 +213,21 @@ fn one_in_the_queue_gives_up_at_its_deadline_and_disturbs_nobody() -> Outcome {
 }
 
 #[test]
+fn one_in_the_queue_of_a_slow_write_learns_where_that_was_called() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).deadline(Duration::from_millis(50)).open()?;
+    while_one_writes(&store, || {
+        let error = store.create_job(&job("never")).expect_err("it waits in vain");
+        let Error::Contended { holder: Some(holder), .. } = &error else { panic!("{error:?}") };
+        assert_eq!(holder.pid, std::process::id());
+        // Nothing has to be written down for one's own process.
+        assert!(error.to_string().contains("writing (called at "), "{error}");
+        assert!(error.to_string().contains("writing.rs:"), "{error}");
+    });
+    Ok(())
+}
+
+#[test]
 fn a_store_whose_file_was_replaced_takes_no_writes() -> Outcome {
     let (directory, path) = scratch();
     let store = open(&path);

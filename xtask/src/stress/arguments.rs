@@ -36,8 +36,9 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with_all = ["seconds", "operations"], value_parser = clap::value_parser!(u64).range(1..))]
     pub claims: Option<u64>,
 
-    /// Kill a process of workers every so many seconds and start it again; with `--profile claims`
-    /// [default: 1, where neither --claims nor --seconds is given]
+    /// Kill a process every so many seconds and start another one; in the profile of claims not the one
+    /// with the scheduler [default: never; with --profile claims 1, where neither --claims nor --seconds
+    /// is given]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub kill_every: Option<f64>,
 
@@ -102,7 +103,7 @@ impl Arguments {
         self.processes.unwrap_or(if self.profile == Profile::Claims { 4 } else { 2 })
     }
 
-    /// How often a process of workers is killed, in seconds.
+    /// How often a process is killed, in seconds.
     pub fn kill_every(&self) -> Option<f64> {
         let whole = self.claims.is_none() && self.seconds.is_none();
         let by_default = (self.profile == Profile::Claims && whole).then_some(1.0);
@@ -114,7 +115,6 @@ impl Arguments {
         let of_claims = self.profile == Profile::Claims;
         for (given, name, belongs) in [
             (self.claims.is_some(), "--claims", of_claims),
-            (self.kill_every.is_some(), "--kill-every", of_claims),
             (self.operations.is_some(), "--operations", !of_claims),
         ] {
             if given && !belongs {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 
+use super::process::Done;
 use crate::failure::{Context, Result};
 use crate::shared::children::GO;
 
@@ -21,8 +22,8 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     /// Whether it waits for the word.
     pub ready: bool,
-    /// How many of its calls have returned.
-    pub operations: u64,
+    /// How much it has done, as it told last.
+    pub done: Done,
     /// How it ended, once it has.
     pub ended: Option<ExitStatus>,
 }
@@ -104,5 +105,5 @@ pub fn start(
             }
         });
     }
-    Ok(Process { number, child, stdin, ready: false, operations: 0, ended: None })
+    Ok(Process { number, child, stdin, ready: false, done: Done::default(), ended: None })
 }

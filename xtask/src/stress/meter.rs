@@ -1,10 +1,11 @@
 //! What one thread measures of its calls, and how threads and processes add up.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::journal::Line;
 use super::kind::Kind;
 use super::outcome::{self, Tallies};
 use crate::shared::durations::Durations;
@@ -16,7 +17,7 @@ pub struct Slowest {
     pub kind: Kind,
     /// How long it took, in milliseconds.
     pub milliseconds: f64,
-    /// When it returned, in seconds from the start.
+    /// When it returned, in seconds from the start of the run.
     pub at_seconds: f64,
     /// The process that asked.
     pub process: u32,
@@ -33,6 +34,8 @@ pub struct Pace {
     pub thread: u32,
     /// What it did.
     pub roles: String,
+    /// How many seconds after the start of the run the process began.
+    pub began_after: f64,
     /// Calls that returned in each second: reads, writes.
     pub seconds: Vec<[u64; 2]>,
     /// The longest time in which no call returned, in milliseconds.
@@ -42,6 +45,14 @@ pub struct Pace {
 }
 
 impl Pace {
+    fn count(&mut self, kind: Kind, since_start: Duration) {
+        let second = usize::try_from(since_start.as_secs()).unwrap_or(usize::MAX);
+        if self.seconds.len() <= second {
+            self.seconds.resize(second + 1, [0, 0]);
+        }
+        self.seconds[second][usize::from(kind.writes())] += 1;
+    }
+
     /// The full seconds in which no call returned.
     pub fn idle_seconds(&self) -> u64 {
         let full = self.worked_seconds.floor() as usize;
@@ -86,6 +97,19 @@ impl Totals {
         outcome::merge(&mut self.contradictions, other.contradictions);
     }
 
+    fn slower_write(&mut self, kind: Kind, took: Duration, since_start: Duration, pace: &Pace) {
+        let milliseconds = took.as_secs_f64() * 1e3;
+        if self.slowest_write.is_none_or(|slowest| milliseconds > slowest.milliseconds) {
+            self.slowest_write = Some(Slowest {
+                kind,
+                milliseconds,
+                at_seconds: since_start.as_secs_f64(),
+                process: pace.process,
+                thread: pace.thread,
+            });
+        }
+    }
+
     /// The durations of all reads, or of all writes.
     pub fn all(&self, writes: bool) -> Durations {
         let mut all = Durations::default();
@@ -104,6 +128,42 @@ pub struct Outcome {
     pub paces: Vec<Pace>,
     /// How long it took to open the store, in milliseconds.
     pub open_ms: f64,
+    /// When it began to work, in microseconds since 1970.
+    pub started_at: i64,
+}
+
+impl Outcome {
+    /// What can be told of a process that was killed: the calls that its journal has. Calls that failed or
+    /// changed nothing are not among them.
+    pub fn of_journal(lines: &[Line]) -> Self {
+        let started_at = lines.iter().map(|line| line.begin).min().unwrap_or(0);
+        let mut outcome = Self { started_at, ..Self::default() };
+        let mut paces: BTreeMap<(u32, u32), Pace> = BTreeMap::new();
+        for line in lines.iter().filter(|line| line.error.is_none() && line.kind.writes()) {
+            let (process, thread) = (line.process, line.thread);
+            let took = Duration::from_micros((line.end - line.begin).max(0).unsigned_abs());
+            let since_start = Duration::from_micros((line.end - started_at).max(0).unsigned_abs());
+            let pace = paces.entry((process, thread)).or_insert_with(|| Pace {
+                process,
+                thread,
+                ..Pace::default()
+            });
+            pace.count(line.kind, since_start);
+            outcome.totals.durations.entry(line.kind).or_default().record(took);
+            outcome.totals.slower_write(line.kind, took, since_start, pace);
+        }
+        outcome.paces = paces.into_values().collect();
+        outcome
+    }
+
+    /// Tells its times from the start of the run, which was at `run` in microseconds since 1970.
+    pub fn count_from(&mut self, run: i64) {
+        let after = (self.started_at - run).max(0) as f64 / 1e6;
+        self.paces.iter_mut().for_each(|pace| pace.began_after = after);
+        if let Some(slowest) = &mut self.totals.slowest_write {
+            slowest.at_seconds += after;
+        }
+    }
 }
 
 /// Measures the calls of one thread.
@@ -130,22 +190,10 @@ impl Meter {
         let took = now.duration_since(begun);
         self.totals.durations.entry(kind).or_default().record(took);
         let since_start = now.duration_since(self.started);
-        let second = usize::try_from(since_start.as_secs()).unwrap_or(usize::MAX);
-        if self.pace.seconds.len() <= second {
-            self.pace.seconds.resize(second + 1, [0, 0]);
-        }
-        self.pace.seconds[second][usize::from(kind.writes())] += 1;
+        self.pace.count(kind, since_start);
         self.pause(now);
-        let milliseconds = took.as_secs_f64() * 1e3;
-        let slowest = self.totals.slowest_write.map_or(0.0, |slowest| slowest.milliseconds);
-        if kind.writes() && milliseconds > slowest {
-            self.totals.slowest_write = Some(Slowest {
-                kind,
-                milliseconds,
-                at_seconds: since_start.as_secs_f64(),
-                process: self.pace.process,
-                thread: self.pace.thread,
-            });
+        if kind.writes() {
+            self.totals.slower_write(kind, took, since_start, &self.pace);
         }
     }
 
@@ -167,7 +215,6 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn totals_add_up_and_keep_the_slowest_write() {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | What can be asked for? | [`arguments`], [`plan`] |
 //! | What is there before the work begins? | [`prepare`] |
-//! | Who starts and watches the processes? | [`parent`], [`children`] |
+//! | Who starts, watches and kills the processes? | [`parent`], [`children`], [`kills`] |
 //! | What does one process do? | [`process`], [`roles`] |
 //! | What is a call, and what is kept of it? | [`session`], [`kind`], [`meter`], [`journal`] |
 //! | Which answers are normal, and which are faults? | [`outcome`] |
@@ -22,6 +22,7 @@ mod children;
 mod claims;
 mod decks;
 mod journal;
+mod kills;
 mod kind;
 mod linearizability;
 mod meter;

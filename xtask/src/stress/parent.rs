@@ -1,6 +1,6 @@
 //! The parent: it starts the processes of the mix, and watches them and the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use serde::Serialize;
+use store_core::{Clock, SystemClock};
 
 use super::children::Processes;
-use super::claims::kills::Kills;
+use super::kills::Kills;
 use super::meter::Outcome;
 use super::plan::{Limit, Plan};
-use super::{children, progress};
+use super::process::Done;
+use super::{children, journal, progress};
 use crate::failure::{Context, Failure, Result};
 use crate::shared::children::{READY, obituary, size, wal};
 
@@ -49,8 +51,12 @@ pub struct Watched {
     pub in_doubt: BTreeSet<u32>,
     /// The highest number of a process.
     pub last: u32,
-    /// How many processes were killed on purpose.
-    pub kills: u64,
+    /// The processes that were killed on purpose, each with the calls that it had told of.
+    pub killed: BTreeMap<u32, u64>,
+    /// When the work began, in microseconds since 1970.
+    pub started_at: i64,
+    /// For how long it went on before the processes were told to stop, where they were.
+    pub seconds: Option<f64>,
     /// The size of the log over time.
     pub wal: Vec<Sample>,
     /// Its size when all processes had closed the store.
@@ -131,11 +137,11 @@ impl Watch {
             if self.started.is_some() {
                 process.go();
             }
-        } else if let Ok(operations) = word.parse() {
-            if process.operations != operations {
+        } else if let Some(done) = Done::read(word) {
+            if process.done != done {
                 self.progressed = Instant::now();
             }
-            process.operations = operations;
+            process.done = done;
         }
         if self.started.is_none() && self.processes.0.iter().all(|process| process.ready) {
             self.go();
@@ -145,6 +151,7 @@ impl Watch {
 
     fn go(&mut self) {
         self.started = Some(Instant::now());
+        self.seen.started_at = SystemClock.now().as_micros();
         self.progressed = Instant::now();
         self.processes.go();
         self.kills.begin();
@@ -161,16 +168,28 @@ impl Watch {
     }
 
     fn show(&self) {
-        let operations: u64 = self.processes.0.iter().map(|process| process.operations).sum();
+        let done = self.done();
         let elapsed = self.started.map(|started| started.elapsed()).unwrap_or_default();
         match self.limit {
             Limit::Seconds(_) => {
                 self.bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
             }
-            Limit::Operations(_) | Limit::Claims(_) => self.bar.set_position(operations),
+            Limit::Operations(_) => self.bar.set_position(done.calls),
+            Limit::Claims(_) => self.bar.set_position(done.claims),
         }
-        let what = if matches!(self.limit, Limit::Claims(_)) { "claims" } else { "operations" };
-        self.bar.set_message(format!("{operations} {what}"));
+        self.bar.set_message(match self.limit {
+            Limit::Claims(_) => format!("{} claims", done.claims),
+            Limit::Seconds(_) | Limit::Operations(_) => format!("{} operations", done.calls),
+        });
+    }
+
+    /// What all processes have done together, those that were killed among them.
+    fn done(&self) -> Done {
+        let done = || self.processes.0.iter().map(|process| process.done);
+        Done {
+            calls: done().map(|done| done.calls).sum(),
+            claims: done().map(|done| done.claims).sum(),
+        }
     }
 
     /// Looks at the size of the log, and never into it: a file of SQLite's that is opened and closed
@@ -214,9 +233,12 @@ impl Watch {
             self.seen.failures.push("the run was interrupted".to_owned());
             self.stop();
         }
-        if let Limit::Claims(claims) = self.limit
-            && self.processes.0.iter().map(|process| process.operations).sum::<u64>() >= claims
-        {
+        let is_enough = match self.limit {
+            Limit::Claims(claims) => self.done().claims >= claims,
+            Limit::Operations(operations) => self.kills.go_on() && self.done().calls >= operations,
+            Limit::Seconds(_) => false,
+        };
+        if is_enough {
             self.stop();
         }
         // Who was started in the place of another one would go on for as long as the run was to take.
@@ -248,6 +270,8 @@ impl Watch {
 
     fn stop(&mut self) {
         self.stopping.get_or_insert_with(Instant::now);
+        let worked = self.started.map(|started| started.elapsed().as_secs_f64());
+        self.seen.seconds.get_or_insert(worked.unwrap_or_default());
         self.kills.end();
         self.processes.stop();
     }
@@ -257,12 +281,14 @@ impl Watch {
         seen.wal_end_bytes = size(&self.log);
         let started = self.started.is_some();
         seen.last = self.kills.newest();
-        seen.kills = self.kills.killed.len() as u64;
         for process in &self.processes.0 {
             let number = process.number;
             let status = process.ended.unwrap_or_default();
             if self.kills.killed.contains(&number) {
                 seen.in_doubt.insert(number);
+                seen.killed.insert(number, process.done.calls);
+                seen.outcomes.push(told_by_journal(plan, number)?);
+                seen.failures.extend(complaints(&plan.stderr(number), number)?);
             } else if !status.success() {
                 seen.failures.push(obituary(
                     &format!("process {number}"),
@@ -281,6 +307,23 @@ impl Watch {
     }
 }
 
+/// What a process that was killed would have told, as far as its journal has it: the calls that changed
+/// something.
+fn told_by_journal(plan: &Plan, number: u32) -> Result<Outcome> {
+    let path = plan.journal(number);
+    // Killed before it began, it has none.
+    let lines = if path.exists() { journal::read(&path)? } else { Vec::new() };
+    Ok(Outcome::of_journal(&lines))
+}
+
+/// What a process that was killed had to complain of before: it had no other way to tell of a fault.
+fn complaints(stderr: &Path, number: u32) -> Result<Option<String>> {
+    let reading = || format!("read {}", stderr.display());
+    let said = String::from_utf8_lossy(&std::fs::read(stderr).doing(reading)?).into_owned();
+    let said = said.trim();
+    Ok((!said.is_empty()).then(|| format!("process {number}, which was killed, said: {said}")))
+}
+
 fn outcome(path: &Path) -> Result<Outcome> {
     let reading = || format!("read what a process told in {}", path.display());
     let text = std::fs::read_to_string(path).doing(reading)?;
@@ -295,5 +338,22 @@ fn bar(limit: Limit) -> ProgressBar {
         Limit::Operations(operations) | Limit::Claims(operations) => {
             progress::bar(operations, "{wide_bar:.cyan/blue} {msg} of {len}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_a_killed_process_met_fails_the_run() -> Result<()> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("stderr.txt");
+        std::fs::write(&path, "").expect("written");
+        assert_eq!(complaints(&path, 3)?, None);
+        std::fs::write(&path, "a page is out of order: 7\n").expect("written");
+        let said = "process 3, which was killed, said: a page is out of order: 7";
+        assert_eq!(complaints(&path, 3)?.as_deref(), Some(said));
+        Ok(())
     }
 }

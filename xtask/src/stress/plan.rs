@@ -66,7 +66,7 @@ pub struct Plan {
     pub open_rounds: u32,
     /// What the processes do.
     pub profile: Profile,
-    /// Every so many seconds a process of workers is killed; none unless set.
+    /// Every so many seconds a process is killed; none unless set.
     pub kill_every: Option<f64>,
     /// When to stop.
     pub limit: Limit,
@@ -102,9 +102,9 @@ impl Plan {
     /// How long a line of a journal may stay in memory. Where processes are killed on purpose, it is
     /// known to the call what they had done.
     pub const fn flush_every(&self) -> Duration {
-        match self.profile {
-            Profile::Mix => Duration::from_millis(100),
-            Profile::Claims => Duration::ZERO,
+        match (self.profile, self.kill_every) {
+            (Profile::Mix, None) => Duration::from_millis(100),
+            (Profile::Mix, Some(_)) | (Profile::Claims, _) => Duration::ZERO,
         }
     }
 
@@ -113,16 +113,19 @@ impl Plan {
         self.folder.join(format!("process-{process}.calls.jsonl"))
     }
 
-    /// The number of the process with the scheduler, in the profile of claims.
-    pub const fn scheduler(&self) -> u32 {
-        self.processes + 1
+    /// The number of the process that has the scheduler alone, in the profile of claims.
+    pub const fn scheduler(&self) -> Option<u32> {
+        match self.profile {
+            Profile::Mix => None,
+            Profile::Claims => Some(self.processes + 1),
+        }
     }
 
     /// The highest number of a process that is there from the beginning.
     pub const fn last(&self) -> u32 {
-        match self.profile {
-            Profile::Mix => self.processes,
-            Profile::Claims => self.scheduler(),
+        match self.scheduler() {
+            Some(scheduler) => scheduler,
+            None => self.processes,
         }
     }
 
@@ -148,6 +151,18 @@ impl Plan {
         Some((process.parse().ok()?, thread.parse().ok()?))
     }
 
+    /// A text that no other thread has.
+    pub fn unique(&self, process: u32, thread: u32, number: u64) -> String {
+        format!("{}/{process}-{thread}-{number}", self.run)
+    }
+
+    /// The actor of the thread that has a text of its own.
+    pub fn whose(&self, unique: &str) -> Option<String> {
+        let rest = unique.strip_prefix(self.run.as_str())?.strip_prefix('/')?;
+        let mut numbers = rest.split('-').map_while(|part| part.parse().ok());
+        Some(self.actor(numbers.next()?, numbers.next()?))
+    }
+
     /// Whether this run created the job: it leaves all others alone.
     pub fn owns(&self, job: &Job) -> bool {
         job.idempotency_key
@@ -156,11 +171,15 @@ impl Plan {
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// The operations of one process, where they are limited.
+    /// The operations of one process, where they are limited and it counts them itself. Where processes
+    /// are killed, the parent counts those of all.
     pub fn budget(&self, process: u32) -> Option<u64> {
         let Limit::Operations(all) = self.limit else {
             return None;
         };
+        if self.kill_every.is_some() {
+            return None;
+        }
         let (each, left) = (all / u64::from(self.processes), all % u64::from(self.processes));
         Some(each + u64::from(u64::from(process) <= left))
     }
@@ -190,7 +209,11 @@ mod tests {
             clusters: Vec::new(),
         };
         assert_eq!([1, 2, 3].map(|p| plan.budget(p)), [Some(4), Some(4), Some(3)]);
-        plan.limit = Limit::Seconds(1.0);
+        plan.kill_every = Some(1.0);
+        assert_eq!(plan.budget(1), None);
+        assert_eq!(plan.whose(&plan.unique(12, 3, 45)), Some(plan.actor(12, 3)));
+        assert_eq!(plan.whose("somebody/12-3-45"), None);
+        (plan.limit, plan.kill_every) = (Limit::Seconds(1.0), None);
         assert_eq!(plan.budget(1), None);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use store_core::Store;
+use store_core::{Clock, Store, SystemClock};
 
 use super::meter::{Outcome, Pace, Totals};
 use super::plan::{Plan, Profile};
@@ -20,6 +20,29 @@ use crate::shared::children::{GO, READY, stop_with_parent, tell};
 /// How often the parent is told how much is done.
 const TELL_EVERY: Duration = Duration::from_millis(20);
 
+/// How much a process has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Calls that have returned.
+    pub calls: u64,
+    /// Jobs that were claimed, in the profile of claims.
+    pub claims: u64,
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.calls, self.claims)
+    }
+}
+
+impl Done {
+    /// As a process told it.
+    pub fn read(word: &str) -> Option<Self> {
+        let (calls, claims) = word.split_once(' ')?;
+        Some(Self { calls: calls.parse().ok()?, claims: claims.parse().ok()? })
+    }
+}
+
 /// Runs a process whose parent is at the other end of standard input and output.
 pub fn run(plan: Plan, process: u32) -> Result<()> {
     let begun = Instant::now();
@@ -31,7 +54,8 @@ pub fn run(plan: Plan, process: u32) -> Result<()> {
     }
     stop_with_parent(Arc::clone(&shared.stop));
     shared.started = Instant::now();
-    let progress = |done: u64| tell(&done.to_string());
+    let started_at = SystemClock.now().as_micros();
+    let progress = |done: Done| tell(&done.to_string());
     let worked = match plan.profile {
         Profile::Mix => work(&store, &shared, progress),
         Profile::Claims => claims::work(&store, &shared, progress),
@@ -39,7 +63,7 @@ pub fn run(plan: Plan, process: u32) -> Result<()> {
     shared.journal.finish()?;
     let (totals, paces) = worked?;
     store.close().doing(|| "close the store".to_owned())?;
-    let outcome = Outcome { totals, paces, open_ms };
+    let outcome = Outcome { totals, paces, open_ms, started_at };
     let path = plan.outcome(process);
     let text = serde_json::to_string(&outcome).doing(|| "write the outcome".to_owned())?;
     std::fs::write(&path, text).doing(|| format!("write {}", path.display()))
@@ -64,12 +88,14 @@ pub fn run_opening(plan: &Plan, process: u32, database: &Path) -> Result<()> {
 pub fn work<S: Store>(
     store: &S,
     shared: &Shared,
-    progress: impl Fn(u64),
+    progress: impl Fn(Done),
 ) -> Result<(Totals, Vec<Pace>)> {
     std::thread::scope(|scope| {
         let spawn = |thread| scope.spawn(move || one_thread(store, shared, thread));
         let threads = (1..=shared.plan.threads).map(spawn).collect();
-        gather(threads, || progress(shared.operations.load(Ordering::Relaxed)))
+        gather(threads, || {
+            progress(Done { calls: shared.operations.load(Ordering::Relaxed), claims: 0 });
+        })
     })
 }
 

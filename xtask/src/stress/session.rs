@@ -92,8 +92,7 @@ impl<'a, S: Store> Session<'a, S> {
     /// A text that nobody else has, which begins with the run's name.
     pub fn unique(&mut self) -> String {
         self.numbers += 1;
-        let (run, process, thread) = (&self.shared.plan.run, self.shared.process, self.thread);
-        format!("{run}/{process}-{thread}-{}", self.numbers)
+        self.shared.plan.unique(self.shared.process, self.thread, self.numbers)
     }
 
     /// Makes a call that reads.
@@ -140,13 +139,23 @@ impl<'a, S: Store> Session<'a, S> {
             Verdict::Unexpected => &mut totals.errors,
         };
         tally(tallies, &variant(error), || chain(error));
+        self.complain(&chain(error));
         true
     }
 
     /// Notes an answer that cannot be right, unless it `holds`.
     pub fn expect(&mut self, holds: bool, sort: &str, example: impl FnOnce() -> String) {
         if !holds {
-            tally(&mut self.meter.totals.contradictions, sort, example);
+            let example = example();
+            self.complain(&format!("{sort}: {example}"));
+            tally(&mut self.meter.totals.contradictions, sort, || example);
+        }
+    }
+
+    /// Says a fault at once, where this process may not live to tell of it at its end.
+    fn complain(&self, fault: &str) {
+        if self.shared.plan.kill_every.is_some() {
+            eprintln!("{fault}");
         }
     }
 }

@@ -92,7 +92,8 @@ impl SqliteStore {
         let opened = self.opened()?;
         let Some(writer) = &opened.writer else { return Ok(None) };
         let _guard = self.guard()?;
-        match writer.in_a_turn_of_the_gate(|connection| connection.execute(CHECK, [])) {
+        let check = |connection: &Connection| connection.execute(CHECK, []);
+        match writer.in_a_turn_of_the_gate("checking the index of texts", check) {
             Ok(_) => Ok(None),
             Err(Error::Corrupt { .. }) => {
                 Ok(Some("job_texts: the index differs from the names and directories".to_owned()))

@@ -45,7 +45,9 @@ impl SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.in_a_turn_of_the_gate(|connection| connection.execute_batch("PRAGMA optimize"))
+        writer.in_a_turn_of_the_gate("bringing SQLite's statistics up to date", |connection| {
+            connection.execute_batch("PRAGMA optimize")
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! One batch: several writes, one commit.
 
+use std::cell::Cell;
+use std::panic::Location as Origin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,8 +9,11 @@ use rusqlite::Connection;
 use store_core::{Error, Result, nesting};
 
 use super::Core;
-use super::queue::{Expected, Lead, Request, Taken, Verdict, Work};
+use super::callers::Taken;
+use super::queue::{Expected, Lead, Request, Verdict, Work};
 use crate::error::meaning_at_commit;
+use crate::gate::Turn;
+use crate::note::Doing;
 use crate::patience;
 use crate::pool::Scope;
 
@@ -51,13 +56,14 @@ impl Core {
         &self,
         lead: Lead<'_>,
         deadline: Instant,
+        origin: &'static Origin<'static>,
         first: impl FnOnce(&Connection) -> Verdict,
     ) -> Result<()> {
         let _span = tracing::trace_span!("write_batch").entered();
         self.queue.gather();
         let begun = Instant::now();
         let mut taken = Vec::new();
-        let outcome = self.run_batch(deadline, first, &mut taken);
+        let outcome = self.run_batch(deadline, origin, first, &mut taken);
         let callers = 1 + taken.iter().filter(|caller| caller.waits()).count();
         let within = begun.elapsed().min(LONGEST_GATHERING);
         self.queue.expect(Expected { callers, within });
@@ -80,14 +86,17 @@ impl Core {
     fn run_batch(
         &self,
         deadline: Instant,
+        origin: &'static Origin<'static>,
         first: impl FnOnce(&Connection) -> Verdict,
         taken: &mut Vec<Taken>,
     ) -> std::result::Result<(), Failed> {
         let arrived = Instant::now();
         let connection = self.connection(deadline).map_err(Failed::Before)?;
-        let turn = self.gate.enter(deadline).map_err(|refused| Failed::Before(refused.into()))?;
+        let work = Doing::Writing { number: 1, origin };
+        let turn =
+            self.gate.enter(deadline, work).map_err(|refused| Failed::Before(refused.into()))?;
         self.check_not_moved().map_err(Failed::Before)?;
-        let mut scope = self.begin(&connection, deadline).map_err(Failed::Before)?;
+        let mut scope = self.begin(&turn, work, &connection, deadline).map_err(Failed::Before)?;
         let begun = Instant::now();
         let mut kept = 0;
 
@@ -100,7 +109,7 @@ impl Core {
                 if self.queue.is_empty() {
                     return Ok(());
                 }
-                scope = match self.begin(&connection, deadline) {
+                scope = match self.begin(&turn, work, &connection, deadline) {
                     Ok(scope) => scope,
                     Err(_) => return Ok(()),
                 };
@@ -111,14 +120,16 @@ impl Core {
             && begun.elapsed() < LONGEST_BATCH
             && !connection.is_autocommit()
         {
-            let Some(Request { work, caller, .. }) = self.queue.next() else { break };
+            let Some(Request { work, caller, origin, .. }) = self.queue.next() else { break };
             taken.push(Taken::new(caller));
+            turn.goes_on_with(Doing::Writing { number: 1 + taken.len() as u64, origin });
             let run = || in_savepoint(&connection, work, &mut kept);
             nesting::inside_only(self.key, run).map_err(Failed::in_savepoint)?;
         }
         if connection.is_autocommit() {
             return if kept == 0 { Ok(()) } else { Err(Failed::rolled_back()) };
         }
+        turn.goes_on_with(Doing::Committing { writes: kept });
         let committing = Instant::now();
         let committed = scope.commit();
         let log_pages = crate::checkpointer::log_pages_after_commit();
@@ -136,10 +147,25 @@ impl Core {
 
     /// Begins a transaction that may write. The gate keeps this process's peers away; a writer that
     /// ignores the gate is waited for until the deadline.
-    fn begin<'c>(&self, connection: &'c Connection, deadline: Instant) -> Result<Scope<'c>> {
+    fn begin<'c>(
+        &self,
+        turn: &Turn<'_>,
+        work: Doing,
+        connection: &'c Connection,
+        deadline: Instant,
+    ) -> Result<Scope<'c>> {
         let begin = || Scope::begin_writing(connection);
-        let again = || self.sight.counters.retried();
-        patience::until(deadline, connection, self.busy_timeout, again, begin)
+        let waits = Cell::new(false);
+        let again = || {
+            self.sight.counters.retried();
+            waits.set(true);
+            turn.goes_on_with(Doing::WaitingForOutsiders);
+        };
+        let begun = patience::until(deadline, connection, self.busy_timeout, again, begin);
+        if waits.get() {
+            turn.goes_on_with(work);
+        }
+        begun
     }
 }
 

@@ -7,9 +7,10 @@
 //! of the store's own, the submitter.
 
 mod batch;
+mod callers;
 mod queue;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location as Origin, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,14 +20,31 @@ use store_core::nesting::{self, StoreKey, UnitGuard};
 use store_core::ticket::{Outcome, Ticket, ticket};
 use store_core::{Actor, Clock, Error, Result};
 
-use self::queue::{Caller, Place, Queue, Request, Seat, Stage, Taken, Verdict, Work};
+use self::callers::{Caller, Seat, Stage, Taken};
+use self::queue::{Place, Queue, Request, Verdict, Work};
 use crate::gate::Gate;
 use crate::location::{Identities, Location};
+use crate::note::Doing;
 use crate::options::Options;
 use crate::patience;
 use crate::pool::{Connections, Lent};
 use crate::sight::Sight;
 use crate::unit::{Unit, Writing};
+
+/// Whose write it is, when it is, and where it was asked for.
+pub(crate) struct Signed {
+    clock: Arc<dyn Clock>,
+    actor: Actor,
+    origin: &'static Origin<'static>,
+}
+
+impl Signed {
+    /// A write that is asked for here.
+    #[track_caller]
+    pub(crate) fn here(clock: &Arc<dyn Clock>, actor: &Actor) -> Self {
+        Self { clock: Arc::clone(clock), actor: actor.clone(), origin: Origin::caller() }
+    }
+}
 
 /// The writer of one store in this process.
 pub(crate) struct Writer {
@@ -77,27 +95,26 @@ impl Writer {
     /// Runs `work` in a transaction, alone or with others'; see [`Store::write`](store_core::Store::write).
     pub(crate) fn write<T: Send + 'static>(
         &self,
-        clock: &Arc<dyn Clock>,
-        actor: &Actor,
+        Signed { clock, actor, origin }: Signed,
         work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let core = &*self.core;
         let deadline = Instant::now() + core.deadline;
-        let (clock, actor) = (Arc::clone(clock), actor.clone());
         let run = move |connection: &Connection| run(connection, &*clock, actor, work);
         // Made only for one who has to wait.
         let mut waits = None;
         let request = |run| {
             let (outcome, seat) = (Arc::default(), Arc::new(Seat::default()));
             waits = Some((Arc::clone(&outcome), Arc::clone(&seat)));
-            Request { work: leaving_outcome(outcome, run), caller: Caller::Waiting(seat), deadline }
+            let work = leaving_outcome(outcome, run);
+            Request { work, caller: Caller::Waiting(seat), deadline, origin }
         };
         let brought = core.queue.bring(deadline, run, request);
-        let (committed, outcome) = match brought.inspect_err(|error| core.count(error))? {
+        let (committed, outcome) = match brought.map_err(|error| core.without_room(error))? {
             Place::First(lead, run) => {
                 let mut outcome = None;
                 let first = |connection: &Connection| keep(&mut outcome, run(connection));
-                (core.commit(lead, deadline, first), outcome)
+                (core.commit(lead, deadline, origin, first), outcome)
             }
             Place::Queued => {
                 let (outcome, seat) = waits.expect("made with the request");
@@ -114,13 +131,11 @@ impl Writer {
     /// until the write has its outcome.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
-        clock: &Arc<dyn Clock>,
-        actor: &Actor,
+        Signed { clock, actor, origin }: Signed,
         keep_open: impl Send + 'static,
         work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
     ) -> Result<Ticket<T>> {
         self.start_submitter()?;
-        let (clock, actor) = (Arc::clone(clock), actor.clone());
         let (promise, ticket) = ticket(self.core.key);
         let outcome = Arc::new(Mutex::new(None));
         let run = move |connection: &Connection| run(connection, &*clock, actor, work);
@@ -132,11 +147,11 @@ impl Writer {
         };
         let work = leaving_outcome(outcome, run);
         let deadline = Instant::now() + self.core.deadline;
-        let request = Request { work, caller: Caller::WentOn(Box::new(tell)), deadline };
+        let request = Request { work, caller: Caller::WentOn(Box::new(tell)), deadline, origin };
         // Inside a unit of work, only this thread could make room.
         let may_wait = !nesting::is_inside(self.core.key);
         let handed_in = self.core.queue.hand_in(request, may_wait);
-        handed_in.inspect_err(|error| self.core.count(error))?;
+        handed_in.map_err(|error| self.core.without_room(error))?;
         Ok(ticket)
     }
 
@@ -177,12 +192,13 @@ impl Writer {
     /// As [`in_turn`](Self::in_turn), with the gate, for what writes on its own.
     pub(crate) fn in_a_turn_of_the_gate<T>(
         &self,
+        task: &'static str,
         work: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let core = &*self.core;
         let deadline = Instant::now() + core.deadline;
         let connection = core.connection(deadline)?;
-        let _turn = core.gate.enter(deadline)?;
+        let _turn = core.gate.enter(deadline, Doing::Maintaining(task))?;
         let again = || core.sight.counters.retried();
         patience::until(deadline, &connection, core.busy_timeout, again, || work(&connection))
     }
@@ -212,7 +228,8 @@ impl Core {
                     if matches!(seat.wait_until(deadline), Stage::Lead) {
                         drop(self.queue.lead());
                     }
-                    return Err(Error::Contended { waited: begun.elapsed(), holder: None });
+                    let holder = self.gate.holder();
+                    return Err(Error::Contended { waited: begun.elapsed(), holder });
                 }
                 // It is in a batch: its outcome comes with the commit, which has begun.
                 match seat.wait() {
@@ -226,7 +243,7 @@ impl Core {
     fn lead_own(&self, seat: &Arc<Seat>, deadline: Instant) -> Result<()> {
         let lead = self.queue.lead();
         let own = self.queue.take(seat).expect("who is told to lead is still in the queue");
-        self.commit(lead, deadline, own.work)
+        self.commit(lead, deadline, own.origin, own.work)
     }
 
     /// The submitter: leads whenever the first in the queue has no thread of its own.
@@ -234,16 +251,19 @@ impl Core {
         // The closures that it runs are inside a unit of work, as in any other thread.
         let _inside = UnitGuard::enter(self.key).expect("the thread is new");
         while let Some(lead) = self.queue.called() {
-            let Some(Request { work, caller, deadline }) = self.queue.next() else { continue };
+            let Some(Request { work, caller, deadline, origin }) = self.queue.next() else {
+                continue;
+            };
             let first = Taken::new(caller);
-            let committed = self.commit(lead, deadline, work).map_err(|error| match error {
-                // It has waited since it was handed in, not only since it was first.
-                Error::Contended { holder, .. } => {
-                    let since = deadline.checked_sub(self.deadline).unwrap_or(deadline);
-                    Error::Contended { waited: since.elapsed(), holder }
-                }
-                other => other,
-            });
+            let committed =
+                self.commit(lead, deadline, origin, work).map_err(|error| match error {
+                    // It has waited since it was handed in, not only since it was first.
+                    Error::Contended { holder, .. } => {
+                        let since = deadline.checked_sub(self.deadline).unwrap_or(deadline);
+                        Error::Contended { waited: since.elapsed(), holder }
+                    }
+                    other => other,
+                });
             first.tell(committed.inspect_err(|error| self.count(error)));
         }
     }
@@ -257,6 +277,18 @@ impl Core {
             Error::QueueFull { .. } => self.sight.counters.queue_full(),
             _ => {}
         }
+    }
+
+    /// Says who has the turn for which those ahead in the full queue wait.
+    fn without_room(&self, error: Error) -> Error {
+        let error = match error {
+            Error::Contended { waited, .. } => {
+                Error::Contended { waited, holder: self.gate.holder() }
+            }
+            other => other,
+        };
+        self.count(&error);
+        error
     }
 
     fn connection(&self, deadline: Instant) -> Result<Lent> {

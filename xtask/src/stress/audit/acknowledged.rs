@@ -14,6 +14,8 @@ pub struct Acknowledged {
     /// Actors of which a call failed in a way that leaves its effect unknown, or that died with the last
     /// lines of their journal.
     pub in_doubt: BTreeSet<String>,
+    /// Those of them that died and had told of each call before they made the next one.
+    pub cut_off: BTreeSet<String>,
 }
 
 impl Acknowledged {
@@ -36,7 +38,12 @@ impl Acknowledged {
             }
         }
         for &process in in_doubt {
-            all.in_doubt.extend((0..=plan.threads).map(|thread| plan.actor(process, thread)));
+            let actors = || (0..=plan.threads).map(|thread| plan.actor(process, thread));
+            if plan.flush_every().is_zero() {
+                // An error that leaves open what was done is told as well, and the thread goes on.
+                all.cut_off.extend(actors().filter(|actor| !all.in_doubt.contains(actor)));
+            }
+            all.in_doubt.extend(actors());
         }
         Ok(all)
     }

@@ -46,7 +46,7 @@ fn small_run(folder: &Path) -> Result<Plan> {
     };
     std::thread::scope(|scope| {
         let workers = scope.spawn(|| one(1));
-        let scheduled = one(plan.scheduler());
+        let scheduled = one(plan.scheduler().expect("the profile has one"));
         workers.join().expect("no panic").and(scheduled)
     })?;
     let totals = claims::tidy_up(&plan, plan.last() + 1)?;

@@ -35,12 +35,17 @@ pub fn examine(
         }
     }
     let mut statement = connection.prepare(
-        "SELECT job_id, attempt, kind, from_status, to_status, actor FROM job_events
-         WHERE substr(actor, 1, length(?1) + 1) = ?1 || ' '",
+        "SELECT job_id, attempt, kind, from_status, to_status, actor, at FROM job_events
+         WHERE substr(actor, 1, length(?1) + 1) = ?1 || ' ' ORDER BY sequence",
     )?;
+    let mut of_cut_off: BTreeMap<String, Vec<(Key, i64)>> = BTreeMap::new();
     let mut rows = statement.query([&plan.run])?;
     while let Some(row) = rows.next()? {
-        let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+        let key: Key =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+        if acknowledged.cut_off.contains(&key.5) {
+            of_cut_off.entry(key.5.clone()).or_default().push((key.clone(), row.get(6)?));
+        }
         counts.entry(key).or_default().1 += 1;
     }
     let mut check =
@@ -69,8 +74,43 @@ pub fn examine(
             check.fault(|| format!("{} is there and was never acknowledged", say(key)));
         }
     }
-    let checks = vec![check, notes(connection, acknowledged)?];
+    let mut checks = vec![check, notes(connection, acknowledged)?];
+    if !acknowledged.cut_off.is_empty() {
+        checks.push(last_words(&counts, &of_cut_off));
+    }
     Ok(Events { checks, unacknowledged, unknown })
+}
+
+/// A thread makes one call at a time, and a call is one unit of work, whose changes have one time. So what a
+/// killed thread could not tell any more is one unit, and comes after all that it has told.
+fn last_words(
+    counts: &BTreeMap<Key, (u64, u64)>,
+    of_cut_off: &BTreeMap<String, Vec<(Key, i64)>>,
+) -> Check {
+    let mut check =
+        Check::new("what a killed thread did and did not tell is its last unit of work");
+    for (actor, events) in of_cut_off {
+        check.looked_at += 1;
+        let mut told: BTreeMap<&Key, u64> = BTreeMap::new();
+        let mut untold: Option<i64> = None;
+        for (key, at) in events {
+            let left = told.entry(key).or_insert_with(|| counts.get(key).map_or(0, |both| both.0));
+            if *left > 0 {
+                *left -= 1;
+                if untold.is_some() {
+                    check.fault(|| {
+                        format!("{actor} told of {} after one that it did not", say(key))
+                    });
+                }
+            } else if untold.is_none_or(|other| other == *at) {
+                untold = Some(*at);
+            } else {
+                check
+                    .fault(|| format!("{actor} did not tell of two calls, {} is of one", say(key)));
+            }
+        }
+    }
+    check
 }
 
 /// A note's answer has its place in the order of all events.

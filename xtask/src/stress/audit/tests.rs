@@ -193,7 +193,7 @@ fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
     dropped_job(&run);
     journal_without_rows(&run);
     event_that_nobody_was_told_of(&run);
-    Ok(())
+    writes_of_a_killed_process(&run)
 }
 
 fn last_bit_of_an_energy(run: &Run) {
@@ -238,7 +238,7 @@ fn journal_without_rows(run: &Run) {
         Effect::ResultRecorded { job, attempt: 1, convergence: Convergence::Unknown, energy: None };
     let mut effects = run.acknowledged.effects.clone();
     effects.push((actor, recorded));
-    let audit = run.examine(&Acknowledged { effects, in_doubt: BTreeSet::new() });
+    let audit = run.examine(&Acknowledged { effects, ..Acknowledged::default() });
     // The row and its event.
     assert_eq!((audit.lost, audit.doubled), (2, 0), "{}", found(&audit));
     assert!(found(&audit).contains("result of attempt 1 of job 1000000"), "{}", found(&audit));
@@ -254,7 +254,7 @@ fn event_that_nobody_was_told_of(run: &Run) {
             effects.iter().position(|(_, effect)| is_archiving(effect)).expect("an archiving");
         let (actor, _) = effects.remove(index);
         let in_doubt = if in_doubt { BTreeSet::from([actor]) } else { BTreeSet::new() };
-        run.examine(&Acknowledged { effects, in_doubt })
+        run.examine(&Acknowledged { effects, in_doubt, ..Acknowledged::default() })
     };
     let told = without(false);
     assert_eq!((told.unacknowledged, told.unknown), (1, 0), "{}", found(&told));
@@ -278,9 +278,63 @@ fn event_that_nobody_was_told_of(run: &Run) {
         let mut effects = effects.clone();
         let index = effects.iter().position(|one| *one == (actor.clone(), raise.clone()));
         effects.remove(index.expect("was just found"));
-        let audit = run.examine(&Acknowledged { effects, in_doubt });
+        let audit = run.examine(&Acknowledged { effects, in_doubt, ..Acknowledged::default() });
         assert_eq!(audit.ok(), ok, "{}", found(&audit));
     }
+}
+
+/// The same run, as if its process had been killed at its end: what it told must be there, and it may have
+/// one call of each thread more.
+fn writes_of_a_killed_process(run: &Run) -> Result<()> {
+    let plan = Plan { kill_every: Some(1.0), ..run.plan.clone() };
+    let killed = |plan: &Plan| Acknowledged::read(plan, plan.last(), &BTreeSet::from([1]));
+    let acknowledged = killed(&plan)?;
+    assert_eq!(acknowledged.cut_off.len(), 5, "each thread, and the one before they began");
+    let clean = run.examine(&acknowledged);
+    assert!(clean.ok(), "{}", found(&clean));
+
+    let with = |fault: &str| {
+        run.connection.execute_batch(&format!("BEGIN; {fault}")).expect(fault);
+        let audit = run.examine(&acknowledged);
+        run.connection.execute_batch("ROLLBACK").expect("rolls back");
+        audit
+    };
+    // Told and not there.
+    let lost = with(
+        "DELETE FROM job_events WHERE sequence = (SELECT max(sequence) FROM job_events
+             WHERE kind = 'status_changed')",
+    );
+    assert!(!lost.ok() && lost.lost == 1, "{}", found(&lost));
+    // One change more than it told, as its last: the answer was on its way.
+    let again = |of: &str, at: &str| {
+        format!(
+            "INSERT INTO job_events (job_id, attempt, at, kind, actor)
+                 SELECT job_id, attempt, {at}, 'result_recorded', actor FROM job_events
+                 WHERE sequence = (SELECT {of}(sequence) FROM job_events WHERE kind = 'result_recorded');"
+        )
+    };
+    let untold = with(&again("max", "1"));
+    assert!(untold.ok() && untold.unknown == 1, "{}", found(&untold));
+    // Two, which were two calls: one was done twice, or was acknowledged and not told.
+    let doubled = with(&(again("max", "1") + &again("max", "2")));
+    assert!(!doubled.ok() && found(&doubled).contains("did not tell of two calls"));
+    // One that is not its last.
+    let effects: Vec<_> = acknowledged.effects.iter().enumerate().collect();
+    let is_recorded = |effect: &Effect| matches!(effect, Effect::ResultRecorded { .. });
+    let first = effects.iter().find(|(_, (_, effect))| is_recorded(effect)).expect("one").0;
+    let mut effects = acknowledged.effects.clone();
+    effects.remove(first);
+    let (in_doubt, cut_off) = (acknowledged.in_doubt.clone(), acknowledged.cut_off.clone());
+    let early = run.examine(&Acknowledged { effects, in_doubt, cut_off });
+    assert!(
+        !early.ok() && found(&early).contains("after one that it did not"),
+        "{}",
+        found(&early)
+    );
+
+    // Of a process that was not to be killed, the journal may lack more.
+    assert!(killed(&run.plan)?.cut_off.is_empty());
+    Ok(())
 }
 
 #[test]

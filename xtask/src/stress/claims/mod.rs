@@ -6,10 +6,8 @@
 //! | What does a worker do, and a scheduler? | [`worker`], [`scheduler`] |
 //! | What is a call on a claim, and what is kept of it? | [`caller`] |
 //! | What runs in a process, and what is tidied up after the last one? | this one |
-//! | Who kills processes? | [`kills`] |
 
 mod caller;
-pub mod kills;
 mod scheduler;
 mod worker;
 
@@ -25,6 +23,7 @@ use super::kind::Kind;
 use super::linearizability::record::Recorder;
 use super::meter::{Pace, Totals};
 use super::plan::Plan;
+use super::process::Done;
 use super::session::{Session, Shared};
 use super::{open, prepare, process};
 use crate::failure::{Context, Failure, Result};
@@ -69,11 +68,11 @@ pub fn clusters<S: Store>(session: &mut Session<'_, S>) -> Vec<store_core::Clust
 pub fn work(
     store: &SqliteStore,
     shared: &Shared,
-    progress: impl Fn(u64),
+    progress: impl Fn(Done),
 ) -> Result<(Totals, Vec<Pace>)> {
     let recorder = Recorder::create(&shared.plan.calls(shared.process))?;
     let claimed = AtomicU64::new(0);
-    let is_scheduler = shared.process == shared.plan.scheduler();
+    let is_scheduler = Some(shared.process) == shared.plan.scheduler();
     let number = if is_scheduler { 1 } else { shared.plan.threads };
     let worked = std::thread::scope(|scope| {
         let one = |thread| {
@@ -91,7 +90,10 @@ pub fn work(
             })
         };
         let threads = (1..=number).map(one).collect();
-        process::gather(threads, || progress(claimed.load(Ordering::Relaxed)))
+        process::gather(threads, || {
+            let calls = shared.operations.load(Ordering::Relaxed);
+            progress(Done { calls, claims: claimed.load(Ordering::Relaxed) });
+        })
     });
     recorder.finish()?;
     worked

@@ -69,9 +69,13 @@ pub struct Pause {
 pub struct Report {
     /// Whether everything was as the store promises.
     pub ok: bool,
-    /// Calls that returned.
+    /// Calls that returned and whose duration is known. Of a process that was killed these are the calls
+    /// that changed something: it has written them into its journal.
     pub operations: u64,
-    /// In the time from the word to start to the last call.
+    /// Further calls that returned, of processes that were killed: reads, and writes that changed nothing.
+    /// Their number was told up to 20 ms before the kill, their durations were not.
+    pub untimed_operations: u64,
+    /// All of them, in the time from the word to start to the last call.
     pub operations_per_second: f64,
     /// Of the operations: calls that read.
     pub reads: u64,
@@ -121,7 +125,7 @@ pub struct Report {
     pub profile: Profile,
     /// Jobs that were claimed; counted in the profile of claims.
     pub claims: u64,
-    /// Processes of workers that were killed on purpose.
+    /// Processes that were killed on purpose.
     pub kills: u64,
     /// How many further jobs the store was filled with before the work began.
     pub filled_jobs: u64,
@@ -164,11 +168,14 @@ impl Report {
     /// Draws up the report of a run.
     pub fn new(
         plan: &Plan,
-        watched: Watched,
+        mut watched: Watched,
         at_rest: Option<AtRest>,
         open_rounds: Option<OpenRounds>,
         audit: Audit,
     ) -> Self {
+        for outcome in &mut watched.outcomes {
+            outcome.count_from(watched.started_at);
+        }
         let mut totals = Totals::default();
         for outcome in &watched.outcomes {
             totals.add(outcome.totals.clone());
@@ -180,7 +187,12 @@ impl Report {
         let unexpected_errors = count(&totals.errors);
         let contradictions = count(&totals.contradictions);
         let paces = || watched.outcomes.iter().flat_map(|outcome| &outcome.paces);
-        let seconds = paces().map(|pace| pace.worked_seconds).fold(0.0, f64::max);
+        let worked = paces().map(|pace| pace.worked_seconds).fold(0.0, f64::max);
+        // Where each process may have been killed, none need have worked for the whole time.
+        let seconds =
+            if watched.killed.is_empty() { worked } else { watched.seconds.unwrap_or(worked) };
+        let untimed_operations = untimed(&watched);
+        let all_operations = (operations + untimed_operations) as f64;
         let opened = watched.outcomes.iter().map(|outcome| outcome.open_ms);
         let calls = totals.durations.iter().map(|(kind, durations)| {
             let (writes, count) = (kind.writes(), durations.count());
@@ -192,7 +204,8 @@ impl Report {
                 && locked_errors + unexpected_errors + contradictions == 0
                 && operations > 0,
             operations,
-            operations_per_second: if seconds > 0.0 { operations as f64 / seconds } else { 0.0 },
+            untimed_operations,
+            operations_per_second: if seconds > 0.0 { all_operations / seconds } else { 0.0 },
             reads: reads.count(),
             writes: writes.count(),
             locked_errors,
@@ -217,7 +230,7 @@ impl Report {
             open_rounds,
             profile: plan.profile,
             claims: audit.claims,
-            kills: watched.kills,
+            kills: watched.killed.len() as u64,
             filled_jobs: plan.jobs,
             processes: plan.processes,
             threads: plan.threads,
@@ -237,6 +250,17 @@ impl Report {
             contradicted: totals.contradictions,
         }
     }
+}
+
+/// The calls of killed processes that their journals do not have.
+fn untimed(watched: &Watched) -> u64 {
+    let journaled = |process: u32| -> u64 {
+        let paces = watched.outcomes.iter().flat_map(|outcome| &outcome.paces);
+        let of_process = paces.filter(|pace| pace.process == process);
+        of_process.flat_map(|pace| &pace.seconds).map(|calls| calls[0] + calls[1]).sum()
+    };
+    let rest = |(process, told): (&u32, &u64)| told.saturating_sub(journaled(*process));
+    watched.killed.iter().map(rest).sum()
 }
 
 fn longest_pause(outcomes: &[Outcome]) -> Pause {

@@ -1,7 +1,7 @@
 //! The report as a page that needs nothing from elsewhere.
 
 use super::figures::{Latency, Report};
-use super::text::opened_at_once;
+use super::text::{opened_at_once, operations};
 use super::{plots, several};
 use crate::failure::Result;
 use crate::shared::numbers::{bytes, grouped};
@@ -75,7 +75,8 @@ fn summary(report: &Report) -> Vec<Vec<String>> {
         format!("{:.1} ms ({})", slowest.milliseconds, slowest.kind.as_str())
     });
     vec![
-        row("operations", grouped(report.operations)),
+        row("operations", operations(report)),
+        row("processes killed", grouped(report.kills)),
         row("operations per second", per_second),
         row("locked errors", grouped(report.locked_errors)),
         row("lost writes", grouped(report.lost_writes)),

@@ -32,7 +32,7 @@ pub fn heading(plan: &Plan) -> String {
         plan.seed
     );
     if let Some(seconds) = plan.kill_every {
-        text.push_str(&format!("a process of workers is killed every {seconds} s\n"));
+        text.push_str(&format!("a process is killed every {seconds} s\n"));
     }
     if plan.jobs > 0 {
         text.push_str(&format!("filled with {} further jobs\n", grouped(plan.jobs)));

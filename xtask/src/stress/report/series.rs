@@ -23,12 +23,15 @@ impl Series {
     pub fn new(watched: &Watched, reads: &Durations, writes: &Durations) -> Self {
         let mut seconds: Vec<[u64; 2]> = Vec::new();
         let paces = watched.outcomes.iter().flat_map(|outcome| &outcome.paces);
-        let full = paces.clone().map(|pace| pace.worked_seconds).fold(0.0, f64::max).floor();
+        let ends = paces.clone().map(|pace| pace.began_after + pace.worked_seconds);
+        let full = ends.fold(0.0, f64::max).floor();
         for pace in paces {
-            if seconds.len() < pace.seconds.len() {
-                seconds.resize(pace.seconds.len(), [0, 0]);
+            // Where a process took the place of a killed one, to the second.
+            let before = pace.began_after.round() as usize;
+            if seconds.len() < before + pace.seconds.len() {
+                seconds.resize(before + pace.seconds.len(), [0, 0]);
             }
-            for (sum, calls) in seconds.iter_mut().zip(&pace.seconds) {
+            for (sum, calls) in seconds.iter_mut().skip(before).zip(&pace.seconds) {
                 *sum = [sum[0] + calls[0], sum[1] + calls[1]];
             }
         }

@@ -48,9 +48,12 @@ fn row(out: &mut String, name: &str, count: u64, latency: &Latency) -> std::fmt:
 fn summary(out: &mut String, report: &Report) -> std::fmt::Result {
     out.push('\n');
     let mut line = |name: &str, value: String| writeln!(out, "{name:<30} {value}");
-    line("operations", grouped(report.operations))?;
+    line("operations", operations(report))?;
     if report.profile == Profile::Claims {
-        line("claims", format!("{}, {} processes killed", grouped(report.claims), report.kills))?;
+        line("claims", grouped(report.claims))?;
+    }
+    if report.kills > 0 {
+        line("processes killed", grouped(report.kills))?;
     }
     let per_second = report.operations_per_second.round() as u64;
     line("operations per second", format!("{} in {:.1} s", grouped(per_second), report.seconds))?;
@@ -88,6 +91,18 @@ fn summary(out: &mut String, report: &Report) -> std::fmt::Result {
     line("locked errors", grouped(report.locked_errors))?;
     line("unexpected errors", grouped(report.unexpected_errors))?;
     line("contradictions", grouped(report.contradictions))
+}
+
+/// How many calls there were, and which of them the table has.
+pub fn operations(report: &Report) -> String {
+    let all = grouped(report.operations + report.untimed_operations);
+    if report.kills == 0 {
+        return all;
+    }
+    format!(
+        "{all}; the table lacks {} of killed processes, which changed nothing",
+        grouped(report.untimed_operations)
+    )
 }
 
 fn at_rest(out: &mut String, report: &Report) -> std::fmt::Result {

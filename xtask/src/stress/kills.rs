@@ -1,4 +1,4 @@
-//! Processes of workers that are killed in the middle of their work, and started again under new numbers.
+//! Processes that are killed in the middle of their work, and started again under new numbers.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::failure::{Context, Result};
 use crate::stress::children::{self, Processes};
 use crate::stress::plan::Plan;
 
-/// Kills one process of workers every so often.
+/// Kills one process every so often.
 #[derive(Debug)]
 pub struct Kills {
     every: Option<Duration>,
@@ -52,14 +52,17 @@ impl Kills {
         self.last = Instant::now();
     }
 
-    /// Kills the process of workers that has worked longest, if it is time, and starts another one.
+    /// Kills the process that has worked longest, if it is time, and starts another one. The one that has
+    /// the scheduler alone is left: nobody else could give back what workers of the dead held.
     pub fn look(&mut self, processes: &mut Processes) -> Result<()> {
         let (Some(every), Some(sender)) = (self.every, &self.sender) else { return Ok(()) };
         if self.last.elapsed() < every {
             return Ok(());
         }
         let scheduler = self.plan.scheduler();
-        let works = |one: &&mut children::Process| one.number != scheduler && one.ended.is_none();
+        let works = |one: &&mut children::Process| {
+            Some(one.number) != scheduler && one.ready && one.ended.is_none()
+        };
         let Some(victim) = processes.0.iter_mut().find(works) else { return Ok(()) };
         self.last = Instant::now();
         let killing = || format!("kill process {}", victim.number);
