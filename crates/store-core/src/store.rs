@@ -150,6 +150,19 @@ pub trait Store: Clone + Send + Sync + 'static {
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T>;
 
+    /// Runs `work` as [`write`](Self::write) does, where it is one call, which has changed nothing when it
+    /// refuses. A backend that commits several writes at once may then spare what keeps the failure of one
+    /// from undoing another. The straight calls that change one thing come here.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.write(work)
+    }
+
     /// Hands `work` in, as [`write`](Self::write) would run it, and does not wait for it: so one thread
     /// keeps many writes in flight, which share commits. They are run in the order in which they were
     /// handed in, by whichever thread leads; also if the ticket is dropped. The program must live until

@@ -113,13 +113,13 @@ impl<'c> Scope<'c> {
         Ok(Self(connection))
     }
 
-    /// Begins one that may write, whose savepoints keep the pages that they would restore in a temporary
-    /// file once there are more than 64 KiB of them (`SQLITE_CONFIG_STMTJRNL_SPILL`).
+    /// Begins one for units of any size, whose savepoints keep the pages that they would restore in a
+    /// temporary file once there are more than 64 KiB of them (`SQLITE_CONFIG_STMTJRNL_SPILL`).
     ///
     /// In memory they are kept in a chain of small pieces, which each statement that fires a trigger walks
     /// to its end: a unit that changes tens of thousands of jobs takes time with the square of their
     /// number. SQLite decides where at BEGIN, so that all else that is temporary stays in memory (ADR 0015).
-    pub(crate) fn begin_writing(connection: &'c Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn begin_unit(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.execute_batch("PRAGMA temp_store = FILE")?;
         let begun = Self::begin(connection, "BEGIN IMMEDIATE");
         connection.execute_batch("PRAGMA temp_store = MEMORY")?;
@@ -170,9 +170,9 @@ mod tests {
         let pool = connections(&path, &options, Role::Writer)?;
         let other = connections(&path, &options, Role::Writer)?;
         let (connection, other) = (pool.get()?, other.get()?);
-        let scope = Scope::begin_writing(&connection)?;
+        let scope = Scope::begin_unit(&connection)?;
         assert_eq!(read_back(&connection, &settings)?, settings);
-        assert!(Scope::begin_writing(&other).is_err(), "one writes at a time");
+        assert!(Scope::begin_unit(&other).is_err(), "one writes at a time");
         assert_eq!(read_back(&other, &settings)?, settings);
         scope.commit()?;
         Ok(())

@@ -37,7 +37,7 @@ pub(crate) fn settings(options: &Options, role: Role) -> Vec<Setting> {
         ),
         ("foreign_keys", 1),
         // In memory: a temporary file would be a file more that can be full or missing. What savepoints of
-        // big units keep is the exception: see `Scope::begin_writing`.
+        // big units keep is the exception: see `Scope::begin_unit`.
         ("temp_store", 2),
         // Negative means KiB.
         ("cache_size", -i64::from(options.cache_kib)),

@@ -17,7 +17,7 @@ use crate::pool::{Connections, Lent, on_snapshot};
 use crate::sight::Sight;
 use crate::unit::{Reading, Unit, Writing};
 use crate::watch::{Ending, SqliteWatch};
-use crate::writer::{Signed, Writer};
+use crate::writer::{Extent, Signed, Writer};
 
 /// A store in one SQLite file. Clones are cheap and share its connections; [`Options::open`] makes one.
 ///
@@ -203,7 +203,19 @@ impl Store for SqliteStore {
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
         let signed = Signed::here(&self.shared.options.clock, &self.actor);
-        writer.write(signed, work)
+        writer.write(signed, Extent::Unit, work)
+    }
+
+    #[track_caller]
+    fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _guard = self.guard()?;
+        let opened = self.opened()?;
+        let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let signed = Signed::here(&self.shared.options.clock, &self.actor);
+        writer.write(signed, Extent::Call, work)
     }
 
     #[track_caller]

@@ -197,22 +197,22 @@ impl<S: Store> ClaimWrite for S {
             return Ok(Vec::new());
         }
         let (worker, filter) = (worker.clone(), filter.clone());
-        self.write(move |w| w.claim(&worker, &filter, count, lease))
+        self.change(move |w| w.claim(&worker, &filter, count, lease))
     }
 
     fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>> {
         let keys = keys.to_vec();
-        self.write(move |w| w.heartbeat(&keys, lease))
+        self.change(move |w| w.heartbeat(&keys, lease))
     }
 
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
         let (key, completion) = (*key, completion.clone());
-        self.write(move |w| w.complete(&key, &completion))
+        self.change(move |w| w.complete(&key, &completion))
     }
 
     fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
         let (key, failure) = (*key, failure.clone());
-        self.write(move |w| w.fail(&key, &failure))
+        self.change(move |w| w.fail(&key, &failure))
     }
 
     fn release(
@@ -222,7 +222,7 @@ impl<S: Store> ClaimWrite for S {
         not_before: Option<Timestamp>,
     ) -> Result<Ended> {
         let (key, reason) = (*key, reason.map(str::to_owned));
-        self.write(move |w| w.release(&key, reason.as_deref(), not_before))
+        self.change(move |w| w.release(&key, reason.as_deref(), not_before))
     }
 
     fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
@@ -236,11 +236,11 @@ impl<S: Store> ClaimWrite for S {
 
     fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim> {
         let worker = worker.clone();
-        self.write(move |w| w.adopt(job, &worker, lease))
+        self.change(move |w| w.adopt(job, &worker, lease))
     }
 
     fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation> {
         let reason = reason.map(str::to_owned);
-        self.write(move |w| w.request_cancel(job, reason.as_deref()))
+        self.change(move |w| w.request_cancel(job, reason.as_deref()))
     }
 }

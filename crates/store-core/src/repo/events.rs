@@ -51,6 +51,6 @@ impl<S: Store> EventRead for S {
 impl<S: Store> EventWrite for S {
     fn add_note(&self, job: JobId, text: &str) -> Result<Event> {
         let text = text.to_owned();
-        self.write(move |w| w.add_note(job, &text))
+        self.change(move |w| w.add_note(job, &text))
     }
 }

@@ -190,7 +190,7 @@ impl<S: Store> JobRead for S {
 impl<S: Store> JobWrite for S {
     fn create_job(&self, new: &NewJob) -> Result<Job> {
         let new = new.clone();
-        self.write(move |w| w.create_job(&new))
+        self.change(move |w| w.create_job(&new))
     }
 
     fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
@@ -200,17 +200,17 @@ impl<S: Store> JobWrite for S {
 
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
         let patch = patch.clone();
-        self.write(move |w| w.update_job(id, &patch))
+        self.change(move |w| w.update_job(id, &patch))
     }
 
     fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()> {
         let deck = deck.clone();
-        self.write(move |w| w.replace_input(id, &deck))
+        self.change(move |w| w.replace_input(id, &deck))
     }
 
     fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
         let change = change.clone();
-        self.write(move |w| w.change_status(id, &change))
+        self.change(move |w| w.change_status(id, &change))
     }
 
     fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
@@ -219,18 +219,18 @@ impl<S: Store> JobWrite for S {
     }
 
     fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
-        self.write(move |w| w.retry_job(id, to))
+        self.change(move |w| w.retry_job(id, to))
     }
 
     fn archive_job(&self, id: JobId) -> Result<()> {
-        self.write(move |w| w.archive_job(id))
+        self.change(move |w| w.archive_job(id))
     }
 
     fn unarchive_job(&self, id: JobId) -> Result<()> {
-        self.write(move |w| w.unarchive_job(id))
+        self.change(move |w| w.unarchive_job(id))
     }
 
     fn delete_job(&self, id: JobId) -> Result<()> {
-        self.write(move |w| w.delete_job(id))
+        self.change(move |w| w.delete_job(id))
     }
 }

@@ -192,35 +192,35 @@ impl<S: Store> RemoteJobRead for S {
 impl<S: Store> RemoteJobWrite for S {
     fn record_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
         let new = new.clone();
-        self.write(move |w| w.record_submission(&new))
+        self.change(move |w| w.record_submission(&new))
     }
 
     fn begin_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
         let new = new.clone();
-        self.write(move |w| w.begin_submission(&new))
+        self.change(move |w| w.begin_submission(&new))
     }
 
     fn confirm_submission(&self, id: RemoteJobId, answer: &Confirmation) -> Result<RemoteJob> {
         let answer = answer.clone();
-        self.write(move |w| w.confirm_submission(id, &answer))
+        self.change(move |w| w.confirm_submission(id, &answer))
     }
 
     fn abandon_submission(&self, id: RemoteJobId, reason: &str) -> Result<RemoteJob> {
         let reason = reason.to_owned();
-        self.write(move |w| w.abandon_submission(id, &reason))
+        self.change(move |w| w.abandon_submission(id, &reason))
     }
 
     fn update_remote_job(&self, id: RemoteJobId, patch: &RemoteJobPatch) -> Result<Reported> {
         let patch = patch.clone();
-        self.write(move |w| w.update_remote_job(id, &patch))
+        self.change(move |w| w.update_remote_job(id, &patch))
     }
 
     fn report_reached(&self, cluster: ClusterId) -> Result<ClusterContact> {
-        self.write(move |w| w.report_reached(cluster))
+        self.change(move |w| w.report_reached(cluster))
     }
 
     fn report_unreachable(&self, cluster: ClusterId, reason: &str) -> Result<ClusterContact> {
         let reason = reason.to_owned();
-        self.write(move |w| w.report_unreachable(cluster, &reason))
+        self.change(move |w| w.report_unreachable(cluster, &reason))
     }
 }

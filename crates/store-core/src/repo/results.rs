@@ -57,7 +57,7 @@ impl<S: Store> ResultRead for S {
 impl<S: Store> ResultWrite for S {
     fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let result = result.clone();
-        self.write(move |w| w.record_result(job, &result))
+        self.change(move |w| w.record_result(job, &result))
     }
 
     fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
@@ -67,6 +67,6 @@ impl<S: Store> ResultWrite for S {
 
     fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let result = result.clone();
-        self.write(move |w| w.replace_result(job, &result))
+        self.change(move |w| w.replace_result(job, &result))
     }
 }

@@ -52,6 +52,6 @@ impl<S: Store> TagRead for S {
 impl<S: Store> TagWrite for S {
     fn edit_tags(&self, job: JobId, patch: &TagPatch) -> Result<Tags> {
         let patch = patch.clone();
-        self.write(move |w| w.edit_tags(job, &patch))
+        self.change(move |w| w.edit_tags(job, &patch))
     }
 }

@@ -1,7 +1,6 @@
 //! One batch: several writes, one commit.
 
 use std::cell::Cell;
-use std::panic::Location as Origin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use store_core::{Error, Result, nesting};
 
 use super::Core;
 use super::callers::Taken;
-use super::queue::{Expected, Lead, Request, Verdict, Work};
+use super::queue::{Expected, Extent, Lead, Request, Terms, Verdict, Work};
 use crate::error::meaning_at_commit;
 use crate::gate::Turn;
 use crate::note::Doing;
@@ -55,15 +54,14 @@ impl Core {
     pub(super) fn commit(
         &self,
         lead: Lead<'_>,
-        deadline: Instant,
-        origin: &'static Origin<'static>,
+        terms: Terms,
         first: impl FnOnce(&Connection) -> Verdict,
     ) -> Result<()> {
         let _span = tracing::trace_span!("write_batch").entered();
         self.queue.gather();
         let begun = Instant::now();
         let mut taken = Vec::new();
-        let outcome = self.run_batch(deadline, origin, first, &mut taken);
+        let outcome = self.run_batch(terms, first, &mut taken);
         let callers = 1 + taken.iter().filter(|caller| caller.waits()).count();
         let within = begun.elapsed().min(LONGEST_GATHERING);
         self.queue.expect(Expected { callers, within });
@@ -85,8 +83,7 @@ impl Core {
     /// Who was taken into the batch is in `taken`, whatever comes of it.
     fn run_batch(
         &self,
-        deadline: Instant,
-        origin: &'static Origin<'static>,
+        Terms { extent, deadline, origin }: Terms,
         first: impl FnOnce(&Connection) -> Verdict,
         taken: &mut Vec<Taken>,
     ) -> std::result::Result<(), Failed> {
@@ -96,7 +93,8 @@ impl Core {
         let turn =
             self.gate.enter(deadline, work).map_err(|refused| Failed::Before(refused.into()))?;
         self.check_not_moved().map_err(Failed::Before)?;
-        let mut scope = self.begin(&turn, work, &connection, deadline).map_err(Failed::Before)?;
+        let begin = || self.begin(&turn, work, extent, &connection, deadline);
+        let mut scope = begin().map_err(Failed::Before)?;
         let begun = Instant::now();
         let mut kept = 0;
 
@@ -109,7 +107,7 @@ impl Core {
                 if self.queue.is_empty() {
                     return Ok(());
                 }
-                scope = match self.begin(&turn, work, &connection, deadline) {
+                scope = match begin() {
                     Ok(scope) => scope,
                     Err(_) => return Ok(()),
                 };
@@ -120,11 +118,18 @@ impl Core {
             && begun.elapsed() < LONGEST_BATCH
             && !connection.is_autocommit()
         {
-            let Some(Request { work, caller, origin, .. }) = self.queue.next() else { break };
+            // A unit begins a batch that is ready for one.
+            let is_taken = |next| extent == Extent::Unit || next == Extent::Call;
+            let Some(Request { work, caller, terms }) = self.queue.next(is_taken) else { break };
             taken.push(Taken::new(caller));
-            turn.goes_on_with(Doing::Writing { number: 1 + taken.len() as u64, origin });
-            let run = || in_savepoint(&connection, work, &mut kept);
-            nesting::inside_only(self.key, run).map_err(Failed::in_savepoint)?;
+            let number = 1 + taken.len() as u64;
+            turn.goes_on_with(Doing::Writing { number, origin: terms.origin });
+            nesting::inside_only(self.key, || match terms.extent {
+                Extent::Call => call(&connection, work, &mut kept),
+                Extent::Unit => {
+                    in_savepoint(&connection, work, &mut kept).map_err(Failed::in_savepoint)
+                }
+            })?;
         }
         if connection.is_autocommit() {
             return if kept == 0 { Ok(()) } else { Err(Failed::rolled_back()) };
@@ -151,10 +156,14 @@ impl Core {
         &self,
         turn: &Turn<'_>,
         work: Doing,
+        extent: Extent,
         connection: &'c Connection,
         deadline: Instant,
     ) -> Result<Scope<'c>> {
-        let begin = || Scope::begin_writing(connection);
+        let begin = || match extent {
+            Extent::Call => Scope::begin(connection, "BEGIN IMMEDIATE"),
+            Extent::Unit => Scope::begin_unit(connection),
+        };
         let waits = Cell::new(false);
         let again = || {
             self.sight.counters.retried();
@@ -169,7 +178,19 @@ impl Core {
     }
 }
 
-/// Runs one queued write so that undoing it undoes nothing else.
+/// Runs one queued call. It has changed nothing when it refuses, so that nothing has to be kept to undo it;
+/// where it has, after a fault of the storage, all that shares the transaction is undone.
+fn call(connection: &Connection, work: Work, kept: &mut u64) -> std::result::Result<(), Failed> {
+    let before = connection.total_changes();
+    match work(connection) {
+        Verdict::Keep => *kept += 1,
+        Verdict::Undo if connection.total_changes() == before => {}
+        Verdict::Undo => return Err(Failed::rolled_back()),
+    }
+    Ok(())
+}
+
+/// Runs one queued unit so that undoing it undoes nothing else.
 fn in_savepoint(connection: &Connection, work: Work, kept: &mut u64) -> rusqlite::Result<()> {
     let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
     run("SAVEPOINT write")?;

@@ -10,6 +10,8 @@ mod batch;
 mod callers;
 mod queue;
 
+pub(crate) use self::queue::Extent;
+
 use std::panic::{AssertUnwindSafe, Location as Origin, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -21,7 +23,7 @@ use store_core::ticket::{Outcome, Ticket, ticket};
 use store_core::{Actor, Clock, Error, Result};
 
 use self::callers::{Caller, Seat, Stage, Taken};
-use self::queue::{Place, Queue, Request, Verdict, Work};
+use self::queue::{Place, Queue, Request, Terms, Verdict, Work};
 use crate::gate::Gate;
 use crate::location::{Identities, Location};
 use crate::note::Doing;
@@ -96,10 +98,12 @@ impl Writer {
     pub(crate) fn write<T: Send + 'static>(
         &self,
         Signed { clock, actor, origin }: Signed,
+        extent: Extent,
         work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let core = &*self.core;
         let deadline = Instant::now() + core.deadline;
+        let terms = Terms { extent, deadline, origin };
         let run = move |connection: &Connection| run(connection, &*clock, actor, work);
         // Made only for one who has to wait.
         let mut waits = None;
@@ -107,14 +111,14 @@ impl Writer {
             let (outcome, seat) = (Arc::default(), Arc::new(Seat::default()));
             waits = Some((Arc::clone(&outcome), Arc::clone(&seat)));
             let work = leaving_outcome(outcome, run);
-            Request { work, caller: Caller::Waiting(seat), deadline, origin }
+            Request { work, caller: Caller::Waiting(seat), terms }
         };
         let brought = core.queue.bring(deadline, run, request);
         let (committed, outcome) = match brought.map_err(|error| core.without_room(error))? {
             Place::First(lead, run) => {
                 let mut outcome = None;
                 let first = |connection: &Connection| keep(&mut outcome, run(connection));
-                (core.commit(lead, deadline, origin, first), outcome)
+                (core.commit(lead, terms, first), outcome)
             }
             Place::Queued => {
                 let (outcome, seat) = waits.expect("made with the request");
@@ -147,7 +151,8 @@ impl Writer {
         };
         let work = leaving_outcome(outcome, run);
         let deadline = Instant::now() + self.core.deadline;
-        let request = Request { work, caller: Caller::WentOn(Box::new(tell)), deadline, origin };
+        let terms = Terms { extent: Extent::Unit, deadline, origin };
+        let request = Request { work, caller: Caller::WentOn(Box::new(tell)), terms };
         // Inside a unit of work, only this thread could make room.
         let may_wait = !nesting::is_inside(self.core.key);
         let handed_in = self.core.queue.hand_in(request, may_wait);
@@ -221,7 +226,7 @@ impl Core {
         let begun = Instant::now();
         match seat.wait_until(deadline) {
             Stage::Done(outcome) => outcome,
-            Stage::Lead => self.lead_own(seat, deadline),
+            Stage::Lead => self.lead_own(seat),
             Stage::Waiting => {
                 if self.queue.take(seat).is_some() {
                     // It may have been told to lead just now.
@@ -240,10 +245,10 @@ impl Core {
         }
     }
 
-    fn lead_own(&self, seat: &Arc<Seat>, deadline: Instant) -> Result<()> {
+    fn lead_own(&self, seat: &Arc<Seat>) -> Result<()> {
         let lead = self.queue.lead();
         let own = self.queue.take(seat).expect("who is told to lead is still in the queue");
-        self.commit(lead, deadline, own.origin, own.work)
+        self.commit(lead, own.terms, own.work)
     }
 
     /// The submitter: leads whenever the first in the queue has no thread of its own.
@@ -251,19 +256,17 @@ impl Core {
         // The closures that it runs are inside a unit of work, as in any other thread.
         let _inside = UnitGuard::enter(self.key).expect("the thread is new");
         while let Some(lead) = self.queue.called() {
-            let Some(Request { work, caller, deadline, origin }) = self.queue.next() else {
-                continue;
-            };
+            let Some(Request { work, caller, terms }) = self.queue.next(|_| true) else { continue };
             let first = Taken::new(caller);
-            let committed =
-                self.commit(lead, deadline, origin, work).map_err(|error| match error {
-                    // It has waited since it was handed in, not only since it was first.
-                    Error::Contended { holder, .. } => {
-                        let since = deadline.checked_sub(self.deadline).unwrap_or(deadline);
-                        Error::Contended { waited: since.elapsed(), holder }
-                    }
-                    other => other,
-                });
+            let committed = self.commit(lead, terms, work).map_err(|error| match error {
+                // It has waited since it was handed in, not only since it was first.
+                Error::Contended { holder, .. } => {
+                    let deadline = terms.deadline;
+                    let since = deadline.checked_sub(self.deadline).unwrap_or(deadline);
+                    Error::Contended { waited: since.elapsed(), holder }
+                }
+                other => other,
+            });
             first.tell(committed.inspect_err(|error| self.count(error)));
         }
     }

@@ -22,14 +22,30 @@ pub(super) enum Verdict {
     Undo,
 }
 
-/// A write in the queue.
-pub(super) struct Request {
-    pub(super) work: Work,
-    pub(super) caller: Caller,
+/// How much a write is, and so what it takes to undo it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// One call, which has changed nothing when it refuses.
+    Call,
+    /// As much as a closure likes, which may have changed anything when it fails.
+    Unit,
+}
+
+/// What is known of a write before it is run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) extent: Extent,
     /// Until when it waits for its turn.
     pub(super) deadline: Instant,
     /// Where in the program it was asked for.
     pub(super) origin: &'static Location<'static>,
+}
+
+/// A write in the queue.
+pub(super) struct Request {
+    pub(super) work: Work,
+    pub(super) caller: Caller,
+    pub(super) terms: Terms,
 }
 
 /// The writes of one store in this process that wait for their turn, first come, first served.
@@ -166,7 +182,7 @@ impl Queue {
     /// Brings a write whose caller goes on.
     pub(super) fn hand_in(&self, request: Request, may_wait: bool) -> Result<()> {
         let when_full = if may_wait { self.when_full } else { WhenFull::Refuse };
-        let mut state = self.with_room(lock(&self.state), request.deadline, when_full)?;
+        let mut state = self.with_room(lock(&self.state), request.terms.deadline, when_full)?;
         state.push(request);
         self.tell_if_gathered(&state);
         if !state.led {
@@ -234,9 +250,12 @@ impl Queue {
         }
     }
 
-    /// The next write, for a batch.
-    pub(super) fn next(&self) -> Option<Request> {
+    /// The next write, for a batch that takes such.
+    pub(super) fn next(&self, is_taken: impl FnOnce(Extent) -> bool) -> Option<Request> {
         let mut state = lock(&self.state);
+        if !is_taken(state.waiting.front()?.terms.extent) {
+            return None;
+        }
         let next = state.remove(0);
         self.tell_of_room(&state);
         next
