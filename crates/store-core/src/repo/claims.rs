@@ -63,7 +63,7 @@ pub trait ClaimRead {
 
 /// Writing what workers do.
 pub trait ClaimWrite: ClaimRead {
-    /// Takes up to `count` jobs for `worker`, which may run them until `lease` has passed since now: QUEUED
+    /// Takes up to `count` jobs for `worker`, which may run them until `lease_time` has passed since now: QUEUED
     /// jobs that `filter` admits, whose dependencies are met, whose time has come, and whose cluster, if
     /// they name one, is active, open and has room for them. The best priority goes first, then the oldest
     /// job (the smallest id). A job that does not fit into its cluster holds up no other.
@@ -84,15 +84,15 @@ pub trait ClaimWrite: ClaimRead {
         worker: &Worker,
         filter: &ClaimFilter,
         count: u32,
-        lease: Duration,
+        lease_time: Duration,
     ) -> Result<Vec<Claim>>;
 
-    /// Renews leases, each until `lease` has passed since now, and says which are lost. A lease that has
+    /// Renews leases, each until `lease_time` has passed since now, and says which are lost. A lease that has
     /// lapsed is not renewed, even if nobody has taken the job away yet. It writes no event.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for too short a lease.
-    fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>>;
+    fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>>;
 
     /// The run ended well: the job is COMPLETED, with its result. The same report again is
     /// [`Ended::Repeated`].
@@ -135,7 +135,7 @@ pub trait ClaimWrite: ClaimRead {
     /// # Errors
     /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a job that is not RUNNING or that somebody
     /// holds.
-    fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim>;
+    fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim>;
 
     /// Asks a job to end. One that has not started is CANCELLED; one that is RUNNING keeps its lease and its
     /// submissions, so that whoever runs it can stop it and report it CANCELLED.
@@ -189,20 +189,20 @@ impl<S: Store> ClaimWrite for S {
         worker: &Worker,
         filter: &ClaimFilter,
         count: u32,
-        lease: Duration,
+        lease_time: Duration,
     ) -> Result<Vec<Claim>> {
-        claim::check(worker, count, lease)?;
+        claim::check(worker, count, lease_time)?;
         // Idle workers ask again and again, and need no turn to write for that.
         if !self.read(|r| r.can_claim(filter))? {
             return Ok(Vec::new());
         }
         let (worker, filter) = (worker.clone(), filter.clone());
-        self.write(move |w| w.claim(&worker, &filter, count, lease))
+        self.write(move |w| w.claim(&worker, &filter, count, lease_time))
     }
 
-    fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>> {
+    fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>> {
         let keys = keys.to_vec();
-        self.write(move |w| w.heartbeat(&keys, lease))
+        self.write(move |w| w.heartbeat(&keys, lease_time))
     }
 
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
@@ -234,9 +234,9 @@ impl<S: Store> ClaimWrite for S {
         self.write(move |w| w.recover_lost(&keys))
     }
 
-    fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim> {
+    fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
         let worker = worker.clone();
-        self.write(move |w| w.adopt(job, &worker, lease))
+        self.write(move |w| w.adopt(job, &worker, lease_time))
     }
 
     fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation> {
