@@ -146,44 +146,54 @@ pub trait ClaimWrite: ClaimRead {
 }
 
 impl<S: Store> ClaimRead for S {
+    #[track_caller]
     fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
         self.read(|r| r.can_claim(filter))
     }
 
+    #[track_caller]
     fn lease_of(&self, job: JobId) -> Result<Option<Lease>> {
         self.read(|r| r.lease_of(job))
     }
 
+    #[track_caller]
     fn check_lease(&self, key: &LeaseKey) -> Result<Lease> {
         self.read(|r| r.check_lease(key))
     }
 
+    #[track_caller]
     fn leases(&self) -> Result<Vec<Lease>> {
         self.read(|r| r.leases())
     }
 
+    #[track_caller]
     fn attempts_of(&self, job: JobId) -> Result<Vec<Attempt>> {
         self.read(|r| r.attempts_of(job))
     }
 
+    #[track_caller]
     fn jobs_to_probe(&self, limit: u32) -> Result<Vec<Job>> {
         self.read(|r| r.jobs_to_probe(limit))
     }
 
+    #[track_caller]
     fn jobs_to_cancel(&self, limit: u32) -> Result<Vec<Job>> {
         self.read(|r| r.jobs_to_cancel(limit))
     }
 
+    #[track_caller]
     fn cluster_load(&self, cluster: ClusterId) -> Result<ClusterLoad> {
         self.read(|r| r.cluster_load(cluster))
     }
 
+    #[track_caller]
     fn explain(&self, job: JobId) -> Result<Explanation> {
         self.read(|r| r.explain(job))
     }
 }
 
 impl<S: Store> ClaimWrite for S {
+    #[track_caller]
     fn claim(
         &self,
         worker: &Worker,
@@ -200,21 +210,25 @@ impl<S: Store> ClaimWrite for S {
         self.write(move |w| w.claim(&worker, &filter, count, lease_time))
     }
 
+    #[track_caller]
     fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>> {
         let keys = keys.to_vec();
         self.write(move |w| w.heartbeat(&keys, lease_time))
     }
 
+    #[track_caller]
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
         let (key, completion) = (*key, completion.clone());
         self.write(move |w| w.complete(&key, &completion))
     }
 
+    #[track_caller]
     fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
         let (key, failure) = (*key, failure.clone());
         self.write(move |w| w.fail(&key, &failure))
     }
 
+    #[track_caller]
     fn release(
         &self,
         key: &LeaseKey,
@@ -225,20 +239,24 @@ impl<S: Store> ClaimWrite for S {
         self.write(move |w| w.release(&key, reason.as_deref(), not_before))
     }
 
+    #[track_caller]
     fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
         self.write(move |w| w.recover_expired(limit))
     }
 
+    #[track_caller]
     fn recover_lost(&self, keys: &[LeaseKey]) -> Result<Vec<Recovered>> {
         let keys = keys.to_vec();
         self.write(move |w| w.recover_lost(&keys))
     }
 
+    #[track_caller]
     fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
         let worker = worker.clone();
         self.write(move |w| w.adopt(job, &worker, lease_time))
     }
 
+    #[track_caller]
     fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation> {
         let reason = reason.map(str::to_owned);
         self.write(move |w| w.request_cancel(job, reason.as_deref()))
