@@ -65,10 +65,12 @@ fn the_list_names_what_the_numbers_are_asked_of() -> TestResult {
     for name in [
         "create 1x1 full",
         "create 1x64 normal",
-        "create 4x16 full",
+        "create 4x8 full",
+        "create 4x64 full",
         "change-status 1x8 full",
         "write-result 1x64 full",
         "mix 1x4 normal",
+        "mix 4x64 normal",
         "create-bulk-500",
         "create-in-flight-1000",
         "slowest-write 1x8 full",

@@ -8,7 +8,7 @@ use crate::dependency::{Readiness, Unmet};
 use crate::error::Invalid;
 use crate::ids::ClusterId;
 use crate::job::Job;
-use crate::lease::{Lease, check_length};
+use crate::lease::{Lease, check_lease_time};
 use crate::status::JobStatus;
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -76,9 +76,9 @@ pub const LARGEST_CLAIM: u32 = 1_000;
 ///
 /// # Errors
 /// [`Invalid`] for a count outside of 1 to [`LARGEST_CLAIM`], too short a lease, a worker without a name.
-pub fn check(worker: &Worker, count: u32, length: Duration) -> Result<(), Invalid> {
+pub fn check(worker: &Worker, count: u32, lease_time: Duration) -> Result<(), Invalid> {
     worker.check()?;
-    check_length(length)?;
+    check_lease_time(lease_time)?;
     if count == 0 || count > LARGEST_CLAIM {
         let reason = format!("is {count}: give 1 to {LARGEST_CLAIM}, and claim again for more");
         return Err(Invalid::new("claim count", reason));

@@ -319,8 +319,20 @@ fn way_on(holder: Option<&Holder>) -> String {
     }
 }
 
+/// So many jobs of a longer circle are named, from both of its ends.
+const NAMED_OF_A_CIRCLE: usize = 10;
+
 fn circle(path: &[JobId]) -> String {
-    path.iter().map(|job| format!("job {job}")).collect::<Vec<_>>().join(" waits for ")
+    let chain = |jobs: &[JobId]| {
+        jobs.iter().map(|job| format!("job {job}")).collect::<Vec<_>>().join(" waits for ")
+    };
+    let between = path.len().saturating_sub(NAMED_OF_A_CIRCLE);
+    if between < 2 {
+        return chain(path);
+    }
+    let (first, rest) = path.split_at(NAMED_OF_A_CIRCLE / 2);
+    let (first, last) = (chain(first), chain(&rest[between..]));
+    format!("{first} waits for … {between} more … waits for {last}")
 }
 
 #[cfg(test)]
@@ -341,6 +353,16 @@ mod tests {
         assert_eq!(
             Error::DependencyCycle { path }.to_string(),
             "dependency would close a circle: job 7 waits for job 8 waits for job 7"
+        );
+        // One more than what is named is named as well: it is no longer than the words for it.
+        let path: Vec<JobId> = (1..=11).map(JobId::new).collect();
+        assert_eq!(circle(&path).matches("job").count(), 11);
+        let path: Vec<JobId> = (1..=10_000).map(JobId::new).collect();
+        assert_eq!(
+            circle(&path),
+            "job 1 waits for job 2 waits for job 3 waits for job 4 waits for job 5 waits for … 9990 \
+             more … waits for job 9996 waits for job 9997 waits for job 9998 waits for job 9999 waits \
+             for job 10000"
         );
         let mut holder = Holder::new(42);
         holder.program = Some("crystal-tui".to_owned());

@@ -114,11 +114,11 @@ pub enum Heartbeat {
 ///
 /// # Errors
 /// [`Invalid`] for less than a millisecond.
-pub fn check_length(length: Duration) -> std::result::Result<(), Invalid> {
-    if length < Duration::from_millis(1) {
+pub fn check_lease_time(lease_time: Duration) -> std::result::Result<(), Invalid> {
+    if lease_time < Duration::from_millis(1) {
         let reason =
-            format!("is {length:?}: give at least 1 ms, and many times your heartbeat's pause");
-        return Err(Invalid::new("lease", reason));
+            format!("is {lease_time:?}: give at least 1 ms, and many times your heartbeat's pause");
+        return Err(Invalid::new("lease time", reason));
     }
     Ok(())
 }
@@ -132,7 +132,7 @@ pub fn claim(
     job: &Job,
     worker: &Worker,
     token: LeaseToken,
-    length: Duration,
+    lease_time: Duration,
     now: Timestamp,
 ) -> Result<(Step, Lease)> {
     let process = &worker.process;
@@ -144,7 +144,7 @@ pub fn claim(
         source: None,
     })?;
     step.event.kind = EventKind::Claimed;
-    let lease = lease(&step.job, worker, token, length, now);
+    let lease = lease(&step.job, worker, token, lease_time, now);
     step.event = describe(step.event, &lease);
     Ok((step, lease))
 }
@@ -159,7 +159,7 @@ pub fn adopt(
     held: Option<&Lease>,
     worker: &Worker,
     token: LeaseToken,
-    length: Duration,
+    lease_time: Duration,
     now: Timestamp,
 ) -> Result<(Step, Lease)> {
     let refuse = |reason| Err(Error::NotAllowed { job: job.id, status: job.status, reason });
@@ -177,19 +177,25 @@ pub fn adopt(
         updated_at: now,
         ..job.clone()
     };
-    let lease = lease(&next, worker, token, length, now);
+    let lease = lease(&next, worker, token, lease_time, now);
     let event = describe(NewEvent::of(&next, EventKind::Adopted, now), &lease);
     Ok((Step { job: next, event, ended: None }, lease))
 }
 
-fn lease(job: &Job, worker: &Worker, token: LeaseToken, length: Duration, now: Timestamp) -> Lease {
+fn lease(
+    job: &Job,
+    worker: &Worker,
+    token: LeaseToken,
+    lease_time: Duration,
+    now: Timestamp,
+) -> Lease {
     Lease {
         job: job.id,
         attempt: job.attempt,
         token,
         worker: worker.clone(),
         claimed_at: now,
-        expires_at: now + length,
+        expires_at: now + lease_time,
     }
 }
 
@@ -214,14 +220,14 @@ pub fn renew(
     key: &LeaseKey,
     job: Option<&Job>,
     lease: Option<&Lease>,
-    length: Duration,
+    lease_time: Duration,
     now: Timestamp,
 ) -> Heartbeat {
     match (job, lease.filter(|lease| lease.key() == *key)) {
         (Some(_), Some(lease)) if lease.has_lapsed(now) => Heartbeat::Lost(LeaseLoss::Lapsed),
         (Some(job), Some(lease)) => Heartbeat::Renewed {
             // A clock that was set back must not have it end before it began.
-            lease: Lease { expires_at: now.max(lease.claimed_at) + length, ..lease.clone() },
+            lease: Lease { expires_at: now.max(lease.claimed_at) + lease_time, ..lease.clone() },
             cancel_requested: job.cancel_requested_at.is_some(),
         },
         _ => Heartbeat::Lost(loss(job, lease)),

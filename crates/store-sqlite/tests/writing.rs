@@ -4,12 +4,14 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use common::{Outcome, another_program, job, open, scratch};
-use store_core::{Error, JobFilter, JobStatus, Page, Result, StatusChange};
+use store_core::{
+    Clock, Error, JobFilter, JobStatus, Page, Result, StatusChange, SystemClock, Timestamp,
+};
 use store_sqlite::{Options, SqliteStore, prelude::*};
 
 fn names(store: &SqliteStore) -> Result<Vec<String>> {
@@ -223,6 +225,40 @@ fn one_in_the_queue_of_a_slow_write_learns_where_that_was_called() -> Outcome {
         // Nothing has to be written down for one's own process.
         assert!(error.to_string().contains("writing (called at "), "{error}");
         assert!(error.to_string().contains("writing.rs:"), "{error}");
+    });
+    Ok(())
+}
+
+/// A clock that stands still, from its first time on, until it may go on.
+#[derive(Debug)]
+struct Stuck {
+    asked: mpsc::Sender<()>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Clock for Stuck {
+    fn now(&self) -> Timestamp {
+        let _nobody_listens_any_more = self.asked.send(());
+        let _told = self.go_on.lock().expect("not poisoned").recv();
+        SystemClock.now()
+    }
+}
+
+#[test]
+fn a_straight_call_is_named_by_the_line_of_the_program_that_made_it() -> Outcome {
+    let (_directory, path) = scratch();
+    let ((asked, asking), (let_go, go_on)) = (mpsc::channel(), mpsc::channel::<()>());
+    let clock = Arc::new(Stuck { asked, go_on: Mutex::new(go_on) });
+    let deadline = Duration::from_millis(50);
+    let store = Options::new(&path).deadline(deadline).clock(clock).open()?;
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| (line!(), store.create_job(&job("slow"))));
+        asking.recv().expect("it runs");
+        let error = store.create_job(&job("never")).expect_err("it waits in vain").to_string();
+        drop(let_go);
+        let (line, created) = slow.join().expect("no panic");
+        created.expect("created");
+        assert!(error.contains(&format!("(called at {}:{line})", file!())), "{error}");
     });
     Ok(())
 }

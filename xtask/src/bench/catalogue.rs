@@ -19,7 +19,7 @@ pub struct Sizes {
     results: u32,
     log_jobs: u64,
     threads: &'static [u32],
-    many_threads: &'static [u32],
+    threads_of_four: &'static [u32],
 }
 
 impl Sizes {
@@ -32,7 +32,7 @@ impl Sizes {
         results: 25_000,
         log_jobs: 10_000,
         threads: &[1, 4, 8, 64],
-        many_threads: &[1, 4, 16],
+        threads_of_four: &[1, 4, 8, 64],
     };
     /// Those that show that everything works.
     pub const QUICK: Self = Self {
@@ -43,7 +43,7 @@ impl Sizes {
         results: 2_000,
         log_jobs: 100,
         threads: &[1, 8],
-        many_threads: &[2],
+        threads_of_four: &[2],
     };
 }
 
@@ -64,7 +64,7 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
                 let others = [Side::Limit, Side::Pool].into_iter().chain(mutex);
                 contests.push(throughput(name, work, stock, shape, others, sizes));
             }
-            for &threads in sizes.many_threads {
+            for &threads in sizes.threads_of_four {
                 let shape = Shape { processes: 4, threads, durability };
                 let others = [Side::Limit, Side::Pool].into_iter();
                 contests.push(throughput(name, work, stock, shape, others, sizes));

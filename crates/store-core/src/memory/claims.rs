@@ -11,7 +11,7 @@ use crate::dependency::Readiness;
 use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId, LeaseToken};
 use crate::job::Job;
-use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, check_length};
+use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, check_lease_time};
 use crate::repo::{ClaimRead, ClaimWrite};
 use crate::result::{self, NewResult};
 use crate::run::{self, Cancellation, Completion, Ended, Failure, Past, Recovered};
@@ -83,9 +83,9 @@ impl ClaimWrite for Unit<'_, Writing> {
         worker: &Worker,
         filter: &ClaimFilter,
         count: u32,
-        length: Duration,
+        lease_time: Duration,
     ) -> Result<Vec<Claim>> {
-        claim::check(worker, count, length)?;
+        claim::check(worker, count, lease_time)?;
         self.change(|state, signature| {
             let mut claims = Vec::new();
             while claims.len() < count as usize {
@@ -96,19 +96,19 @@ impl ClaimWrite for Unit<'_, Writing> {
                     .min_by_key(|job| (Reverse(job.priority), job.id));
                 let Some(job) = best.cloned() else { break };
                 let token = state.next_token(job.id);
-                let (step, lease) = lease::claim(&job, worker, token, length, signature.now)?;
+                let (step, lease) = lease::claim(&job, worker, token, lease_time, signature.now)?;
                 claims.push(state.hold(step, lease, signature));
             }
             Ok(claims)
         })
     }
 
-    fn heartbeat(&self, keys: &[LeaseKey], length: Duration) -> Result<Vec<Heartbeat>> {
-        check_length(length)?;
+    fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>> {
+        check_lease_time(lease_time)?;
         self.change(|state, Signature { now, .. }| {
             let mut beat = |key: &LeaseKey| {
                 let job = state.job(key.job).ok();
-                let beat = lease::renew(key, job, state.lease(key.job), length, now);
+                let beat = lease::renew(key, job, state.lease(key.job), lease_time, now);
                 if let Heartbeat::Renewed { lease, .. } = &beat {
                     state.leases.insert(key.job, Arc::new(lease.clone()));
                 }
@@ -172,14 +172,14 @@ impl ClaimWrite for Unit<'_, Writing> {
         })
     }
 
-    fn adopt(&self, job: JobId, worker: &Worker, length: Duration) -> Result<Claim> {
+    fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
         worker.check()?;
-        check_length(length)?;
+        check_lease_time(lease_time)?;
         self.change(|state, signature| {
             let job = state.job(job)?.clone();
             let token = state.next_token(job.id);
             let held = state.lease(job.id);
-            let (step, lease) = lease::adopt(&job, held, worker, token, length, signature.now)?;
+            let (step, lease) = lease::adopt(&job, held, worker, token, lease_time, signature.now)?;
             Ok(state.hold(step, lease, signature))
         })
     }

@@ -63,7 +63,7 @@ pub trait ClaimRead {
 
 /// Writing what workers do.
 pub trait ClaimWrite: ClaimRead {
-    /// Takes up to `count` jobs for `worker`, which may run them until `lease` has passed since now: QUEUED
+    /// Takes up to `count` jobs for `worker`, which may run them until `lease_time` has passed since now: QUEUED
     /// jobs that `filter` admits, whose dependencies are met, whose time has come, and whose cluster, if
     /// they name one, is active, open and has room for them. The best priority goes first, then the oldest
     /// job (the smallest id). A job that does not fit into its cluster holds up no other.
@@ -84,15 +84,15 @@ pub trait ClaimWrite: ClaimRead {
         worker: &Worker,
         filter: &ClaimFilter,
         count: u32,
-        lease: Duration,
+        lease_time: Duration,
     ) -> Result<Vec<Claim>>;
 
-    /// Renews leases, each until `lease` has passed since now, and says which are lost. A lease that has
+    /// Renews leases, each until `lease_time` has passed since now, and says which are lost. A lease that has
     /// lapsed is not renewed, even if nobody has taken the job away yet. It writes no event.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for too short a lease.
-    fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>>;
+    fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>>;
 
     /// The run ended well: the job is COMPLETED, with its result. The same report again is
     /// [`Ended::Repeated`].
@@ -135,7 +135,7 @@ pub trait ClaimWrite: ClaimRead {
     /// # Errors
     /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a job that is not RUNNING or that somebody
     /// holds.
-    fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim>;
+    fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim>;
 
     /// Asks a job to end. One that has not started is CANCELLED; one that is RUNNING keeps its lease and its
     /// submissions, so that whoever runs it can stop it and report it CANCELLED.
@@ -146,75 +146,89 @@ pub trait ClaimWrite: ClaimRead {
 }
 
 impl<S: Store> ClaimRead for S {
+    #[track_caller]
     fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
         self.read(|r| r.can_claim(filter))
     }
 
+    #[track_caller]
     fn lease_of(&self, job: JobId) -> Result<Option<Lease>> {
         self.read(|r| r.lease_of(job))
     }
 
+    #[track_caller]
     fn check_lease(&self, key: &LeaseKey) -> Result<Lease> {
         self.read(|r| r.check_lease(key))
     }
 
+    #[track_caller]
     fn leases(&self) -> Result<Vec<Lease>> {
         self.read(|r| r.leases())
     }
 
+    #[track_caller]
     fn attempts_of(&self, job: JobId) -> Result<Vec<Attempt>> {
         self.read(|r| r.attempts_of(job))
     }
 
+    #[track_caller]
     fn jobs_to_probe(&self, limit: u32) -> Result<Vec<Job>> {
         self.read(|r| r.jobs_to_probe(limit))
     }
 
+    #[track_caller]
     fn jobs_to_cancel(&self, limit: u32) -> Result<Vec<Job>> {
         self.read(|r| r.jobs_to_cancel(limit))
     }
 
+    #[track_caller]
     fn cluster_load(&self, cluster: ClusterId) -> Result<ClusterLoad> {
         self.read(|r| r.cluster_load(cluster))
     }
 
+    #[track_caller]
     fn explain(&self, job: JobId) -> Result<Explanation> {
         self.read(|r| r.explain(job))
     }
 }
 
 impl<S: Store> ClaimWrite for S {
+    #[track_caller]
     fn claim(
         &self,
         worker: &Worker,
         filter: &ClaimFilter,
         count: u32,
-        lease: Duration,
+        lease_time: Duration,
     ) -> Result<Vec<Claim>> {
-        claim::check(worker, count, lease)?;
+        claim::check(worker, count, lease_time)?;
         // Idle workers ask again and again, and need no turn to write for that.
         if !self.read(|r| r.can_claim(filter))? {
             return Ok(Vec::new());
         }
         let (worker, filter) = (worker.clone(), filter.clone());
-        self.change(move |w| w.claim(&worker, &filter, count, lease))
+        self.change(move |w| w.claim(&worker, &filter, count, lease_time))
     }
 
-    fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>> {
+    #[track_caller]
+    fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>> {
         let keys = keys.to_vec();
-        self.change(move |w| w.heartbeat(&keys, lease))
+        self.change(move |w| w.heartbeat(&keys, lease_time))
     }
 
+    #[track_caller]
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
         let (key, completion) = (*key, completion.clone());
         self.change(move |w| w.complete(&key, &completion))
     }
 
+    #[track_caller]
     fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
         let (key, failure) = (*key, failure.clone());
         self.change(move |w| w.fail(&key, &failure))
     }
 
+    #[track_caller]
     fn release(
         &self,
         key: &LeaseKey,
@@ -225,20 +239,24 @@ impl<S: Store> ClaimWrite for S {
         self.change(move |w| w.release(&key, reason.as_deref(), not_before))
     }
 
+    #[track_caller]
     fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
         self.write(move |w| w.recover_expired(limit))
     }
 
+    #[track_caller]
     fn recover_lost(&self, keys: &[LeaseKey]) -> Result<Vec<Recovered>> {
         let keys = keys.to_vec();
         self.write(move |w| w.recover_lost(&keys))
     }
 
-    fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim> {
+    #[track_caller]
+    fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
         let worker = worker.clone();
-        self.change(move |w| w.adopt(job, &worker, lease))
+        self.change(move |w| w.adopt(job, &worker, lease_time))
     }
 
+    #[track_caller]
     fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation> {
         let reason = reason.map(str::to_owned);
         self.change(move |w| w.request_cancel(job, reason.as_deref()))

@@ -47,34 +47,41 @@ pub trait ClusterWrite: ClusterRead {
 }
 
 impl<S: Store> ClusterRead for S {
+    #[track_caller]
     fn cluster(&self, id: ClusterId) -> Result<Cluster> {
         self.read(|r| r.cluster(id))
     }
 
+    #[track_caller]
     fn find_cluster_by_name(&self, name: &str) -> Result<Option<Cluster>> {
         self.read(|r| r.find_cluster_by_name(name))
     }
 
+    #[track_caller]
     fn clusters(&self) -> Result<Vec<Cluster>> {
         self.read(|r| r.clusters())
     }
 }
 
 impl<S: Store> ClusterWrite for S {
+    #[track_caller]
     fn create_cluster(&self, new: &NewCluster) -> Result<Cluster> {
         let new = new.clone();
         self.write(move |w| w.create_cluster(&new))
     }
 
+    #[track_caller]
     fn update_cluster(&self, id: ClusterId, patch: &ClusterPatch) -> Result<Cluster> {
         let patch = patch.clone();
         self.write(move |w| w.update_cluster(id, &patch))
     }
 
+    #[track_caller]
     fn delete_cluster(&self, id: ClusterId) -> Result<()> {
         self.write(move |w| w.delete_cluster(id))
     }
 
+    #[track_caller]
     fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval> {
         self.write(move |w| w.force_delete_cluster(id))
     }

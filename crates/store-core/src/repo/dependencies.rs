@@ -65,33 +65,40 @@ pub trait DependencyWrite: DependencyRead {
 }
 
 impl<S: Store> DependencyRead for S {
+    #[track_caller]
     fn dependencies_of(&self, job: JobId) -> Result<Vec<Dependency>> {
         self.read(|r| r.dependencies_of(job))
     }
 
+    #[track_caller]
     fn dependents_of(&self, job: JobId) -> Result<Vec<Dependency>> {
         self.read(|r| r.dependents_of(job))
     }
 
+    #[track_caller]
     fn readiness(&self, job: JobId) -> Result<Readiness> {
         self.read(|r| r.readiness(job))
     }
 
+    #[track_caller]
     fn held_jobs(&self, page: Page) -> Result<HeldPage> {
         self.read(|r| r.held_jobs(page))
     }
 }
 
 impl<S: Store> DependencyWrite for S {
+    #[track_caller]
     fn add_dependency(&self, job: JobId, depends_on: JobId, kind: DependencyKind) -> Result<()> {
         self.write(move |w| w.add_dependency(job, depends_on, kind))
     }
 
+    #[track_caller]
     fn add_dependencies(&self, edges: &[(JobId, JobId, DependencyKind)]) -> Result<()> {
         let edges = edges.to_vec();
         self.write(move |w| w.add_dependencies(&edges))
     }
 
+    #[track_caller]
     fn remove_dependency(&self, job: JobId, depends_on: JobId) -> Result<()> {
         self.write(move |w| w.remove_dependency(job, depends_on))
     }

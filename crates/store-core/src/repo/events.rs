@@ -35,20 +35,24 @@ pub trait EventWrite: EventRead {
 }
 
 impl<S: Store> EventRead for S {
+    #[track_caller]
     fn history(&self, job: JobId) -> Result<Vec<Event>> {
         self.read(|r| r.history(job))
     }
 
+    #[track_caller]
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {
         self.read(|r| r.events_after(sequence, limit))
     }
 
+    #[track_caller]
     fn newest_sequence(&self) -> Result<EventSequence> {
         self.read(|r| r.newest_sequence())
     }
 }
 
 impl<S: Store> EventWrite for S {
+    #[track_caller]
     fn add_note(&self, job: JobId, text: &str) -> Result<Event> {
         let text = text.to_owned();
         self.change(move |w| w.add_note(job, &text))

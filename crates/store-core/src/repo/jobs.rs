@@ -146,90 +146,110 @@ pub trait JobWrite: JobRead {
 }
 
 impl<S: Store> JobRead for S {
+    #[track_caller]
     fn job(&self, id: JobId) -> Result<Job> {
         self.ask(|r| r.job(id))
     }
 
+    #[track_caller]
     fn find_job_by_uuid(&self, uuid: JobUuid) -> Result<Option<Job>> {
         self.ask(|r| r.find_job_by_uuid(uuid))
     }
 
+    #[track_caller]
     fn find_job_by_work_dir(&self, dir: &WorkDir) -> Result<Option<Job>> {
         self.ask(|r| r.find_job_by_work_dir(dir))
     }
 
+    #[track_caller]
     fn find_job_by_idempotency_key(&self, key: &str) -> Result<Option<Job>> {
         self.ask(|r| r.find_job_by_idempotency_key(key))
     }
 
+    #[track_caller]
     fn find_completed(&self, code: &Code, input: InputHash, which: Reuse) -> Result<Option<Job>> {
         self.read(|r| r.find_completed(code, input, which))
     }
 
+    #[track_caller]
     fn input(&self, job: JobId) -> Result<Option<InputDeck>> {
         self.read(|r| r.input(job))
     }
 
+    #[track_caller]
     fn jobs(&self, filter: &JobFilter, page: Page) -> Result<JobPage> {
         self.read(|r| r.jobs(filter, page))
     }
 
+    #[track_caller]
     fn count_jobs(&self, filter: &JobFilter) -> Result<u64> {
         self.read(|r| r.count_jobs(filter))
     }
 
+    #[track_caller]
     fn counts_by_status(&self) -> Result<StatusCounts> {
         self.ask(|r| r.counts_by_status())
     }
 
+    #[track_caller]
     fn statuses(&self, ids: &[JobId]) -> Result<BTreeMap<JobId, JobStatus>> {
         self.read(|r| r.statuses(ids))
     }
 }
 
 impl<S: Store> JobWrite for S {
+    #[track_caller]
     fn create_job(&self, new: &NewJob) -> Result<Job> {
         let new = new.clone();
         self.change(move |w| w.create_job(&new))
     }
 
+    #[track_caller]
     fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
         let new = new.to_vec();
         self.write(move |w| w.create_jobs(&new))
     }
 
+    #[track_caller]
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
         let patch = patch.clone();
         self.change(move |w| w.update_job(id, &patch))
     }
 
+    #[track_caller]
     fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()> {
         let deck = deck.clone();
         self.change(move |w| w.replace_input(id, &deck))
     }
 
+    #[track_caller]
     fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
         let change = change.clone();
         self.change(move |w| w.change_status(id, &change))
     }
 
+    #[track_caller]
     fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
         let changes = changes.to_vec();
         self.write(move |w| w.change_statuses(&changes))
     }
 
+    #[track_caller]
     fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
         self.change(move |w| w.retry_job(id, to))
     }
 
+    #[track_caller]
     fn archive_job(&self, id: JobId) -> Result<()> {
         self.change(move |w| w.archive_job(id))
     }
 
+    #[track_caller]
     fn unarchive_job(&self, id: JobId) -> Result<()> {
         self.change(move |w| w.unarchive_job(id))
     }
 
+    #[track_caller]
     fn delete_job(&self, id: JobId) -> Result<()> {
         self.change(move |w| w.delete_job(id))
     }

@@ -152,73 +152,89 @@ pub trait RemoteJobWrite: RemoteJobRead {
 }
 
 impl<S: Store> RemoteJobRead for S {
+    #[track_caller]
     fn remote_job(&self, id: RemoteJobId) -> Result<RemoteJob> {
         self.read(|r| r.remote_job(id))
     }
 
+    #[track_caller]
     fn remote_jobs_of(&self, job: JobId) -> Result<Vec<RemoteJob>> {
         self.read(|r| r.remote_jobs_of(job))
     }
 
+    #[track_caller]
     fn newest_remote_job(&self, job: JobId) -> Result<Option<RemoteJob>> {
         self.read(|r| r.newest_remote_job(job))
     }
 
+    #[track_caller]
     fn active_remote_jobs(&self, cluster: ClusterId) -> Result<Vec<RemoteJob>> {
         self.read(|r| r.active_remote_jobs(cluster))
     }
 
+    #[track_caller]
     fn find_remote_job(&self, cluster: ClusterId, handle: &str) -> Result<Option<RemoteJob>> {
         self.read(|r| r.find_remote_job(cluster, handle))
     }
 
+    #[track_caller]
     fn find_remote_job_by_token(&self, token: SubmissionToken) -> Result<Option<RemoteJob>> {
         self.read(|r| r.find_remote_job_by_token(token))
     }
 
+    #[track_caller]
     fn pending_intents(&self, cluster: Option<ClusterId>) -> Result<Vec<RemoteJob>> {
         self.read(|r| r.pending_intents(cluster))
     }
 
+    #[track_caller]
     fn submissions_to_cancel(&self, cluster: ClusterId) -> Result<Vec<RemoteJob>> {
         self.read(|r| r.submissions_to_cancel(cluster))
     }
 
+    #[track_caller]
     fn cluster_contact(&self, cluster: ClusterId) -> Result<ClusterContact> {
         self.read(|r| r.cluster_contact(cluster))
     }
 }
 
 impl<S: Store> RemoteJobWrite for S {
+    #[track_caller]
     fn record_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
         let new = new.clone();
         self.change(move |w| w.record_submission(&new))
     }
 
+    #[track_caller]
     fn begin_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
         let new = new.clone();
         self.change(move |w| w.begin_submission(&new))
     }
 
+    #[track_caller]
     fn confirm_submission(&self, id: RemoteJobId, answer: &Confirmation) -> Result<RemoteJob> {
         let answer = answer.clone();
         self.change(move |w| w.confirm_submission(id, &answer))
     }
 
+    #[track_caller]
     fn abandon_submission(&self, id: RemoteJobId, reason: &str) -> Result<RemoteJob> {
         let reason = reason.to_owned();
         self.change(move |w| w.abandon_submission(id, &reason))
     }
 
+    #[track_caller]
     fn update_remote_job(&self, id: RemoteJobId, patch: &RemoteJobPatch) -> Result<Reported> {
         let patch = patch.clone();
         self.change(move |w| w.update_remote_job(id, &patch))
     }
 
+    #[track_caller]
     fn report_reached(&self, cluster: ClusterId) -> Result<ClusterContact> {
         self.change(move |w| w.report_reached(cluster))
     }
 
+    #[track_caller]
     fn report_unreachable(&self, cluster: ClusterId, reason: &str) -> Result<ClusterContact> {
         let reason = reason.to_owned();
         self.change(move |w| w.report_unreachable(cluster, &reason))

@@ -45,26 +45,31 @@ pub trait ResultWrite: ResultRead {
 }
 
 impl<S: Store> ResultRead for S {
+    #[track_caller]
     fn newest_result(&self, job: JobId) -> Result<Option<JobResult>> {
         self.read(|r| r.newest_result(job))
     }
 
+    #[track_caller]
     fn results_of(&self, job: JobId) -> Result<Vec<JobResult>> {
         self.read(|r| r.results_of(job))
     }
 }
 
 impl<S: Store> ResultWrite for S {
+    #[track_caller]
     fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let result = result.clone();
         self.change(move |w| w.record_result(job, &result))
     }
 
+    #[track_caller]
     fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
         let results = results.to_vec();
         self.write(move |w| w.record_results(&results))
     }
 
+    #[track_caller]
     fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
         let result = result.clone();
         self.change(move |w| w.replace_result(job, &result))

@@ -36,20 +36,24 @@ pub trait TagWrite: TagRead {
 }
 
 impl<S: Store> TagRead for S {
+    #[track_caller]
     fn tags_of(&self, job: JobId) -> Result<Tags> {
         self.read(|r| r.tags_of(job))
     }
 
+    #[track_caller]
     fn tag_keys(&self) -> Result<Vec<TagUse>> {
         self.read(|r| r.tag_keys())
     }
 
+    #[track_caller]
     fn tag_values(&self, key: &str, prefix: &str, limit: u32) -> Result<Vec<TagUse>> {
         self.read(|r| r.tag_values(key, prefix, limit))
     }
 }
 
 impl<S: Store> TagWrite for S {
+    #[track_caller]
     fn edit_tags(&self, job: JobId, patch: &TagPatch) -> Result<Tags> {
         let patch = patch.clone();
         self.change(move |w| w.edit_tags(job, &patch))

@@ -54,22 +54,26 @@ pub trait WorkflowWrite: WorkflowRead {
 }
 
 impl<S: Store> WorkflowRead for S {
+    #[track_caller]
     fn workflow(&self, name: &str) -> Result<Workflow> {
         self.read(|r| r.workflow(name))
     }
 }
 
 impl<S: Store> WorkflowWrite for S {
+    #[track_caller]
     fn create_workflow(&self, new: &NewWorkflow) -> Result<Vec<Job>> {
         let new = new.clone();
         self.write(move |w| w.create_workflow(&new))
     }
 
+    #[track_caller]
     fn cancel_workflow(&self, name: &str) -> Result<WorkflowPlan> {
         let name = name.to_owned();
         self.write(move |w| w.cancel_workflow(&name))
     }
 
+    #[track_caller]
     fn retry_workflow(&self, name: &str, to: InitialStatus) -> Result<WorkflowPlan> {
         let name = name.to_owned();
         self.write(move |w| w.retry_workflow(&name, to))

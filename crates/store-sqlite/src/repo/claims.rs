@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Row, params};
 use store_core::claim::{self, explain};
 use store_core::held::asks_to_be_cancelled;
-use store_core::lease::{self, check_length};
+use store_core::lease::{self, check_lease_time};
 use store_core::repo::{ClaimRead, ClaimWrite, ClusterRead, DependencyRead, JobRead, ResultWrite};
 use store_core::run;
 use store_core::status::Step;
@@ -101,9 +101,9 @@ impl ClaimWrite for Unit<'_, Writing> {
         worker: &Worker,
         filter: &ClaimFilter,
         count: u32,
-        length: Duration,
+        lease_time: Duration,
     ) -> Result<Vec<Claim>> {
-        claim::check(worker, count, length)?;
+        claim::check(worker, count, lease_time)?;
         self.let_come_due()?;
         let count = count as usize;
         let (lanes, mut clusters) = self.open_lanes(filter)?;
@@ -126,7 +126,7 @@ impl ClaimWrite for Unit<'_, Writing> {
                 ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
             }
             let Some((job, earlier_claims)) = ahead.pop_front() else { continue };
-            claims.push(self.start(&job, earlier_claims, worker, length)?);
+            claims.push(self.start(&job, earlier_claims, worker, lease_time)?);
             clusters.count(lane.cluster, lane.needs);
             if claims.len() == count {
                 break;
@@ -141,11 +141,11 @@ impl ClaimWrite for Unit<'_, Writing> {
         Ok(claims)
     }
 
-    fn heartbeat(&self, keys: &[LeaseKey], length: Duration) -> Result<Vec<Heartbeat>> {
-        check_length(length)?;
+    fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>> {
+        check_lease_time(lease_time)?;
         let beat = |key: &LeaseKey| {
             let (job, found) = self.job_and_lease(key.job)?;
-            let beat = lease::renew(key, job.as_ref(), found.as_ref(), length, self.now());
+            let beat = lease::renew(key, job.as_ref(), found.as_ref(), lease_time, self.now());
             if let Heartbeat::Renewed { lease, .. } = &beat {
                 self.extend_lease(lease)?;
             }
@@ -193,14 +193,15 @@ impl ClaimWrite for Unit<'_, Writing> {
         Ok(recovered)
     }
 
-    fn adopt(&self, job: JobId, worker: &Worker, length: Duration) -> Result<Claim> {
+    fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
         worker.check()?;
-        check_length(length)?;
+        check_lease_time(lease_time)?;
         let job = self.job(job)?;
         let held = self.find_lease(job.id)?;
         let claims: i64 = self.find(CLAIMS, [job.id.get()], |row| row.get(0))?.unwrap_or(0);
         let token = LeaseToken::new(claims + 1);
-        let (step, lease) = lease::adopt(&job, held.as_ref(), worker, token, length, self.now())?;
+        let (step, lease) =
+            lease::adopt(&job, held.as_ref(), worker, token, lease_time, self.now())?;
         self.store(&step)?;
         self.execute("UPDATE jobs SET claims = ?2 WHERE id = ?1", [job.id.get(), token.get()])?;
         self.insert_lease(&lease)?;
@@ -228,10 +229,10 @@ impl Unit<'_, Writing> {
         job: &Job,
         earlier_claims: i64,
         worker: &Worker,
-        length: Duration,
+        lease_time: Duration,
     ) -> Result<Claim> {
         let token = LeaseToken::new(earlier_claims + 1);
-        let (step, lease) = lease::claim(job, worker, token, length, self.now())?;
+        let (step, lease) = lease::claim(job, worker, token, lease_time, self.now())?;
         let job = step.job;
         self.execute(
             START,

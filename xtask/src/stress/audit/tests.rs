@@ -32,7 +32,7 @@ fn small_run(folder: &Path) -> Result<Run> {
         claims: None,
         kill_every: None,
         seconds: None,
-        operations: Some(3_000),
+        operations: Some(8_000),
         durability: Durability::Normal,
         db: Some(folder.join("project.db")),
         format: Format::Text,

@@ -29,7 +29,7 @@ pub struct Caller<'a, S> {
 
 /// How a worker reports the end of a run.
 #[derive(Debug, Clone)]
-pub enum Reported {
+pub enum RunEnd {
     /// It ended well, with this result.
     Completed(Option<NewResult>),
     /// It ended badly.
@@ -38,7 +38,7 @@ pub enum Reported {
     Released,
 }
 
-impl Reported {
+impl RunEnd {
     const fn kind(&self) -> (Kind, Report) {
         match self {
             Self::Completed(_) => (Kind::Complete, Report::Completed),
@@ -89,12 +89,12 @@ impl<'a, S: Store> Caller<'a, S> {
     }
 
     /// Claims up to `count` jobs.
-    pub fn claim(&mut self, filter: &ClaimFilter, count: u32, length: Duration) -> Vec<Claim> {
+    pub fn claim(&mut self, filter: &ClaimFilter, count: u32, lease_time: Duration) -> Vec<Claim> {
         let worker = self.worker.clone();
         let claims = self.call(
             Kind::Claim,
             Asked::Claim,
-            |store| store.claim(&worker, filter, count, length),
+            |store| store.claim(&worker, filter, count, lease_time),
             |answer| match answer {
                 Ok(claims) => Heard::Claimed(claims.iter().map(|one| one.lease.key()).collect()),
                 Err(_) => Heard::Unknown,
@@ -120,11 +120,11 @@ impl<'a, S: Store> Caller<'a, S> {
     }
 
     /// Renews leases; those that are still there.
-    pub fn heartbeat(&mut self, keys: &[LeaseKey], length: Duration) -> Vec<LeaseKey> {
+    pub fn heartbeat(&mut self, keys: &[LeaseKey], lease_time: Duration) -> Vec<LeaseKey> {
         let beats = self.call(
             Kind::Heartbeat,
             Asked::Heartbeat(keys.to_vec()),
-            |store| store.heartbeat(keys, length),
+            |store| store.heartbeat(keys, lease_time),
             |answer| match answer {
                 Ok(beats) => {
                     Heard::Beats(keys.iter().copied().zip(beats.iter().map(beat)).collect())
@@ -141,7 +141,7 @@ impl<'a, S: Store> Caller<'a, S> {
     }
 
     /// Reports the ends of runs, all in one unit of work.
-    pub fn end(&mut self, keys: &[LeaseKey], reported: &Reported) {
+    pub fn end(&mut self, keys: &[LeaseKey], reported: &RunEnd) {
         let (kind, report) = reported.kind();
         let (shown, told) = (keys.to_vec(), reported.clone());
         let effects = |ends: &Vec<Ended>| {
@@ -195,13 +195,13 @@ impl<'a, S: Store> Caller<'a, S> {
     }
 }
 
-fn end_one(w: &impl ClaimWrite, key: &LeaseKey, reported: &Reported) -> Result<Ended> {
+fn end_one(w: &impl ClaimWrite, key: &LeaseKey, reported: &RunEnd) -> Result<Ended> {
     match reported {
-        Reported::Completed(result) => {
+        RunEnd::Completed(result) => {
             w.complete(key, &Completion { result: result.clone(), exit_code: Some(0) })
         }
-        Reported::Failed(failure) => w.fail(key, failure),
-        Reported::Released => w.release(key, Some("its worker is wanted elsewhere"), None),
+        RunEnd::Failed(failure) => w.fail(key, failure),
+        RunEnd::Released => w.release(key, Some("its worker is wanted elsewhere"), None),
     }
 }
 
@@ -218,10 +218,10 @@ fn run_ended(key: &LeaseKey, came_to: Ended) -> Option<Effect> {
     Some(Effect::RunEnded { job: key.job, attempt: key.attempt, token: key.token, to })
 }
 
-fn ended(key: &LeaseKey, report: Report, came_to: Ended, reported: &Reported) -> Vec<Effect> {
+fn ended(key: &LeaseKey, report: Report, came_to: Ended, reported: &RunEnd) -> Vec<Effect> {
     let run_ended = run_ended(key, came_to);
     let result = match reported {
-        Reported::Completed(Some(result)) if report == Report::Completed && run_ended.is_some() => {
+        RunEnd::Completed(Some(result)) if report == Report::Completed && run_ended.is_some() => {
             let (convergence, energy) = (result.convergence, result.energy);
             let (job, attempt) = (key.job, key.attempt);
             Some(Effect::ResultRecorded { job, attempt, convergence, energy })

@@ -8,7 +8,7 @@ use store_core::{
     ClaimFilter, Convergence, Energy, EnergyUnit, Failure, FailureKind, LeaseKey, NewResult, Runner,
 };
 
-use super::caller::{Caller, Reported};
+use super::caller::{Caller, RunEnd};
 
 /// Long enough for whoever is at work.
 const LEASE: Duration = Duration::from_secs(5);
@@ -39,9 +39,9 @@ fn step<S: Store>(caller: &mut Caller<'_, S>) {
         2 => ClaimFilter::all().workflow(super::scheduler::workflow(random.below(3))),
         _ => ClaimFilter::all(),
     };
-    let length = if is_slow { SHORT_LEASE } else { LEASE };
+    let lease_time = if is_slow { SHORT_LEASE } else { LEASE };
     let count = u32::try_from(count).unwrap_or(1);
-    let claims = caller.claim(&filter, count, length);
+    let claims = caller.claim(&filter, count, lease_time);
     if claims.is_empty() {
         caller.session.meter.totals.found_nothing += 1;
         std::thread::sleep(REST);
@@ -70,15 +70,15 @@ fn report<S: Store>(caller: &mut Caller<'_, S>, keys: &[LeaseKey]) {
     for part in parts {
         let random = &mut caller.session.random;
         let reported = match random.below(100) {
-            0..12 => Reported::Failed(failure(random.below(12) == 0)),
-            12..17 => Reported::Released,
+            0..12 => RunEnd::Failed(failure(random.below(12) == 0)),
+            12..17 => RunEnd::Released,
             // Forgotten: its lease lapses.
             17 if part.len() == 1 => continue,
-            18..50 => Reported::Completed(Some(result(random.fraction()))),
-            _ => Reported::Completed(None),
+            18..50 => RunEnd::Completed(Some(result(random.fraction()))),
+            _ => RunEnd::Completed(None),
         };
         caller.end(part, &reported);
-        if matches!(reported, Reported::Completed(_)) && caller.session.random.chance(3) {
+        if matches!(reported, RunEnd::Completed(_)) && caller.session.random.chance(3) {
             // As a worker does that did not hear the answer.
             caller.end(part, &reported);
         }

@@ -86,13 +86,13 @@ pass_on! {
             worker: &Worker,
             filter: &ClaimFilter,
             count: u32,
-            lease: Duration,
+            lease_time: Duration,
         ) -> Result<Vec<Claim>> {
             self.inner.change(|state, _| {
                 self.fault.before_a_claim(state);
                 Ok(())
             })?;
-            let mut claims = self.inner.claim(worker, filter, count, lease)?;
+            let mut claims = self.inner.claim(worker, filter, count, lease_time)?;
             if self.fault == Fault::ClaimsTwice {
                 // What others hold is handed out as well.
                 for held in self.inner.leases()? {
@@ -105,9 +105,9 @@ pass_on! {
             Ok(claims)
         }
 
-        fn heartbeat(&self, keys: &[LeaseKey], lease: Duration) -> Result<Vec<Heartbeat>> {
+        fn heartbeat(&self, keys: &[LeaseKey], lease_time: Duration) -> Result<Vec<Heartbeat>> {
             let keys: Vec<LeaseKey> = keys.iter().map(|key| self.fenced(key)).collect();
-            let mut beats = self.inner.heartbeat(&keys, lease)?;
+            let mut beats = self.inner.heartbeat(&keys, lease_time)?;
             if self.fault == Fault::HidesCancellations {
                 for beat in &mut beats {
                     if let Heartbeat::Renewed { cancel_requested, .. } = beat {
@@ -118,14 +118,14 @@ pass_on! {
             Ok(beats)
         }
 
-        fn adopt(&self, job: JobId, worker: &Worker, lease: Duration) -> Result<Claim> {
+        fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
             if self.fault == Fault::AdoptsTheHeld {
                 self.inner.change(|state, _| {
                     state.leases.remove(&job);
                     Ok(())
                 })?;
             }
-            self.inner.adopt(job, worker, lease)
+            self.inner.adopt(job, worker, lease_time)
         }
 
         fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
