@@ -257,8 +257,9 @@ mod tests {
         ] {
             let (_, writing) = source.split_once("Write: ").expect("a trait that writes");
             let (declared, _) = writing.split_once("\n}\n").expect("the trait's end");
-            let names =
-                declared.lines().filter_map(|line| line.strip_prefix("    fn ")?.split('(').next());
+            let names = declared
+                .lines()
+                .filter_map(|line| line.strip_prefix("    fn ")?.split(['(', '<']).next());
             methods.extend(names);
         }
         let acts: Vec<&str> = Act::ALL.iter().map(|act| act.0).collect();

@@ -208,7 +208,7 @@ pub fn results_recorded_at_once_are_each_written_once<F: Fixture>(fixture: &F) -
         let mut written = 0;
         for (n, id) in (0..).zip(&ids) {
             let result = sample_result(-f64::from(n));
-            written += usize::from(store.record_result(*id, &result)? == Recorded::Recorded);
+            written += usize::from(store.record_result(*id, &result)? == Recorded::Stored);
         }
         Ok(written)
     })?;

@@ -133,7 +133,7 @@ pub fn an_intent_is_not_reported_on_before_it_is_settled<F: Fixture>(fixture: &F
     Ok(())
 }
 
-/// The active submissions of cancelled jobs and of attempts that are over are to be cancelled, and keep
+/// The active submissions of jobs that are cancelled or have failed, and of attempts that are over are to be cancelled, and keep
 /// their handles for it, until their end is reported.
 pub fn what_runs_in_vain_is_to_be_cancelled<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
@@ -156,8 +156,9 @@ pub fn what_runs_in_vain_is_to_be_cancelled<F: Fixture>(fixture: &F) -> Outcome 
     store.change_status(begun[0].0, &cancel)?;
     assert_eq!(store.submissions_to_cancel(cluster)?, [begun[0].1.clone(), intent.clone()]);
     store.change_status(begun[2].0, &StatusChange::to(JobStatus::Failed))?;
-    store.retry_job(begun[2].0, InitialStatus::Queued)?;
     let three = [begun[0].1.id, begun[2].1.id, intent.id].map(crate::RemoteJobId::get);
+    assert_eq!(to_cancel()?, three, "nothing comes of what runs for a job that has failed");
+    store.retry_job(begun[2].0, InitialStatus::Queued)?;
     assert_eq!(to_cancel()?, three);
     tick(&clock);
     store.update_remote_job(begun[0].1.id, &slurm::read("CANCELLED by 1000"))?;
