@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 use store_core::event::NewEvent;
-use store_core::repo::{JobRead, ResultRead, ResultWrite};
+use store_core::repo::{ResultRead, ResultWrite};
 use store_core::result::{record, replace};
 use store_core::{
     Energy, EnergyUnit, Error, Job, JobId, JobResult, NewResult, Recorded, Result, ResultDocument,
