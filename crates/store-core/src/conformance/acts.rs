@@ -137,7 +137,7 @@ impl Act {
                 w.record_submission(&new).map(drop)
             }
             "begin_submission" => {
-                w.begin_submission(&NewRemoteJob::intended(cast.child, cast.cluster)).map(drop)
+                w.begin_submission(NewRemoteJob::intended(cast.child, cast.cluster)).map(drop)
             }
             "confirm_submission" => {
                 w.confirm_submission(cast.intent, &Confirmation::new("4713")).map(drop)

@@ -70,7 +70,7 @@ pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
         store.write(move |w| {
             w.check_lease(&key)?;
             w.record_result(key.job, &sample_result(-1.0))?;
-            w.begin_submission(&NewRemoteJob::intended(key.job, cluster))
+            w.begin_submission(NewRemoteJob::intended(key.job, cluster))
         })
     };
     let old = claim_new(&store, sample_job("MgO"))?.key();

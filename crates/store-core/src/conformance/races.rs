@@ -235,7 +235,7 @@ pub fn clusters_change_at_once<F: Fixture>(fixture: &F) -> Outcome {
             };
             store.update_cluster(shared, &patch)?;
             // The same handle everywhere: one of each four lands.
-            match store.record_submission(&NewRemoteJob::new(job, shared, n.to_string())) {
+            match store.record_submission(NewRemoteJob::new(job, shared, n.to_string())) {
                 Ok(_) => submitted.fetch_add(1, Ordering::SeqCst),
                 Err(Error::Conflict { field: "handle", .. }) => 0,
                 Err(other) => return Err(other),

@@ -70,7 +70,8 @@ fn report<S: Store>(caller: &mut Caller<'_, S>, keys: &[LeaseKey]) {
     for part in parts {
         if let ([key], true) = (part, caller.session.random.chance(15)) {
             // Its end comes without a result then: the attempt has one, or is no longer this worker's.
-            caller.record(*key, &result(caller.session.random.fraction()));
+            let result = result(caller.session.random.fraction());
+            caller.record(*key, &result);
             caller.end(part, &Reported::Completed(None));
             continue;
         }
