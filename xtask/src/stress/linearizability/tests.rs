@@ -54,14 +54,14 @@ fn runs_one_after_the_other_have_an_order() {
     let whole = [
         (0, Some(1), claim(1, 1)),
         (2, Some(3), Call::Heartbeat(key(1, 1), Beat::Renewed)),
-        (2, Some(3), Call::Recorded(key(1, 1))),
-        (4, Some(5), lost),
-        (6, Some(7), late),
-        (6, Some(7), Call::Refused(key(1, 1))),
-        (8, Some(9), claim(2, 2)),
-        (10, Some(11), Call::Heartbeat(key(1, 1), Beat::Lost)),
-        (12, Some(13), complete(2, 2, COMPLETED)),
-        (14, Some(15), complete(2, 2, Came::Repeated)),
+        (4, Some(5), Call::Recorded(key(1, 1))),
+        (6, Some(7), lost),
+        (8, Some(9), late),
+        (10, Some(11), Call::Refused(key(1, 1))),
+        (12, Some(13), claim(2, 2)),
+        (14, Some(15), Call::Heartbeat(key(1, 1), Beat::Lost)),
+        (16, Some(17), complete(2, 2, COMPLETED)),
+        (18, Some(19), complete(2, 2, Came::Repeated)),
     ];
     assert!(has_an_order(&whole));
     let order = search::order(State::NEW, &history(&whole));
