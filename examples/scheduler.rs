@@ -108,8 +108,8 @@ fn run(store: &SqliteStore, job: &Job, key: LeaseKey, stop: &AtomicBool) -> Resu
     match code {
         0 => store.complete(&key, &Completion { exit_code: Some(0), result: None }),
         _ if is_cancelled => {
-            let cancelled = StatusChange::to(JobStatus::Cancelled).holding(key);
-            store.change_status(job.id, &cancelled).map(|_| Ended::Finally(cancelled.to))
+            let cancelled = StatusChange::to(JobStatus::Cancelled);
+            store.change_status(key, &cancelled).map(|_| Ended::Finally(cancelled.to))
         }
         _ if is_told => store.release(&key, Some("its scheduler was stopped"), None),
         _ => {

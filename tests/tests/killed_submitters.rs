@@ -58,7 +58,7 @@ fn submit(
     (cluster, job): (ClusterId, JobId),
     mut step: impl FnMut(&str),
 ) -> TestResult {
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
+    let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?;
     step("intended");
     let handle = scheduler.sbatch(&token(&intent)?, job)?;
     step("submitted");
@@ -146,7 +146,7 @@ fn submit_without_an_intent(stage: &Stage) -> TestResult {
     if stage.argument(4) == "submitted" {
         stage.wait_to_be_killed();
     }
-    store.record_submission(&NewRemoteJob::new(jobs[0], cluster, handle))?;
+    store.record_submission(NewRemoteJob::new(jobs[0], cluster, handle))?;
     Ok(())
 }
 

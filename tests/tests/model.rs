@@ -141,6 +141,77 @@ fn a_change_that_no_answer_tells_of_is_found_in_the_dump() -> TestResult {
     Ok(())
 }
 
+/// Random steps hardly ever hit upon the lease of the job that they are about.
+#[test]
+fn reports_under_leases_come_to_the_same() -> TestResult {
+    use store_core::{
+        ClaimFilter, ClusterId, ClusterKind, Confirmation, Convergence, JobId, JobUuid, LeaseKey,
+        LeaseToken, NewCluster, NewRemoteJob, NewResult, RemoteJobId, RemoteJobPatch, RemotePhase,
+        StatusChange, SubmissionToken, Under, Worker,
+    };
+    let pair = pair()?;
+    let call = Step::Call;
+    let new = store_core::NewJob {
+        uuid: Some(JobUuid::from_bytes([1; 16])),
+        ..jobs::sample("MgO").queued()
+    };
+    let lease = Duration::from_millis(1);
+    let claim = || {
+        let worker = Worker::new("w", "node-17", 4711);
+        call(Operation::Claim(worker, ClaimFilter::all(), 1, lease))
+    };
+    let (job, cluster) = (JobId::new(1), ClusterId::new(1));
+    let submission = |token: u8| {
+        let token = Some(SubmissionToken::from_bytes([token; 16]));
+        NewRemoteJob { token, ..NewRemoteJob::intended(job, cluster) }
+    };
+    let reports = |key: LeaseKey| {
+        let (one, other) = (RemoteJobId::new(1), RemoteJobId::new(2));
+        let result = |scf_cycles| NewResult {
+            scf_cycles: Some(scf_cycles),
+            ..NewResult::new(Convergence::Converged)
+        };
+        let recorded = NewRemoteJob::new(job, cluster, "18");
+        let held = |to| (Under::from(key), StatusChange::to(to));
+        let finished = RemoteJobPatch::phase(RemotePhase::Finished);
+        [
+            Operation::BeginSubmission(submission(1).under(key)),
+            Operation::AbandonSubmission(one.under(key), "invalid partition".to_owned()),
+            Operation::BeginSubmission(submission(2).under(key)),
+            Operation::ConfirmSubmission(other.under(key), Confirmation::new("17")),
+            Operation::UpdateRemoteJob(other.under(key), finished),
+            Operation::RecordSubmission(recorded.under(key)),
+            Operation::RecordResult(key.into(), result(1)),
+            Operation::ReplaceResult(key.into(), result(2)),
+            Operation::RecordResults(vec![(key.into(), result(2))]),
+            Operation::ChangeStatuses(vec![held(JobStatus::Running)]),
+            Operation::ChangeStatus(key.into(), StatusChange::to(JobStatus::Failed)),
+        ]
+    };
+    let key = |attempt, token| LeaseKey { job, attempt, token: LeaseToken::new(token) };
+    let cluster = NewCluster::new("archer", ClusterKind::Slurm, "login.example.org");
+    pair.drive(&[
+        call(Operation::CreateCluster(cluster)),
+        call(Operation::CreateJob(new)),
+        claim(),
+        Step::Wait { micros: 2_000 },
+        call(Operation::RecoverExpired(1)),
+        claim(),
+    ])
+    .map_err(|mismatch| mismatch.to_string())?;
+    // Each is refused to the first worker, and taken from the second.
+    for (key, expected) in [(key(1, 1), "Err(LeaseLost"), (key(2, 2), "Ok(")] {
+        for report in reports(key) {
+            let report = call(report);
+            let answer = report.take(&pair.memory);
+            assert!(answer.starts_with(expected), "{report:?}: {answer}");
+            assert_eq!(report.take(&pair.sqlite), answer, "{report:?}");
+        }
+    }
+    pair.drive(&[]).map_err(|mismatch| mismatch.to_string())?;
+    Ok(())
+}
+
 /// Random steps hardly ever make the same calculation twice.
 #[test]
 fn an_earlier_result_is_used_again_in_the_same_way() -> TestResult {
@@ -157,10 +228,10 @@ fn an_earlier_result_is_used_again_in_the_same_way() -> TestResult {
     };
     let complete = |id| {
         let completed = StatusChange::to(JobStatus::Completed);
-        Step::Call(Operation::ChangeStatus(JobId::new(id), completed))
+        Step::Call(Operation::ChangeStatus(JobId::new(id).into(), completed))
     };
     let record = |id, convergence| {
-        Step::Call(Operation::RecordResult(JobId::new(id), NewResult::new(convergence)))
+        Step::Call(Operation::RecordResult(JobId::new(id).into(), NewResult::new(convergence)))
     };
     pair.drive(&[
         new(1, None),

@@ -109,12 +109,14 @@ pub enum Error {
     },
 
     /// The job has gone on without the worker that reports on it: another has it, or it has ended.
-    #[error("{key} is lost, because {loss}: stop working on the job, and report nothing")]
+    #[error("{key} is lost, because {loss}: {way_out}")]
     LeaseLost {
         /// What the worker showed.
         key: LeaseKey,
         /// What became of the lease.
         loss: LeaseLoss,
+        /// What to do.
+        way_out: &'static str,
     },
 
     /// The job's status does not allow this.
@@ -284,6 +286,11 @@ impl Error {
     /// Wraps an error of the caller's own, to end a unit of work with it and leave nothing behind.
     pub fn aborted(error: impl Into<Source>) -> Self {
         Self::Aborted(error.into())
+    }
+
+    /// A worker that has lost its lease, and has nothing to report any more.
+    pub const fn lease_lost(key: LeaseKey, loss: LeaseLoss) -> Self {
+        Self::LeaseLost { key, loss, way_out: "stop working on the job, and report nothing" }
     }
 
     /// A missing thing.

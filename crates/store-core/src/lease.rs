@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Invalid, Result};
 use crate::event::{EventKind, NewEvent};
-use crate::ids::{JobId, LeaseToken};
+use crate::ids::{JobId, LeaseToken, RemoteJobId};
 use crate::job::Job;
+use crate::remote_job::NewRemoteJob;
 use crate::status::{JobStatus, StatusChange, Step, change};
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -29,6 +30,93 @@ impl std::fmt::Display for LeaseKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "lease {} on attempt {} of job {}", self.token, self.attempt, self.job)
     }
+}
+
+/// What is written about, and the lease that the writer holds, if it is the worker of the job.
+///
+/// Whatever a worker reports of its run takes one: its job's [`LeaseKey`] in the place of the [`JobId`], or a
+/// submission's id or data [`under`](RemoteJobId::under) its lease. It is refused with [`Error::LeaseLost`]
+/// once the job has gone on without it. An id alone is for those who have no lease: a scheduler that asks
+/// after submissions, a program that settles what another one left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Under<T> {
+    /// The job, or the submission.
+    pub what: T,
+    /// The lease that the write needs.
+    pub lease: Option<LeaseKey>,
+}
+
+impl<T> From<T> for Under<T> {
+    /// By somebody without a lease.
+    fn from(what: T) -> Self {
+        Self { what, lease: None }
+    }
+}
+
+impl From<LeaseKey> for Under<JobId> {
+    /// The job of the lease, by its worker.
+    fn from(key: LeaseKey) -> Self {
+        Self { what: key.job, lease: Some(key) }
+    }
+}
+
+impl From<&LeaseKey> for Under<JobId> {
+    fn from(key: &LeaseKey) -> Self {
+        Self::from(*key)
+    }
+}
+
+impl From<&NewRemoteJob> for Under<NewRemoteJob> {
+    fn from(new: &NewRemoteJob) -> Self {
+        Self::from(new.clone())
+    }
+}
+
+impl RemoteJobId {
+    /// The submission, in a write of the worker of its job.
+    pub const fn under(self, lease: LeaseKey) -> Under<Self> {
+        Under { what: self, lease: Some(lease) }
+    }
+}
+
+impl NewRemoteJob {
+    /// The submission, as begun or recorded by the worker of its job.
+    pub const fn under(self, lease: LeaseKey) -> Under<Self> {
+        Under { what: self, lease: Some(lease) }
+    }
+}
+
+impl<T> Under<T> {
+    /// Refuses a write of a worker whose job has gone on without it. `job` and `lease` are those of the
+    /// job that the lease names, as they are now. Backends call it before they look anything else up.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`].
+    pub fn check(&self, job: Option<&Job>, lease: Option<&Lease>) -> Result<()> {
+        self.lease.as_ref().map_or(Ok(()), |key| held(key, job, lease).map(drop))
+    }
+
+    /// Refuses the lease of another job than the one that the write is about.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn check_is_of(&self, job: JobId) -> std::result::Result<(), Invalid> {
+        match self.lease {
+            Some(key) if key.job != job => {
+                let reason =
+                    format!("is one on job {}, and this is about job {job}: show its own", key.job);
+                Err(Invalid::new("lease", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The same of many, to be taken along.
+pub(crate) fn under_each<J: Into<Under<JobId>> + Copy, T: Clone>(
+    writes: &[(J, T)],
+) -> Vec<(Under<JobId>, T)> {
+    writes.iter().map(|(job, what)| ((*job).into(), what.clone())).collect()
 }
 
 /// A worker's right to run a job, as stored. A job that is not RUNNING has none.
@@ -211,7 +299,7 @@ fn describe(event: NewEvent, lease: &Lease) -> NewEvent {
 pub fn held<'l>(key: &LeaseKey, job: Option<&Job>, lease: Option<&'l Lease>) -> Result<&'l Lease> {
     match lease.filter(|lease| lease.key() == *key) {
         Some(lease) => Ok(lease),
-        None => Err(Error::LeaseLost { key: *key, loss: loss(job, lease) }),
+        None => Err(Error::lease_lost(*key, loss(job, lease))),
     }
 }
 

@@ -82,7 +82,7 @@ pub use holder::{Holder, Occupation, OccupationKind, ProcessState};
 pub use ids::{ClusterId, EventSequence, JobId, JobUuid, LeaseToken, RemoteJobId};
 pub use input::{InputDeck, InputHash};
 pub use job::{Job, JobPatch, NewJob, Parallelism};
-pub use lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
+pub use lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss, Under};
 pub use patch::{Edit, Patch};
 pub use policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
 pub use query::{

@@ -21,6 +21,9 @@ pub struct NewRemoteJob {
     pub job: JobId,
     /// Where to.
     pub cluster: ClusterId,
+    /// The attempt that was submitted, where that is no longer the present one; a stored submission has it
+    /// in [`RemoteJob::attempt`], and none here.
+    pub attempt: Option<u32>,
     /// The scheduler's id, or the pid for ssh; none until the scheduler has given it. While a
     /// submission is active, no other of its cluster has the same; schedulers reuse ids, so one that
     /// has ended does not count.
@@ -55,6 +58,7 @@ impl NewRemoteJob {
         Self {
             job,
             cluster,
+            attempt: None,
             handle: None,
             token: None,
             queue: None,
@@ -65,6 +69,13 @@ impl NewRemoteJob {
             scheduler_state: None,
             metadata: Map::new(),
         }
+    }
+
+    /// Of an earlier attempt of the job: the handle came when the job had gone on already.
+    #[must_use]
+    pub const fn of_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = Some(attempt);
+        self
     }
 
     /// Refuses what no store takes. Backends call [`check_recorded`](Self::check_recorded) and
@@ -105,8 +116,21 @@ impl NewRemoteJob {
         Ok(())
     }
 
+    /// The attempt that it belongs to, of `job`.
+    ///
+    /// # Errors
+    /// [`Invalid`] for an attempt that the job has not had.
+    pub fn attempt_of(&self, job: &Job) -> std::result::Result<u32, Invalid> {
+        let attempt = self.attempt.unwrap_or(job.attempt);
+        if attempt == 0 || attempt > job.attempt {
+            let reason = format!("is {attempt}: job {} has had {}", job.id, job.attempt);
+            return Err(Invalid::new("attempt", reason));
+        }
+        Ok(attempt)
+    }
+
     /// The row of a submission that has happened and its event, once the backend knows its id and its
-    /// job.
+    /// job, and has checked its attempt.
     pub fn into_remote_job(
         self,
         id: RemoteJobId,
@@ -121,10 +145,10 @@ impl NewRemoteJob {
     }
 
     /// The row as it begins, in no phase that it has reached.
-    pub(crate) fn into_row(self, id: RemoteJobId, job: &Job, now: Timestamp) -> RemoteJob {
+    pub(crate) fn into_row(mut self, id: RemoteJobId, job: &Job, now: Timestamp) -> RemoteJob {
         RemoteJob {
             id,
-            attempt: job.attempt,
+            attempt: self.attempt.take().unwrap_or(job.attempt),
             submission: self,
             phase: RemotePhase::Intended,
             intended_at: None,

@@ -133,8 +133,8 @@ pub struct JobResult {
 /// What the recording of a result came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is stored.
-    Recorded,
+    /// It is stored: the attempt had none, or another that was to be replaced.
+    Stored,
     /// The attempt has the same result already; nothing was written.
     Unchanged,
 }

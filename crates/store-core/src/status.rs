@@ -4,7 +4,7 @@ use crate::attempt::{Attempt, AttemptOutcome, End};
 use crate::error::{Error, Invalid, Result};
 use crate::event::{EventKind, NewEvent};
 use crate::job::Job;
-use crate::lease::{Lease, LeaseKey, held};
+use crate::lease::Lease;
 use crate::time::Timestamp;
 use crate::words::{check_optional_name, words};
 
@@ -78,27 +78,18 @@ pub struct StatusChange {
     pub host: Option<String>,
     /// Why; kept in the history.
     pub reason: Option<String>,
-    /// The lease that the reporter holds: the change is refused once the job has gone on without it.
-    pub lease: Option<LeaseKey>,
 }
 
 impl StatusChange {
     /// A change to `to`, from whatever may become it.
     pub const fn to(to: JobStatus) -> Self {
-        Self { to, expected: None, pid: None, host: None, reason: None, lease: None }
+        Self { to, expected: None, pid: None, host: None, reason: None }
     }
 
     /// Only from `expected`.
     #[must_use]
     pub const fn expecting(mut self, expected: JobStatus) -> Self {
         self.expected = Some(expected);
-        self
-    }
-
-    /// Only under this lease.
-    #[must_use]
-    pub const fn holding(mut self, lease: LeaseKey) -> Self {
-        self.lease = Some(lease);
         self
     }
 
@@ -160,7 +151,7 @@ pub struct Step {
 /// RUNNING sets them, a requeue empties them, the end keeps them.
 ///
 /// # Errors
-/// [`Error::LeaseLost`], [`Error::StaleStatus`], [`Error::IllegalTransition`], [`Error::Invalid`].
+/// [`Error::StaleStatus`], [`Error::IllegalTransition`], [`Error::Invalid`].
 pub fn change(
     job: &Job,
     change: &StatusChange,
@@ -168,9 +159,6 @@ pub fn change(
     now: Timestamp,
 ) -> Result<Option<Step>> {
     change.check()?;
-    if let Some(key) = &change.lease {
-        held(key, Some(job), lease)?;
-    }
     let (from, to) = (job.status, change.to);
     if let Some(expected) = change.expected.filter(|expected| *expected != from) {
         return Err(Error::StaleStatus { job: job.id, expected, actual: from });

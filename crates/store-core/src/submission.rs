@@ -130,9 +130,13 @@ impl NewRemoteJob {
     /// Refuses what cannot be begun. Backends call it before they look anything up.
     ///
     /// # Errors
-    /// As [`check`](Self::check); and with a handle or a state of the scheduler.
+    /// As [`check`](Self::check); and with an attempt, a handle or a state of the scheduler.
     pub fn check_intended(&self) -> std::result::Result<(), Invalid> {
         self.check()?;
+        if self.attempt.is_some() {
+            let reason = "is given: only the present one is begun";
+            return Err(Invalid::new("attempt", reason.to_owned()));
+        }
         let known = [
             ("handle", self.handle.is_some()),
             ("scheduler_state", self.scheduler_state.is_some()),
@@ -234,11 +238,30 @@ pub(crate) fn check_reason(reason: &str) -> std::result::Result<(), Invalid> {
 }
 
 /// Whether a submission of `job` is to be cancelled at the scheduler: it is active, and its job is to
-/// stop, is CANCELLED, or has gone on to another attempt, beside which it would run in the same
-/// directory.
+/// stop, is CANCELLED or FAILED, so that nothing will come of it, or has gone on to another attempt, beside
+/// which it would run in the same directory.
 pub fn is_to_be_cancelled(remote: &RemoteJob, job: &Job) -> bool {
-    let is_over = job.status == JobStatus::Cancelled || remote.attempt < job.attempt;
+    let is_given_up = matches!(job.status, JobStatus::Cancelled | JobStatus::Failed);
+    let is_over = is_given_up || remote.attempt < job.attempt;
     remote.is_active() && (is_over || job.cancel_requested_at.is_some())
+}
+
+/// What a worker is told that has lost its lease and has a handle to report: the handle is a fact all the
+/// same, and what has it at the scheduler is the run of whoever has the job now, or is to be cancelled.
+/// Backends give the error of the lease to it, in [`confirm_submission`] and [`record_submission`].
+///
+/// [`confirm_submission`]: crate::repo::RemoteJobWrite::confirm_submission
+/// [`record_submission`]: crate::repo::RemoteJobWrite::record_submission
+pub fn keep_the_handle(refused: Error) -> Error {
+    match refused {
+        Error::LeaseLost { key, loss, .. } => Error::LeaseLost {
+            key,
+            loss,
+            way_out: "stop working on the job, but report the handle for its own attempt without the \
+                      lease, so that what has it can be found or cancelled",
+        },
+        other => other,
+    }
 }
 
 #[cfg(test)]

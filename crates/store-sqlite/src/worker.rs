@@ -32,8 +32,8 @@ pub fn this_worker(name: impl Into<String>) -> Worker {
 }
 
 /// Whether the process of a worker is known to be gone: it is of this host and this boot, and no process
-/// with its id that started when it did is there. Of other hosts, boots and spaces of process ids (as
-/// containers have them) nothing is known here.
+/// with its id that started when it did is there. Of other hosts, boots and spaces of process ids and of
+/// times (as containers have them) nothing is known here.
 pub fn is_gone(worker: &Worker) -> bool {
     let is_of_this_boot = worker.boot_id.is_some() && worker.boot_id == boot_id();
     let is_of_this_host = worker.process.host == this_process().host;
@@ -70,12 +70,18 @@ impl SqliteStore {
     }
 }
 
-/// This boot of the machine, and the space in which its process ids mean what they mean here: containers
-/// of one machine may share its name, and each counts its processes by itself (pid_namespaces(7)).
+/// This boot of the machine, and the spaces in which its process ids and their starts mean what they mean
+/// here: containers of one machine may share its name, each counts its processes by itself
+/// (pid_namespaces(7)), and may have a clock of its own, by which it reads when they started
+/// (time_namespaces(7), which older kernels do not have).
 fn boot_id() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let space = fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{} {}", boot.trim(), space.display()))
+    let processes = fs::read_link("/proc/self/ns/pid").ok()?;
+    let mut id = format!("{} {}", boot.trim(), processes.display());
+    if let Ok(times) = fs::read_link("/proc/self/ns/time") {
+        id = format!("{id} {}", times.display());
+    }
+    Some(id)
 }
 
 /// What is known of a process.
@@ -158,10 +164,15 @@ mod tests {
         assert!(!is_gone(&Worker { boot_id: Some("another".to_owned()), ..gone.clone() }));
         assert!(!is_gone(&Worker { boot_id: None, ..gone.clone() }));
         assert!(!is_gone(&Worker { pid_started_at: None, ..gone.clone() }));
-        // Another container of this boot.
-        let boot = gone.boot_id.as_deref().and_then(|id| id.split(' ').next());
-        let elsewhere = boot.map(|boot| format!("{boot} pid:[1]"));
-        assert!(!is_gone(&Worker { boot_id: elsewhere, ..gone.clone() }));
+        // Other containers of this boot: one that counts its processes by itself, one with its own clock.
+        for space in ["pid", "time"] {
+            let Ok(here) = fs::read_link(format!("/proc/self/ns/{space}")) else { continue };
+            let id = gone.boot_id.as_deref().expect("Linux tells it");
+            let elsewhere = id.replace(&here.display().to_string(), &format!("{space}:[1]"));
+            assert_ne!(elsewhere, id, "a worker names its {space} namespace");
+            let worker = Worker { boot_id: Some(elsewhere), ..gone.clone() };
+            assert!(!is_gone(&worker), "{space}");
+        }
         let process = Process { host: "elsewhere".to_owned(), ..gone.process.clone() };
         assert!(!is_gone(&Worker { process, ..gone }));
     }

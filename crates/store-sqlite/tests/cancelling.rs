@@ -17,7 +17,7 @@ fn the_submission_of_a_run_that_is_to_stop_is_to_be_cancelled() -> Outcome {
     for name in ["MgO", "CaO"] {
         let job = store.create_job(&job(name))?.id;
         store.change_status(job, &StatusChange::to(JobStatus::Running))?;
-        remotes.push(store.record_submission(&NewRemoteJob::new(job, cluster, name))?);
+        remotes.push(store.record_submission(NewRemoteJob::new(job, cluster, name))?);
     }
     assert_eq!(store.submissions_to_cancel(cluster)?, []);
     let asked = remotes.remove(1);

@@ -45,7 +45,7 @@ fn whole(store: &SqliteStore) {
 
 /// Ends a job, with a result and a submission that is over.
 fn finish(store: &SqliteStore, id: JobId, cluster: ClusterId, to: JobStatus) -> Outcome {
-    let remote = store.record_submission(&NewRemoteJob::new(id, cluster, id.to_string()))?;
+    let remote = store.record_submission(NewRemoteJob::new(id, cluster, id.to_string()))?;
     let ended_at = Edit::Set(Timestamp::from_micros(1));
     store
         .update_remote_job(remote.id, &RemoteJobPatch { ended_at, ..RemoteJobPatch::default() })?;
@@ -72,7 +72,7 @@ fn populate(store: &SqliteStore) -> Result<[JobId; 7], Box<dyn std::error::Error
     finish(store, alone, cluster, JobStatus::Completed)?;
     finish(store, parent, cluster, JobStatus::Completed)?;
     store.archive_job(alone)?;
-    store.record_submission(&NewRemoteJob::new(active, cluster, "goes on"))?;
+    store.record_submission(NewRemoteJob::new(active, cluster, "goes on"))?;
     store.change_status(active, &StatusChange::to(JobStatus::Cancelled))?;
     Ok([first, second, third, alone, parent, child, active])
 }

@@ -55,6 +55,8 @@ kinds! {
     Claim = "claim" true,
     /// Leases are renewed.
     Heartbeat = "heartbeat" true,
+    /// A result is recorded under a lease, before its run is reported to have ended.
+    Record = "record" true,
     /// Runs are reported to have ended well.
     Complete = "complete" true,
     /// Runs are reported to have ended badly.

@@ -137,7 +137,7 @@ impl Act {
                 w.record_submission(&new).map(drop)
             }
             "begin_submission" => {
-                w.begin_submission(&NewRemoteJob::intended(cast.child, cast.cluster)).map(drop)
+                w.begin_submission(NewRemoteJob::intended(cast.child, cast.cluster)).map(drop)
             }
             "confirm_submission" => {
                 w.confirm_submission(cast.intent, &Confirmation::new("4713")).map(drop)
@@ -257,8 +257,9 @@ mod tests {
         ] {
             let (_, writing) = source.split_once("Write: ").expect("a trait that writes");
             let (declared, _) = writing.split_once("\n}\n").expect("the trait's end");
-            let names =
-                declared.lines().filter_map(|line| line.strip_prefix("    fn ")?.split('(').next());
+            let names = declared
+                .lines()
+                .filter_map(|line| line.strip_prefix("    fn ")?.split(['(', '<']).next());
             methods.extend(names);
         }
         let acts: Vec<&str> = Act::ALL.iter().map(|act| act.0).collect();

@@ -111,7 +111,7 @@ impl Cast {
                 cluster,
                 idle_cluster: w.create_cluster(&sample_cluster("idle"))?.id,
                 remote: w.record_submission(&remote)?.id,
-                intent: w.begin_submission(&NewRemoteJob::intended(parent, cluster))?.id,
+                intent: w.begin_submission(NewRemoteJob::intended(parent, cluster))?.id,
             })
         })
     }

@@ -197,7 +197,7 @@ pub fn a_cluster_in_use_is_not_deleted<F: Fixture>(fixture: &F) -> Outcome {
     let new = NewJob { cluster: Some(id), ..sample_job("MgO") };
     let job = store.create_job(&new)?.id;
     in_use();
-    let remote = store.record_submission(&NewRemoteJob::new(job, id, "1"))?.id;
+    let remote = store.record_submission(NewRemoteJob::new(job, id, "1"))?.id;
     let away = JobPatch { cluster: Patch::Clear, ..JobPatch::default() };
     store.update_job(job, &away)?;
     in_use();

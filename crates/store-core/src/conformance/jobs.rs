@@ -86,7 +86,7 @@ pub fn a_job_that_is_not_there_is_named_by_every_method<F: Fixture>(fixture: &F)
                 store.remove_dependency(id, cast.child),
                 store.add_note(id, "x").map(drop),
                 store.record_submission(&submission).map(drop),
-                store.begin_submission(&NewRemoteJob::intended(id, cast.cluster)).map(drop),
+                store.begin_submission(NewRemoteJob::intended(id, cast.cluster)).map(drop),
                 store.record_result(id, &sample_result(-1.0)).map(drop),
                 store.record_results(&results).map(drop),
                 store.replace_result(id, &sample_result(-1.0)).map(drop),
@@ -113,8 +113,8 @@ pub fn a_cluster_or_submission_that_is_not_there_is_named<F: Fixture>(fixture: &
             store.active_remote_jobs(cluster).map(drop),
             store.update_cluster(cluster, &crate::ClusterPatch::default()).map(drop),
             store.delete_cluster(cluster),
-            store.record_submission(&NewRemoteJob::new(job, cluster, "1")).map(drop),
-            store.begin_submission(&NewRemoteJob::intended(job, cluster)).map(drop),
+            store.record_submission(NewRemoteJob::new(job, cluster, "1")).map(drop),
+            store.begin_submission(NewRemoteJob::intended(job, cluster)).map(drop),
             store.find_remote_job(cluster, "1").map(drop),
             store.pending_intents(Some(cluster)).map(drop),
             store.submissions_to_cancel(cluster).map(drop),
@@ -215,7 +215,7 @@ pub fn a_deleted_job_leaves_nothing_of_itself<F: Fixture>(fixture: &F) -> Outcom
     let before = Dump::of(&store)?;
 
     let job = store.create_job(&full_job("full", cluster, parent))?;
-    let remote = store.record_submission(&NewRemoteJob::new(job.id, cluster, "1"))?.id;
+    let remote = store.record_submission(NewRemoteJob::new(job.id, cluster, "1"))?.id;
     store.change_status(job.id, &StatusChange::to(JobStatus::Failed))?;
     store.record_result(job.id, &sample_result(-1.0))?;
     store.retry_job(job.id, InitialStatus::Pending)?;

@@ -70,7 +70,7 @@ pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
         store.write(move |w| {
             w.check_lease(&key)?;
             w.record_result(key.job, &sample_result(-1.0))?;
-            w.begin_submission(&NewRemoteJob::intended(key.job, cluster))
+            w.begin_submission(NewRemoteJob::intended(key.job, cluster))
         })
     };
     let old = claim_new(&store, sample_job("MgO"))?.key();
@@ -80,7 +80,7 @@ pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
 
     let refused = |why: LeaseLoss| {
         let completion = Completion::with(sample_result(-1.0));
-        let change = StatusChange::to(JobStatus::Completed).holding(old);
+        let change = StatusChange::to(JobStatus::Completed);
         let note = |store: &F::Store| {
             store.write(move |w| {
                 w.add_note(old.job, "a note of the past")?;
@@ -93,14 +93,14 @@ pub fn whoever_lost_a_lease_is_refused<F: Fixture>(fixture: &F) -> Outcome {
                 store.complete(&old, &completion).map(drop),
                 store.fail(&old, &Failure::of("timeout".parse().expect("a word"))).map(drop),
                 store.release(&old, None, None).map(drop),
-                store.change_status(old.job, &change).map(drop),
+                store.change_status(old, &change).map(drop),
                 store.check_lease(&old).map(drop),
                 note(&store).map(drop),
                 submit(old).map(drop),
             ]
         });
         for answer in answers {
-            assert_refused!(answer, Error::LeaseLost { key, loss } if key == old && loss == why);
+            assert_refused!(answer, Error::LeaseLost { key, loss, .. } if key == old && loss == why);
         }
         let beats = store.heartbeat(&[old], HOUR).expect("an answer");
         assert_eq!(beats, [Heartbeat::Lost(why)]);

@@ -191,7 +191,7 @@ pub fn a_cluster_removed_by_force_says_what_it_came_to<F: Fixture>(fixture: &F) 
     let running = queue_on(&store, cluster, Parallelism::default())?;
     claim_all(&store)?;
     let waiting = queue_on(&store, cluster, Parallelism::default())?;
-    store.record_submission(&NewRemoteJob::new(running, cluster, "4711"))?;
+    store.record_submission(NewRemoteJob::new(running, cluster, "4711"))?;
     let refused = assert_untouched(&store, || store.delete_cluster(cluster));
     assert_refused!(refused, Error::InUse { .. });
 

@@ -83,6 +83,14 @@ macro_rules! each_promise {
                 a_note_is_kept_as_it_was_written
                 each_event_is_of_the_job_that_changed
             }
+            fencing {
+                what_a_worker_reports_lands_while_it_holds_the_job
+                no_report_lands_once_the_job_has_gone_on
+                a_handle_that_comes_too_late_is_kept_for_cancelling
+                only_attempts_that_were_are_recorded
+                a_lease_is_good_for_its_own_job_alone
+                of_many_results_none_lands_when_one_lease_is_lost
+            }
             filters {
                 each_condition_admits_exactly_what_it_says
                 conditions_together_admit_what_each_admits

@@ -22,6 +22,7 @@ pub mod creation;
 pub mod dependencies;
 pub mod edits;
 pub mod events;
+pub mod fencing;
 pub mod filters;
 pub mod held;
 pub mod inputs;

@@ -208,7 +208,7 @@ pub fn results_recorded_at_once_are_each_written_once<F: Fixture>(fixture: &F) -
         let mut written = 0;
         for (n, id) in (0..).zip(&ids) {
             let result = sample_result(-f64::from(n));
-            written += usize::from(store.record_result(*id, &result)? == Recorded::Recorded);
+            written += usize::from(store.record_result(*id, &result)? == Recorded::Stored);
         }
         Ok(written)
     })?;
@@ -235,7 +235,7 @@ pub fn clusters_change_at_once<F: Fixture>(fixture: &F) -> Outcome {
             };
             store.update_cluster(shared, &patch)?;
             // The same handle everywhere: one of each four lands.
-            match store.record_submission(&NewRemoteJob::new(job, shared, n.to_string())) {
+            match store.record_submission(NewRemoteJob::new(job, shared, n.to_string())) {
                 Ok(_) => submitted.fetch_add(1, Ordering::SeqCst),
                 Err(Error::Conflict { field: "handle", .. }) => 0,
                 Err(other) => return Err(other),

@@ -96,7 +96,7 @@ impl Act {
                 w.record_submission(&new).map(drop)
             }
             "begin_submission" => {
-                w.begin_submission(&NewRemoteJob::intended(cast.running, cast.cluster)).map(drop)
+                w.begin_submission(NewRemoteJob::intended(cast.running, cast.cluster)).map(drop)
             }
             "confirm_submission" => {
                 w.confirm_submission(cast.intent, &Confirmation::new(HANDLE)).map(drop)

@@ -75,10 +75,10 @@ pub fn the_newest_submission_is_the_last<F: Fixture>(fixture: &F) -> Outcome {
     let mut ids = Vec::new();
     // The clock stands still: the order is that of the recording.
     for handle in ["9", "10", "1"] {
-        ids.push(store.record_submission(&NewRemoteJob::new(job, cluster, handle))?.id);
+        ids.push(store.record_submission(NewRemoteJob::new(job, cluster, handle))?.id);
     }
     let other = store.create_job(&sample_job("CaO"))?.id;
-    store.record_submission(&NewRemoteJob::new(other, cluster, "11"))?;
+    store.record_submission(NewRemoteJob::new(other, cluster, "11"))?;
     let found: Vec<_> = store.remote_jobs_of(job)?.iter().map(|remote| remote.id).collect();
     assert_eq!(found, ids);
     assert_eq!(store.newest_remote_job(job)?.map(|remote| remote.id), Some(ids[2]));
@@ -122,29 +122,29 @@ pub fn a_handle_belongs_to_one_active_submission<F: Fixture>(fixture: &F) -> Out
     let elsewhere = store.create_cluster(&sample_cluster("elsewhere"))?.id;
     let job = store.create_job(&sample_job("MgO"))?.id;
     let other = store.create_job(&sample_job("CaO"))?.id;
-    let first = store.record_submission(&NewRemoteJob::new(job, cluster, "17"))?.id;
+    let first = store.record_submission(NewRemoteJob::new(job, cluster, "17"))?.id;
     for job in [job, other] {
         assert_refused!(
             assert_untouched(&store, || {
-                store.record_submission(&full_submission(job, cluster, "17"))
+                store.record_submission(full_submission(job, cluster, "17"))
             }),
             Error::Conflict { noun: Noun::RemoteJob, field: "handle", value } if value == "17"
         );
     }
-    store.record_submission(&NewRemoteJob::new(other, elsewhere, "17"))?;
+    store.record_submission(NewRemoteJob::new(other, elsewhere, "17"))?;
     store.update_remote_job(first, &ended(tick(&clock)))?;
-    let second = store.record_submission(&NewRemoteJob::new(other, cluster, "17"))?;
+    let second = store.record_submission(NewRemoteJob::new(other, cluster, "17"))?;
     assert!(second.is_active());
     // Cluster, handle and time are the key: not even what has ended shares all three.
     store.update_remote_job(second.id, &ended(BEGINNING))?;
     assert_refused!(
         assert_untouched(&store, || {
-            store.record_submission(&NewRemoteJob::new(other, cluster, "17"))
+            store.record_submission(NewRemoteJob::new(other, cluster, "17"))
         }),
         Error::Conflict { noun: Noun::RemoteJob, field: "submitted_at", .. }
     );
     tick(&clock);
-    store.record_submission(&NewRemoteJob::new(other, cluster, "17"))?;
+    store.record_submission(NewRemoteJob::new(other, cluster, "17"))?;
     Ok(())
 }
 
@@ -156,13 +156,13 @@ pub fn a_handle_that_was_used_again_means_the_newest<F: Fixture>(fixture: &F) ->
     let job = store.create_job(&sample_job("MgO"))?.id;
     let found = || Ok::<_, Error>(store.find_remote_job(cluster, "17")?.map(|remote| remote.id));
     assert_eq!(found()?, None);
-    let first = store.record_submission(&NewRemoteJob::new(job, cluster, "17"))?.id;
-    store.record_submission(&NewRemoteJob::new(job, elsewhere, "17"))?;
-    store.record_submission(&NewRemoteJob::new(job, cluster, "170"))?;
+    let first = store.record_submission(NewRemoteJob::new(job, cluster, "17"))?.id;
+    store.record_submission(NewRemoteJob::new(job, elsewhere, "17"))?;
+    store.record_submission(NewRemoteJob::new(job, cluster, "170"))?;
     assert_eq!(found()?, Some(first));
     store.update_remote_job(first, &ended(tick(&clock)))?;
     assert_eq!(found()?, Some(first), "one that has ended can be asked for");
-    let second = store.record_submission(&NewRemoteJob::new(job, cluster, "17"))?.id;
+    let second = store.record_submission(NewRemoteJob::new(job, cluster, "17"))?.id;
     assert_eq!(found()?, Some(second));
     store.update_remote_job(second, &ended(tick(&clock)))?;
     assert_eq!(found()?, Some(second));
@@ -174,7 +174,7 @@ pub fn a_report_changes_what_it_names<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
     let cluster = store.create_cluster(&sample_cluster("c"))?.id;
     let job = store.create_job(&sample_job("MgO"))?.id;
-    let mut expected = store.record_submission(&full_submission(job, cluster, "1"))?;
+    let mut expected = store.record_submission(full_submission(job, cluster, "1"))?;
     store.change_status(job, &StatusChange::to(JobStatus::Failed))?;
     let retried = store.retry_job(job, InitialStatus::Queued)?;
 
@@ -215,7 +215,7 @@ pub fn a_report_empties_only_what_it_clears<F: Fixture>(fixture: &F) -> Outcome 
     let (store, _) = open(fixture);
     let cluster = store.create_cluster(&sample_cluster("c"))?.id;
     let job = store.create_job(&sample_job("MgO"))?.id;
-    let full = store.record_submission(&full_submission(job, cluster, "1"))?;
+    let full = store.record_submission(full_submission(job, cluster, "1"))?;
     let nodes = RemoteJobPatch {
         node_list: Patch::Set("node9".to_owned()),
         exit_code: Patch::Set(0),
@@ -291,7 +291,7 @@ pub fn ids_of_submissions_never_come_back<F: Fixture>(fixture: &F) -> Outcome {
     let mut newest = None;
     for _ in 0..3 {
         let job = store.create_job(&sample_job("MgO"))?.id;
-        let id = store.record_submission(&NewRemoteJob::new(job, cluster, "1"))?.id;
+        let id = store.record_submission(NewRemoteJob::new(job, cluster, "1"))?.id;
         assert!(newest < Some(id), "submission {id} came back");
         newest = Some(id);
         store.delete_job(job)?;

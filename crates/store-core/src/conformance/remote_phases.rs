@@ -26,7 +26,7 @@ pub fn phases_go_forward_alone<F: Fixture>(fixture: &F) -> Outcome {
     for &from in &RemotePhase::ALL[1..] {
         for &to in RemotePhase::ALL {
             let handle = format!("{from} to {to}");
-            let remote = store.record_submission(&NewRemoteJob::new(job, cluster, &handle))?.id;
+            let remote = store.record_submission(NewRemoteJob::new(job, cluster, &handle))?.id;
             store.update_remote_job(remote, &RemoteJobPatch::phase(from))?;
             tick(&clock);
             // What else a late report says is as old as its phase.
@@ -51,7 +51,7 @@ pub fn phases_go_forward_alone<F: Fixture>(fixture: &F) -> Outcome {
 pub fn a_report_dates_what_it_tells<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
     let (cluster, job) = ready_to_submit(&store)?;
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
+    let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?;
     let submitted = tick(&clock);
     store.confirm_submission(intent.id, &Confirmation::new("1"))?;
     let pending = tick(&clock);
@@ -73,7 +73,7 @@ pub fn a_report_dates_what_it_tells<F: Fixture>(fixture: &F) -> Outcome {
     assert_eq!(store.job(job)?.status, JobStatus::Queued, "what it means is for the caller to say");
 
     // What nobody saw has no time.
-    let missed = store.record_submission(&NewRemoteJob::new(job, cluster, "2"))?.id;
+    let missed = store.record_submission(NewRemoteJob::new(job, cluster, "2"))?.id;
     let now = tick(&clock);
     let phase = RemoteJobPatch::phase(RemotePhase::Retrieved);
     let known = store.update_remote_job(missed, &phase)?.into_remote();
@@ -91,7 +91,7 @@ pub fn a_report_dates_what_it_tells<F: Fixture>(fixture: &F) -> Outcome {
 pub fn a_requeue_keeps_its_phase_and_its_word<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     let (cluster, job) = ready_to_submit(&store)?;
-    let remote = store.record_submission(&NewRemoteJob::new(job, cluster, "1"))?.id;
+    let remote = store.record_submission(NewRemoteJob::new(job, cluster, "1"))?.id;
     let report = |word: &str| {
         let remote = store.update_remote_job(remote, &slurm::read(word))?.into_remote();
         Ok::<_, Error>((remote.phase, remote.submission.scheduler_state))
@@ -111,7 +111,7 @@ pub fn a_requeue_keeps_its_phase_and_its_word<F: Fixture>(fixture: &F) -> Outcom
 pub fn an_intent_is_not_reported_on_before_it_is_settled<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     let (cluster, job) = ready_to_submit(&store)?;
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?.id;
+    let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?.id;
     let refuse = || {
         let end = RemoteJobPatch { ended_at: Edit::Set(BEGINNING), ..RemoteJobPatch::default() };
         let phases = RemotePhase::ALL[1..].iter().map(|&phase| RemoteJobPatch::phase(phase));
@@ -133,7 +133,7 @@ pub fn an_intent_is_not_reported_on_before_it_is_settled<F: Fixture>(fixture: &F
     Ok(())
 }
 
-/// The active submissions of cancelled jobs and of attempts that are over are to be cancelled, and keep
+/// The active submissions of jobs that are cancelled or have failed, and of attempts that are over are to be cancelled, and keep
 /// their handles for it, until their end is reported.
 pub fn what_runs_in_vain_is_to_be_cancelled<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
@@ -142,11 +142,11 @@ pub fn what_runs_in_vain_is_to_be_cancelled<F: Fixture>(fixture: &F) -> Outcome 
     let mut begun = Vec::new();
     for handle in ["1", "2", "3"] {
         let job = store.create_job(&sample_job("MgO"))?.id;
-        let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?.id;
+        let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?.id;
         begun.push((job, store.confirm_submission(intent, &Confirmation::new(handle))?));
     }
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
-    store.record_submission(&NewRemoteJob::new(job, elsewhere, "1"))?;
+    let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?;
+    store.record_submission(NewRemoteJob::new(job, elsewhere, "1"))?;
     let to_cancel = || Ok::<_, Error>(remote_ids(&store.submissions_to_cancel(cluster)?));
     assert_eq!(to_cancel()?, [0; 0]);
     store.change_status(begun[1].0, &StatusChange::to(JobStatus::Completed))?;
@@ -156,8 +156,9 @@ pub fn what_runs_in_vain_is_to_be_cancelled<F: Fixture>(fixture: &F) -> Outcome 
     store.change_status(begun[0].0, &cancel)?;
     assert_eq!(store.submissions_to_cancel(cluster)?, [begun[0].1.clone(), intent.clone()]);
     store.change_status(begun[2].0, &StatusChange::to(JobStatus::Failed))?;
-    store.retry_job(begun[2].0, InitialStatus::Queued)?;
     let three = [begun[0].1.id, begun[2].1.id, intent.id].map(crate::RemoteJobId::get);
+    assert_eq!(to_cancel()?, three, "nothing comes of what runs for a job that has failed");
+    store.retry_job(begun[2].0, InitialStatus::Queued)?;
     assert_eq!(to_cancel()?, three);
     tick(&clock);
     store.update_remote_job(begun[0].1.id, &slurm::read("CANCELLED by 1000"))?;
@@ -171,7 +172,7 @@ pub fn what_runs_in_vain_is_to_be_cancelled<F: Fixture>(fixture: &F) -> Outcome 
 pub fn an_unreachable_cluster_is_no_failure<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
     let (cluster, job) = ready_to_submit(&store)?;
-    let remote = store.record_submission(&NewRemoteJob::new(job, cluster, "1"))?;
+    let remote = store.record_submission(NewRemoteJob::new(job, cluster, "1"))?;
     store.change_status(job, &StatusChange::to(JobStatus::Running))?;
     let before = (store.job(job)?, store.history(job)?);
     assert_eq!(store.cluster_contact(cluster)?, ClusterContact::none(cluster));

@@ -26,7 +26,7 @@ pub fn a_result_comes_back_as_it_was_given<F: Fixture>(fixture: &F) -> Outcome {
         assert_eq!(store.newest_result(job.id)?, None);
         assert!(store.results_of(job.id)?.is_empty());
         let now = tick(&clock);
-        assert_eq!(store.record_result(job.id, &result)?, Recorded::Recorded);
+        assert_eq!(store.record_result(job.id, &result)?, Recorded::Stored);
         let expected =
             JobResult { job: job.id, attempt: 1, result: result.clone(), recorded_at: now };
         assert_eq!(store.newest_result(job.id)?.as_ref(), Some(&expected));
@@ -172,11 +172,11 @@ pub fn many_results_are_recorded_all_or_none<F: Fixture>(fixture: &F) -> Outcome
     }
     let results = [(one, first.clone()), (one, first.clone()), (other, second.clone())];
     let answers = store.record_results(&results)?;
-    assert_eq!(answers, [Recorded::Recorded, Recorded::Unchanged, Recorded::Recorded]);
+    assert_eq!(answers, [Recorded::Stored, Recorded::Unchanged, Recorded::Stored]);
     for (job, expected) in [(one, first), (other, second)] {
         assert_eq!(store.newest_result(job)?.map(|stored| stored.result), Some(expected));
     }
-    assert!(assert_untouched(&store, || store.record_results(&[]))?.is_empty());
+    assert!(assert_untouched(&store, || store.record_results::<JobId>(&[]))?.is_empty());
     Ok(())
 }
 
@@ -187,7 +187,7 @@ pub fn a_replaced_result_is_kept_in_the_history<F: Fixture>(fixture: &F) -> Outc
     let (old, new) = (full_result(), sample_result(-2.0));
     store.record_result(job.id, &old)?;
     let now = tick(&clock);
-    assert_eq!(store.replace_result(job.id, &new)?, Recorded::Recorded);
+    assert_eq!(store.replace_result(job.id, &new)?, Recorded::Stored);
     let stored = store.results_of(job.id)?;
     assert_eq!(stored.len(), 1);
     assert_eq!((&stored[0].result, stored[0].recorded_at), (&new, now));

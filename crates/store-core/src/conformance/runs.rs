@@ -236,8 +236,8 @@ pub fn a_run_that_is_to_stop_is_told_and_reported<F: Fixture>(fixture: &F) -> Ou
     assert_eq!(store.jobs_to_cancel(10)?, [job]);
     let beat = store.heartbeat(&[lease.key()], HOUR)?.remove(0);
     assert!(matches!(beat, Heartbeat::Renewed { cancel_requested: true, .. }), "{beat:?}");
-    let stopped = StatusChange::to(JobStatus::Cancelled).holding(lease.key());
-    store.change_status(lease.job, &stopped)?;
+    let stopped = StatusChange::to(JobStatus::Cancelled);
+    store.change_status(lease.key(), &stopped)?;
     let job = store.job(lease.job)?;
     assert_eq!((job.status, job.cancel_requested_at), (JobStatus::Cancelled, None));
     assert_eq!(store.jobs_to_cancel(10)?, []);

@@ -239,7 +239,7 @@ pub fn many_statuses_change_in_order<F: Fixture>(fixture: &F) -> Outcome {
     assert_eq!(answers, expected);
     let statuses = store.statuses(&[one, other])?;
     assert_eq!((statuses[&one], statuses[&other]), (Running, Completed));
-    assert!(store.change_statuses(&[])?.is_empty());
+    assert!(store.change_statuses::<crate::JobId>(&[])?.is_empty());
     Ok(())
 }
 

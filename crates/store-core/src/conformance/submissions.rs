@@ -64,10 +64,10 @@ pub fn an_intent_is_kept_until_it_is_settled<F: Fixture>(fixture: &F) -> Outcome
 
     let elsewhere = store.create_cluster(&sample_cluster("elsewhere"))?.id;
     let other = store.create_job(&sample_job("CaO"))?.id;
-    let there = store.begin_submission(&NewRemoteJob::intended(other, elsewhere))?;
+    let there = store.begin_submission(NewRemoteJob::intended(other, elsewhere))?;
     assert_ne!(there.submission.token, intent.submission.token);
     let third = store.create_job(&sample_job("SrO"))?.id;
-    let last = store.begin_submission(&NewRemoteJob::intended(third, cluster))?;
+    let last = store.begin_submission(NewRemoteJob::intended(third, cluster))?;
     assert_eq!(
         remote_ids(&store.pending_intents(Some(cluster))?),
         remote_ids(&[intent.clone(), last.clone()])
@@ -86,7 +86,7 @@ pub fn an_intent_ends_with_the_handle_it_was_given<F: Fixture>(fixture: &F) -> O
     let (store, clock) = open(fixture);
     let (cluster, job) = ready_to_submit(&store)?;
     let before = store.job(job)?;
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
+    let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?;
     let now = tick(&clock);
     let answer = Confirmation::new("17");
     let mut expected = intent.clone();
@@ -111,7 +111,7 @@ pub fn an_intent_ends_with_the_handle_it_was_given<F: Fixture>(fixture: &F) -> O
     );
 
     let other = store.create_job(&sample_job("CaO"))?.id;
-    let second = store.begin_submission(&NewRemoteJob::intended(other, cluster))?.id;
+    let second = store.begin_submission(NewRemoteJob::intended(other, cluster))?.id;
     assert_refused!(
         assert_untouched(&store, || store.confirm_submission(second, &answer)),
         Error::Conflict { noun: Noun::RemoteJob, field: "handle", value } if value == "17"
@@ -127,7 +127,7 @@ pub fn an_intent_ends_with_the_handle_it_was_given<F: Fixture>(fixture: &F) -> O
 pub fn what_never_reached_the_scheduler_is_abandoned<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
     let (cluster, job) = ready_to_submit(&store)?;
-    let intent = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
+    let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?;
     let now = tick(&clock);
     let abandoned = store.abandon_submission(intent.id, "squeue has nothing under it")?;
     let expected = RemoteJob {
@@ -149,7 +149,7 @@ pub fn what_never_reached_the_scheduler_is_abandoned<F: Fixture>(fixture: &F) ->
         assert_untouched(&store, || store.confirm_submission(intent.id, &Confirmation::new("1"))),
         Error::WrongPhase { phase: RemotePhase::Intended, .. }
     );
-    let next = store.begin_submission(&NewRemoteJob::intended(job, cluster))?;
+    let next = store.begin_submission(NewRemoteJob::intended(job, cluster))?;
     store.confirm_submission(next.id, &Confirmation::new("1"))?;
     assert_refused!(
         assert_untouched(&store, || store.abandon_submission(next.id, "too late")),
@@ -157,7 +157,7 @@ pub fn what_never_reached_the_scheduler_is_abandoned<F: Fixture>(fixture: &F) ->
     );
     for reason in ["", " \n", "nul\0"] {
         let third = store.create_job(&sample_job("CaO"))?.id;
-        let third = store.begin_submission(&NewRemoteJob::intended(third, cluster))?.id;
+        let third = store.begin_submission(NewRemoteJob::intended(third, cluster))?.id;
         assert_refused!(
             assert_untouched(&store, || store.abandon_submission(third, reason)),
             Error::Invalid(Invalid { field: "reason", .. })
@@ -185,7 +185,7 @@ pub fn an_attempt_is_submitted_once<F: Fixture>(fixture: &F) -> Outcome {
     store.update_remote_job(first.id, &RemoteJobPatch::phase(RemotePhase::Running))?;
     refused(&first, RemotePhase::Running);
     store.update_remote_job(first.id, &RemoteJobPatch::phase(RemotePhase::Finished))?;
-    let recorded = store.record_submission(&NewRemoteJob::new(job, cluster, "2"))?;
+    let recorded = store.record_submission(NewRemoteJob::new(job, cluster, "2"))?;
     refused(&recorded, RemotePhase::Submitted);
     // Another attempt is another submission. The earlier one is to be cancelled, and its own intents
     // stay to be looked up.
@@ -205,7 +205,7 @@ pub fn one_attempt_is_begun_once_however_many_try<F: Fixture>(fixture: &F) -> Ou
     let (cluster, job) = ready_to_submit(&store)?;
     let begun = AtomicUsize::new(0);
     together(8, |_| {
-        match store.begin_submission(&NewRemoteJob::intended(job, cluster)) {
+        match store.begin_submission(NewRemoteJob::intended(job, cluster)) {
             Ok(_) => begun.fetch_add(1, Ordering::SeqCst),
             Err(Error::AlreadySubmitted { .. }) => 0,
             Err(other) => return Err(other),

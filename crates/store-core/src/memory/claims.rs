@@ -11,7 +11,7 @@ use crate::dependency::Readiness;
 use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId, LeaseToken};
 use crate::job::Job;
-use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, check_lease_time};
+use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, Under, check_lease_time};
 use crate::repo::{ClaimRead, ClaimWrite};
 use crate::result::{self, NewResult};
 use crate::run::{self, Cancellation, Completion, Ended, Failure, Past, Recovered};
@@ -198,6 +198,19 @@ impl ClaimWrite for Unit<'_, Writing> {
 impl State {
     pub(super) fn lease(&self, job: JobId) -> Option<&Lease> {
         self.leases.get(&job).map(AsRef::as_ref)
+    }
+
+    /// Lets a write in whose lease is there, or that needs none.
+    pub(super) fn admit<T>(&self, under: &Under<T>) -> Result<()> {
+        let Some(key) = under.lease else { return Ok(()) };
+        under.check(self.job(key.job).ok(), self.lease(key.job))
+    }
+
+    /// The job of such a write.
+    pub(super) fn job_under(&self, under: Under<JobId>) -> Result<&Job> {
+        self.admit(&under)?;
+        under.check_is_of(under.what)?;
+        self.job(under.what)
     }
 
     fn past_attempts(&self, job: JobId) -> impl Iterator<Item = &Attempt> {

@@ -83,7 +83,7 @@ impl State {
             if !self.job(job)?.status.is_terminal() {
                 let cancel = StatusChange::to(JobStatus::Cancelled)
                     .because(format!("its cluster {id} was removed by force"));
-                self.change_status(job, &cancel, signature)?;
+                self.change_status(job.into(), &cancel, signature)?;
                 removal.cancelled.push(job);
             }
             if let Some((next, event)) = detach.apply(self.job(job)?, signature.now)? {

@@ -11,6 +11,7 @@ use crate::event::NewEvent;
 use crate::ids::{JobId, JobUuid};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
+use crate::lease::Under;
 use crate::query::{JobFilter, JobPage, Page, StatusCounts};
 use crate::repo::{JobRead, JobWrite};
 use crate::result::JobResult;
@@ -115,13 +116,24 @@ impl JobWrite for Unit<'_, Writing> {
         })
     }
 
-    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
-        self.change(|state, signature| state.change_status(id, change, signature))
+    fn change_status(
+        &self,
+        job: impl Into<Under<JobId>>,
+        change: &StatusChange,
+    ) -> Result<Transition> {
+        let job = job.into();
+        self.change(|state, signature| state.change_status(job, change, signature))
     }
 
-    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
+    fn change_statuses<J>(&self, changes: &[(J, StatusChange)]) -> Result<Vec<Transition>>
+    where
+        J: Into<Under<JobId>> + Copy,
+    {
         self.change(|state, signature| {
-            changes.iter().map(|(id, change)| state.change_status(*id, change, signature)).collect()
+            let change = |(job, change): &(J, StatusChange)| {
+                state.change_status((*job).into(), change, signature)
+            };
+            changes.iter().map(change).collect()
         })
     }
 
@@ -264,13 +276,14 @@ impl State {
 
     pub(super) fn change_status(
         &mut self,
-        id: JobId,
+        job: Under<JobId>,
         change: &StatusChange,
         signature: Signature<'_>,
     ) -> Result<Transition> {
-        let job = self.job(id)?;
+        let job = self.job_under(job)?;
         let from = job.status;
-        let Some(step) = status::change(job, change, self.lease(id), signature.now)? else {
+        let lease = self.lease(job.id);
+        let Some(step) = status::change(job, change, lease, signature.now)? else {
             return Ok(Transition::Unchanged(from));
         };
         self.store(step, signature);

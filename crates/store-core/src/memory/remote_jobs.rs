@@ -6,6 +6,8 @@ use crate::contact::ClusterContact;
 use crate::error::{Error, Noun, Result};
 use crate::event::NewEvent;
 use crate::ids::{ClusterId, JobId, RemoteJobId};
+use crate::job::Job;
+use crate::lease::Under;
 use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
 use crate::repo::{RemoteJobRead, RemoteJobWrite};
 use crate::submission::{self, Confirmation, SubmissionToken};
@@ -73,20 +75,29 @@ impl<Mode> RemoteJobRead for Unit<'_, Mode> {
 }
 
 impl RemoteJobWrite for Unit<'_, Writing> {
-    fn record_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
+    fn record_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob> {
+        let under = new.into();
         self.change(|state, Signature { actor, now }| {
+            state.admit(&under).map_err(submission::keep_the_handle)?;
+            under.check_is_of(under.what.job)?;
+            let new = under.what;
             new.check_recorded()?;
             let job = state.job(new.job)?;
             state.cluster(new.cluster)?;
+            new.attempt_of(job)?;
             let id = RemoteJobId::new(state.given_out.remote_jobs + 1);
-            let (remote, event) = new.clone().into_remote_job(id, job, now);
+            let (remote, event) = new.into_remote_job(id, job, now);
             state.check_handle_free(&remote)?;
             Ok(state.add_submission(remote, event, actor))
         })
     }
 
-    fn begin_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
+    fn begin_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob> {
+        let under = new.into();
         self.change(|state, Signature { actor, now }| {
+            state.admit(&under)?;
+            under.check_is_of(under.what.job)?;
+            let new = under.what;
             new.check_intended()?;
             let job = state.job(new.job)?;
             state.cluster(new.cluster)?;
@@ -100,16 +111,21 @@ impl RemoteJobWrite for Unit<'_, Writing> {
                 return Ok(earlier);
             }
             let id = RemoteJobId::new(state.given_out.remote_jobs + 1);
-            let (remote, event) = new.clone().with_a_token(now).into_intent(id, job, now);
+            let (remote, event) = new.with_a_token(now).into_intent(id, job, now);
             Ok(state.add_submission(remote, event, actor))
         })
     }
 
-    fn confirm_submission(&self, id: RemoteJobId, answer: &Confirmation) -> Result<RemoteJob> {
+    fn confirm_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        answer: &Confirmation,
+    ) -> Result<RemoteJob> {
+        let under = id.into();
         self.change(|state, Signature { actor, now }| {
+            state.admit(&under).map_err(submission::keep_the_handle)?;
             answer.check()?;
-            let remote = state.remote_job(id)?;
-            let job = state.job(remote.submission.job)?;
+            let (remote, job) = state.submission_and_job(under)?;
             let Some((next, event)) = answer.apply(remote, job, now)? else {
                 return Ok(remote.clone());
             };
@@ -118,10 +134,15 @@ impl RemoteJobWrite for Unit<'_, Writing> {
         })
     }
 
-    fn abandon_submission(&self, id: RemoteJobId, reason: &str) -> Result<RemoteJob> {
+    fn abandon_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        reason: &str,
+    ) -> Result<RemoteJob> {
+        let under = id.into();
         self.change(|state, Signature { actor, now }| {
-            let remote = state.remote_job(id)?;
-            let job = state.job(remote.submission.job)?;
+            state.admit(&under)?;
+            let (remote, job) = state.submission_and_job(under)?;
             match submission::abandon(remote, job, reason, now)? {
                 None => Ok(remote.clone()),
                 Some((next, event)) => Ok(state.put_submission(next, event, actor)),
@@ -129,10 +150,15 @@ impl RemoteJobWrite for Unit<'_, Writing> {
         })
     }
 
-    fn update_remote_job(&self, id: RemoteJobId, patch: &RemoteJobPatch) -> Result<Reported> {
+    fn update_remote_job(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        patch: &RemoteJobPatch,
+    ) -> Result<Reported> {
+        let under = id.into();
         self.change(|state, Signature { actor, now }| {
-            let remote = state.remote_job(id)?;
-            let job = state.job(remote.submission.job)?;
+            state.admit(&under)?;
+            let (remote, job) = state.submission_and_job(under)?;
             let (reported, event) = patch.apply(remote, job, now)?;
             if let Some(event) = event {
                 state.put_submission(reported.remote().clone(), event, actor);
@@ -164,6 +190,12 @@ impl State {
             .get(&id)
             .map(AsRef::as_ref)
             .ok_or_else(|| Error::not_found(Noun::RemoteJob, id))
+    }
+
+    fn submission_and_job(&self, under: Under<RemoteJobId>) -> Result<(&RemoteJob, &Job)> {
+        let remote = self.remote_job(under.what)?;
+        under.check_is_of(remote.submission.job)?;
+        Ok((remote, self.job(remote.submission.job)?))
     }
 
     /// Oldest first, which is the order of their ids.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::event::NewEvent;
 use crate::ids::JobId;
 use crate::job::Job;
+use crate::lease::Under;
 use crate::repo::{ResultRead, ResultWrite};
 use crate::result::{self, JobResult, NewResult, Recorded};
 use crate::time::Timestamp;
@@ -27,20 +28,25 @@ impl<Mode> ResultRead for Unit<'_, Mode> {
 }
 
 impl ResultWrite for Unit<'_, Writing> {
-    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+    fn record_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
+        let job = job.into();
         self.change(|state, signature| state.store_result(job, result, result::record, signature))
     }
 
-    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
+    fn record_results<J>(&self, results: &[(J, NewResult)]) -> Result<Vec<Recorded>>
+    where
+        J: Into<Under<JobId>> + Copy,
+    {
         self.change(|state, signature| {
-            let record = |(job, new): &(JobId, NewResult)| {
-                state.store_result(*job, new, result::record, signature)
+            let record = |(job, new): &(J, NewResult)| {
+                state.store_result((*job).into(), new, result::record, signature)
             };
             results.iter().map(record).collect()
         })
     }
 
-    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
+    fn replace_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
+        let job = job.into();
         self.change(|state, signature| state.store_result(job, result, result::replace, signature))
     }
 }
@@ -51,12 +57,12 @@ pub(super) type Decision = Option<(JobResult, NewEvent)>;
 impl State {
     fn store_result(
         &mut self,
-        job: JobId,
+        job: Under<JobId>,
         new: &NewResult,
         decide: impl FnOnce(&Job, Option<&JobResult>, &NewResult, Timestamp) -> Result<Decision>,
         Signature { actor, now }: Signature<'_>,
     ) -> Result<Recorded> {
-        let job = self.job(job)?;
+        let job = self.job_under(job)?;
         let decision = decide(job, self.present_result(job), new, now)?;
         Ok(self.put_result(decision, actor))
     }
@@ -67,6 +73,6 @@ impl State {
         let place = (stored.job, stored.attempt);
         self.results.insert(place, Arc::new(stored));
         self.record(event, signer);
-        Recorded::Recorded
+        Recorded::Stored
     }
 }

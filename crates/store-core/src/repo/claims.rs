@@ -26,8 +26,11 @@ pub trait ClaimRead {
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
     fn lease_of(&self, job: JobId) -> Result<Option<Lease>>;
 
-    /// The lease that `key` shows. In a unit of work that writes, a worker calls this first: then
-    /// everything else in the unit lands only if the job has not gone on without it.
+    /// The lease that `key` shows. What a worker reports of its run takes the key by itself ([`Under`]); in
+    /// a unit of work that writes anything else, it calls this first: then all of the unit lands only if the
+    /// job has not gone on without it.
+    ///
+    /// [`Under`]: crate::lease::Under
     ///
     /// # Errors
     /// [`Error::LeaseLost`](crate::Error::LeaseLost).

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::ids::{JobId, JobUuid};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
+use crate::lease::{Under, under_each};
 use crate::query::{JobFilter, JobPage, Page, StatusCounts};
 use crate::reuse::Reuse;
 use crate::status::{InitialStatus, JobStatus, StatusChange, Transition};
@@ -108,18 +109,26 @@ pub trait JobWrite: JobRead {
     fn replace_input(&self, id: JobId, deck: &InputDeck) -> Result<()>;
 
     /// Changes the status of a job within its attempt, as [`status::change`](crate::status::change)
-    /// says. Of several reports that expect the same status, exactly one is carried out.
+    /// says. Of several reports that expect the same status, exactly one is carried out. The job's worker
+    /// gives its lease's key in the place of the id.
     ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost),
     /// [`Error::IllegalTransition`](crate::Error::IllegalTransition),
     /// [`Error::StaleStatus`](crate::Error::StaleStatus).
-    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition>;
+    fn change_status(
+        &self,
+        job: impl Into<Under<JobId>>,
+        change: &StatusChange,
+    ) -> Result<Transition>;
 
     /// Changes the statuses of many jobs, in order; all or none.
     ///
     /// # Errors
     /// As [`change_status`](Self::change_status), for the first change that is refused.
-    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>>;
+    fn change_statuses<J>(&self, changes: &[(J, StatusChange)]) -> Result<Vec<Transition>>
+    where
+        J: Into<Under<JobId>> + Copy;
 
     /// Opens the next attempt of a FAILED or CANCELLED job, as
     /// [`status::retry`](crate::status::retry) says. Its earlier results and events stay.
@@ -223,14 +232,21 @@ impl<S: Store> JobWrite for S {
     }
 
     #[track_caller]
-    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
-        let change = change.clone();
-        self.change(move |w| w.change_status(id, &change))
+    fn change_status(
+        &self,
+        job: impl Into<Under<JobId>>,
+        change: &StatusChange,
+    ) -> Result<Transition> {
+        let (job, change) = (job.into(), change.clone());
+        self.change(move |w| w.change_status(job, &change))
     }
 
     #[track_caller]
-    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
-        let changes = changes.to_vec();
+    fn change_statuses<J>(&self, changes: &[(J, StatusChange)]) -> Result<Vec<Transition>>
+    where
+        J: Into<Under<JobId>> + Copy,
+    {
+        let changes = under_each(changes);
         self.write(move |w| w.change_statuses(&changes))
     }
 

@@ -3,6 +3,7 @@
 use crate::contact::ClusterContact;
 use crate::error::Result;
 use crate::ids::{ClusterId, JobId, RemoteJobId};
+use crate::lease::Under;
 use crate::remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
 use crate::store::Store;
 use crate::submission::{Confirmation, SubmissionToken};
@@ -58,7 +59,7 @@ pub trait RemoteJobRead {
     fn pending_intents(&self, cluster: Option<ClusterId>) -> Result<Vec<RemoteJob>>;
 
     /// The active submissions of a cluster that are to be cancelled at the scheduler, oldest first:
-    /// their job is to stop, is CANCELLED, or has gone on to another attempt. They stay in this list
+    /// their job is to stop, is CANCELLED or FAILED, or has gone on to another attempt. They stay in this list
     /// until their end is reported. One without a handle is cancelled by its token.
     ///
     /// # Errors
@@ -72,18 +73,24 @@ pub trait RemoteJobRead {
     fn cluster_contact(&self, cluster: ClusterId) -> Result<ClusterContact>;
 }
 
-/// Writing submissions.
+/// Writing submissions. The worker of a job shows its lease with [`under`](RemoteJobId::under), and is
+/// refused with [`Error::LeaseLost`](crate::Error::LeaseLost) once the job has gone on without it; nothing is
+/// written then. Who has no lease gives the submission alone.
 pub trait RemoteJobWrite: RemoteJobRead {
     /// Records that a job was submitted, for its present attempt, where the handle was known at once.
     /// It is a fact, so it is taken also where the job has another active submission; what keeps a job
     /// from being submitted twice is [`begin_submission`](Self::begin_submission). The job's own
     /// status is not touched.
     ///
+    /// A handle that is refused because the lease was lost is still a fact: recorded without the lease
+    /// and [`of_attempt`](NewRemoteJob::of_attempt) the one that was claimed, it can be found or cancelled.
+    ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost);
     /// [`Error::Conflict`](crate::Error::Conflict) on `handle`, where an active submission of the
     /// cluster has it, and on `submitted_at`, where one that has ended was submitted with it at this
     /// very time; [`Error::NotFound`](crate::Error::NotFound) for the job or the cluster.
-    fn record_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob>;
+    fn record_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob>;
 
     /// Writes down that a job is about to be submitted, for its present attempt, before the scheduler
     /// is called. The answer has the token that goes into the job's name there. Commit it before the
@@ -94,22 +101,34 @@ pub trait RemoteJobWrite: RemoteJobRead {
     /// a call whose outcome is not known can be repeated, if the token was set by the caller.
     ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost), and then the scheduler is not to be called;
     /// [`Error::AlreadySubmitted`](crate::Error::AlreadySubmitted) where the attempt has an active
     /// submission; [`Error::NotAllowed`](crate::Error::NotAllowed) where the job has ended;
     /// [`Error::Conflict`](crate::Error::Conflict) on `token`, where another submission has it, or one
     /// that has ended; [`Error::NotFound`](crate::Error::NotFound) for the job or the cluster.
-    fn begin_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob>;
+    fn begin_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob>;
 
     /// Ends the intent with the handle that the scheduler gave; the submission is active and has the
     /// phase `submitted` then. The same handle again changes nothing. The job's own status is not
     /// touched.
     ///
+    /// Under a lease that is lost it is refused, so that a worker which was too slow learns of it. The
+    /// handle is still a fact: confirm it again without the lease, which anybody may. If nothing can come of
+    /// the run any more, [`submissions_to_cancel`](RemoteJobRead::submissions_to_cancel) lists it then; if
+    /// not, it is the run of whoever has the job now. A worker that dies before it does so loses nothing: the
+    /// intent is still there to be settled by its token.
+    ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost);
     /// [`Error::WrongPhase`](crate::Error::WrongPhase) where it has another handle or was abandoned:
     /// whatever has this handle at the scheduler is one too many, and is to be cancelled there;
     /// [`Error::Conflict`](crate::Error::Conflict) as in
     /// [`record_submission`](Self::record_submission).
-    fn confirm_submission(&self, id: RemoteJobId, answer: &Confirmation) -> Result<RemoteJob>;
+    fn confirm_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        answer: &Confirmation,
+    ) -> Result<RemoteJob>;
 
     /// Ends the intent because it is known that it never reached the scheduler: it refused the job, or
     /// has nothing under the token. The attempt may be submitted anew then. Abandoning again changes
@@ -119,9 +138,14 @@ pub trait RemoteJobWrite: RemoteJobRead {
     /// it still: abandon only what was begun by oneself, or by a program that is known to have died.
     ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost);
     /// [`Error::WrongPhase`](crate::Error::WrongPhase) where it has a handle;
     /// [`Error::Invalid`](crate::Error::Invalid) for a reason that says nothing.
-    fn abandon_submission(&self, id: RemoteJobId, reason: &str) -> Result<RemoteJob>;
+    fn abandon_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        reason: &str,
+    ) -> Result<RemoteJob>;
 
     /// Reports on a submission and tells what became of the report. The job's own status is not
     /// touched, whatever the scheduler says.
@@ -132,8 +156,13 @@ pub trait RemoteJobWrite: RemoteJobRead {
     /// own.
     ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost);
     /// [`Error::WrongPhase`](crate::Error::WrongPhase) for the phase or the end of an intent.
-    fn update_remote_job(&self, id: RemoteJobId, patch: &RemoteJobPatch) -> Result<Reported>;
+    fn update_remote_job(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        patch: &RemoteJobPatch,
+    ) -> Result<Reported>;
 
     /// Reports that a cluster answered. It writes no event: it is of no job.
     ///
@@ -200,32 +229,44 @@ impl<S: Store> RemoteJobRead for S {
 
 impl<S: Store> RemoteJobWrite for S {
     #[track_caller]
-    fn record_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
-        let new = new.clone();
-        self.change(move |w| w.record_submission(&new))
+    fn record_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob> {
+        let new = new.into();
+        self.change(move |w| w.record_submission(new))
     }
 
     #[track_caller]
-    fn begin_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
-        let new = new.clone();
-        self.change(move |w| w.begin_submission(&new))
+    fn begin_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob> {
+        let new = new.into();
+        self.change(move |w| w.begin_submission(new))
     }
 
     #[track_caller]
-    fn confirm_submission(&self, id: RemoteJobId, answer: &Confirmation) -> Result<RemoteJob> {
-        let answer = answer.clone();
+    fn confirm_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        answer: &Confirmation,
+    ) -> Result<RemoteJob> {
+        let (id, answer) = (id.into(), answer.clone());
         self.change(move |w| w.confirm_submission(id, &answer))
     }
 
     #[track_caller]
-    fn abandon_submission(&self, id: RemoteJobId, reason: &str) -> Result<RemoteJob> {
-        let reason = reason.to_owned();
+    fn abandon_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        reason: &str,
+    ) -> Result<RemoteJob> {
+        let (id, reason) = (id.into(), reason.to_owned());
         self.change(move |w| w.abandon_submission(id, &reason))
     }
 
     #[track_caller]
-    fn update_remote_job(&self, id: RemoteJobId, patch: &RemoteJobPatch) -> Result<Reported> {
-        let patch = patch.clone();
+    fn update_remote_job(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        patch: &RemoteJobPatch,
+    ) -> Result<Reported> {
+        let (id, patch) = (id.into(), patch.clone());
         self.change(move |w| w.update_remote_job(id, &patch))
     }
 

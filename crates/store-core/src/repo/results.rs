@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::ids::JobId;
+use crate::lease::{Under, under_each};
 use crate::result::{JobResult, NewResult, Recorded};
 use crate::store::Store;
 
@@ -20,28 +21,32 @@ pub trait ResultRead {
     fn results_of(&self, job: JobId) -> Result<Vec<JobResult>>;
 }
 
-/// Writing results.
+/// Writing results. The job's worker gives its lease's key in the place of the job's id.
 pub trait ResultWrite: ResultRead {
     /// Records the result of a job's present attempt. The job's status is not touched; write both in
     /// one unit of work to have them land together. The same result again changes nothing.
     ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost);
     /// [`Error::Conflict`](crate::Error::Conflict) on `attempt`, where it has another result;
     /// [`Error::NotFound`](crate::Error::NotFound) for the job.
-    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded>;
+    fn record_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded>;
 
-    /// Records the results of many jobs, in order; all or none.
+    /// Records the results of many jobs, in order; all or none. Each may be under a lease of its own.
     ///
     /// # Errors
     /// As [`record_result`](Self::record_result), for the first result that is refused.
-    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>>;
+    fn record_results<J>(&self, results: &[(J, NewResult)]) -> Result<Vec<Recorded>>
+    where
+        J: Into<Under<JobId>> + Copy;
 
     /// Puts another result in the place of the present attempt's, for a parser that has learnt. The
     /// history keeps the old one.
     ///
     /// # Errors
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost);
     /// [`Error::NotFound`](crate::Error::NotFound) for the job, or a result to replace.
-    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded>;
+    fn replace_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded>;
 }
 
 impl<S: Store> ResultRead for S {
@@ -58,20 +63,23 @@ impl<S: Store> ResultRead for S {
 
 impl<S: Store> ResultWrite for S {
     #[track_caller]
-    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
-        let result = result.clone();
+    fn record_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
+        let (job, result) = (job.into(), result.clone());
         self.change(move |w| w.record_result(job, &result))
     }
 
     #[track_caller]
-    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
-        let results = results.to_vec();
+    fn record_results<J>(&self, results: &[(J, NewResult)]) -> Result<Vec<Recorded>>
+    where
+        J: Into<Under<JobId>> + Copy,
+    {
+        let results = under_each(results);
         self.write(move |w| w.record_results(&results))
     }
 
     #[track_caller]
-    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
-        let result = result.clone();
+    fn replace_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
+        let (job, result) = (job.into(), result.clone());
         self.change(move |w| w.replace_result(job, &result))
     }
 }

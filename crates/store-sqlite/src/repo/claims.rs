@@ -14,7 +14,7 @@ use store_core::status::Step;
 use store_core::{
     Attempt, AttemptOutcome, Cancellation, Claim, ClaimFilter, ClusterId, ClusterLoad, Completion,
     Ended, Error, Explanation, Failure, Heartbeat, Job, JobId, JobStatus, Lease, LeaseKey,
-    LeaseToken, NewResult, Noun, Recovered, Resources, Result, Timestamp, Worker,
+    LeaseToken, NewResult, Noun, Recovered, Resources, Result, Timestamp, Under, Worker,
 };
 
 use super::jobs::{BY_ID, columns, decode};
@@ -220,6 +220,22 @@ impl ClaimWrite for Unit<'_, Writing> {
 impl<M: Mode> Unit<'_, M> {
     pub(super) fn job_and_lease(&self, job: JobId) -> Result<(Option<Job>, Option<Lease>)> {
         Ok((self.find(BY_ID, [job.get()], decode)?, self.find_lease(job)?))
+    }
+
+    /// Lets a write in whose lease is there, or that needs none.
+    pub(super) fn admit<T>(&self, under: &Under<T>) -> Result<()> {
+        let Some(key) = under.lease else { return Ok(()) };
+        let (job, lease) = self.job_and_lease(key.job)?;
+        under.check(job.as_ref(), lease.as_ref())
+    }
+
+    /// The job of such a write.
+    pub(super) fn job_under(&self, under: Under<JobId>) -> Result<Job> {
+        let Some(key) = under.lease else { return self.job(under.what) };
+        let (job, lease) = self.job_and_lease(key.job)?;
+        under.check(job.as_ref(), lease.as_ref())?;
+        under.check_is_of(under.what)?;
+        job.ok_or_else(|| Error::not_found(Noun::Job, under.what))
     }
 }
 

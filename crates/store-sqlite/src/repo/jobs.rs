@@ -10,7 +10,7 @@ use store_core::status;
 use store_core::{
     Code, Error, InitialStatus, InputDeck, InputHash, Job, JobFilter, JobId, JobPage, JobPatch,
     JobPolicy, JobStatus, JobUuid, NewJob, Noun, Page, Parallelism, Result, Reuse, StatusChange,
-    StatusCounts, Transition, WorkDir,
+    StatusCounts, Transition, Under, WorkDir,
 };
 
 use super::creation::Creation;
@@ -215,11 +215,15 @@ impl JobWrite for Unit<'_, Writing> {
         self.record(NewEvent::input_replaced(&job, old, new, self.now())).map(drop)
     }
 
-    fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
-        let job = self.job(id)?;
+    fn change_status(
+        &self,
+        job: impl Into<Under<JobId>>,
+        change: &StatusChange,
+    ) -> Result<Transition> {
+        let job = self.job_under(job.into())?;
         // Nobody holds a lease on a job that is not RUNNING.
         let lease = match job.status {
-            JobStatus::Running => self.find_lease(id)?,
+            JobStatus::Running => self.find_lease(job.id)?,
             _ => None,
         };
         match status::change(&job, change, lease.as_ref(), self.now())? {
@@ -231,9 +235,12 @@ impl JobWrite for Unit<'_, Writing> {
         }
     }
 
-    fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
+    fn change_statuses<J>(&self, changes: &[(J, StatusChange)]) -> Result<Vec<Transition>>
+    where
+        J: Into<Under<JobId>> + Copy,
+    {
         self.atomically(|| {
-            changes.iter().map(|(id, change)| self.change_status(*id, change)).collect()
+            changes.iter().map(|(job, change)| self.change_status(*job, change)).collect()
         })
     }
 

@@ -3,8 +3,8 @@
 use rusqlite::{Row, params};
 use store_core::repo::{ClusterRead, JobRead, RemoteJobRead, RemoteJobWrite};
 use store_core::{
-    ClusterContact, ClusterId, Confirmation, Error, JobId, NewRemoteJob, Noun, RemoteJob,
-    RemoteJobId, RemoteJobPatch, RemotePhase, Reported, Result, SubmissionToken, submission,
+    ClusterContact, ClusterId, Confirmation, Error, Job, JobId, NewRemoteJob, Noun, RemoteJob,
+    RemoteJobId, RemoteJobPatch, RemotePhase, Reported, Result, SubmissionToken, Under, submission,
 };
 
 use crate::codec::{Columns, micros, optional_micros, to_json};
@@ -63,7 +63,7 @@ pub(super) const INTENTS_OF_CLUSTER: &str = select!(
 pub(super) const TO_CANCEL: &str = select!(
     "INDEXED BY remote_jobs_by_active_handle CROSS JOIN jobs ON jobs.id = remote_jobs.job_id \
      WHERE remote_jobs.cluster_id = ?1 AND ended_at IS NULL \
-     AND (jobs.cancel_requested_at IS NOT NULL OR jobs.status = 'CANCELLED' \
+     AND (jobs.cancel_requested_at IS NOT NULL OR jobs.status IN ('CANCELLED', 'FAILED') \
      OR jobs.attempt > remote_jobs.attempt) ORDER BY remote_jobs.id"
 );
 
@@ -85,6 +85,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<RemoteJob> {
         submission: NewRemoteJob {
             job: columns.id(JobId::new)?,
             cluster: columns.id(ClusterId::new)?,
+            attempt: None,
             handle: columns.plain()?,
             token: columns.optional_word()?,
             queue: columns.plain()?,
@@ -163,18 +164,27 @@ impl<M: Mode> RemoteJobRead for Unit<'_, M> {
 }
 
 impl RemoteJobWrite for Unit<'_, Writing> {
-    fn record_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
+    fn record_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob> {
+        let under = new.into();
+        self.admit(&under).map_err(submission::keep_the_handle)?;
+        under.check_is_of(under.what.job)?;
+        let new = under.what;
         new.check_recorded()?;
         let job = self.job(new.job)?;
         self.cluster(new.cluster)?;
-        self.check_handle_is_free(new, Some(self.now()), None)?;
-        let id = self.insert_submission(new, job.attempt, RemotePhase::Submitted)?;
-        let (remote, event) = new.clone().into_remote_job(id, &job, self.now());
+        let attempt = new.attempt_of(&job)?;
+        self.check_handle_is_free(&new, Some(self.now()), None)?;
+        let id = self.insert_submission(&new, attempt, RemotePhase::Submitted)?;
+        let (remote, event) = new.into_remote_job(id, &job, self.now());
         self.record(event)?;
         Ok(remote)
     }
 
-    fn begin_submission(&self, new: &NewRemoteJob) -> Result<RemoteJob> {
+    fn begin_submission(&self, new: impl Into<Under<NewRemoteJob>>) -> Result<RemoteJob> {
+        let under = new.into();
+        self.admit(&under)?;
+        under.check_is_of(under.what.job)?;
+        let new = under.what;
         new.check_intended()?;
         let job = self.job(new.job)?;
         self.cluster(new.cluster)?;
@@ -187,29 +197,39 @@ impl RemoteJobWrite for Unit<'_, Writing> {
         if let Some(earlier) = new.check_beginning(&job, same_token, active)? {
             return Ok(earlier);
         }
-        let new = new.clone().with_a_token(self.now());
+        let new = new.with_a_token(self.now());
         let id = self.insert_submission(&new, job.attempt, RemotePhase::Intended)?;
         let (remote, event) = new.into_intent(id, &job, self.now());
         self.record(event)?;
         Ok(remote)
     }
 
-    fn confirm_submission(&self, id: RemoteJobId, answer: &Confirmation) -> Result<RemoteJob> {
+    fn confirm_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        answer: &Confirmation,
+    ) -> Result<RemoteJob> {
+        let under = id.into();
+        self.admit(&under).map_err(submission::keep_the_handle)?;
         answer.check()?;
-        let remote = self.remote_job(id)?;
-        let job = self.job(remote.submission.job)?;
+        let (remote, job) = self.submission_and_job(under)?;
         let Some((next, event)) = answer.apply(&remote, &job, self.now())? else {
             return Ok(remote);
         };
-        self.check_handle_is_free(&next.submission, next.submitted_at, Some(id))?;
+        self.check_handle_is_free(&next.submission, next.submitted_at, Some(next.id))?;
         self.update_submission(&next)?;
         self.record(event)?;
         Ok(next)
     }
 
-    fn abandon_submission(&self, id: RemoteJobId, reason: &str) -> Result<RemoteJob> {
-        let remote = self.remote_job(id)?;
-        let job = self.job(remote.submission.job)?;
+    fn abandon_submission(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        reason: &str,
+    ) -> Result<RemoteJob> {
+        let under = id.into();
+        self.admit(&under)?;
+        let (remote, job) = self.submission_and_job(under)?;
         let Some((next, event)) = submission::abandon(&remote, &job, reason, self.now())? else {
             return Ok(remote);
         };
@@ -218,9 +238,14 @@ impl RemoteJobWrite for Unit<'_, Writing> {
         Ok(next)
     }
 
-    fn update_remote_job(&self, id: RemoteJobId, patch: &RemoteJobPatch) -> Result<Reported> {
-        let remote = self.remote_job(id)?;
-        let job = self.job(remote.submission.job)?;
+    fn update_remote_job(
+        &self,
+        id: impl Into<Under<RemoteJobId>>,
+        patch: &RemoteJobPatch,
+    ) -> Result<Reported> {
+        let under = id.into();
+        self.admit(&under)?;
+        let (remote, job) = self.submission_and_job(under)?;
         let (reported, event) = patch.apply(&remote, &job, self.now())?;
         if let Some(event) = event {
             self.update_submission(reported.remote())?;
@@ -239,6 +264,13 @@ impl RemoteJobWrite for Unit<'_, Writing> {
 }
 
 impl Unit<'_, Writing> {
+    fn submission_and_job(&self, under: Under<RemoteJobId>) -> Result<(RemoteJob, Job)> {
+        let remote = self.remote_job(under.what)?;
+        under.check_is_of(remote.submission.job)?;
+        let job = self.job(remote.submission.job)?;
+        Ok((remote, job))
+    }
+
     fn check_handle_is_free(
         &self,
         new: &NewRemoteJob,

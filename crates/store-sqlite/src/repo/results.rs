@@ -2,10 +2,11 @@
 
 use rusqlite::{Row, params};
 use store_core::event::NewEvent;
-use store_core::repo::{JobRead, ResultRead, ResultWrite};
+use store_core::repo::{ResultRead, ResultWrite};
 use store_core::result::{record, replace};
 use store_core::{
     Energy, EnergyUnit, Error, Job, JobId, JobResult, NewResult, Recorded, Result, ResultDocument,
+    Under,
 };
 
 use crate::codec::{Columns, micros, to_json};
@@ -72,13 +73,13 @@ impl<M: Mode> ResultRead for Unit<'_, M> {
 }
 
 impl ResultWrite for Unit<'_, Writing> {
-    fn record_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
-        let job = self.job(job)?;
+    fn record_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
+        let job = self.job_under(job.into())?;
         // The first result of an attempt is the common case: only the schema is asked whether it is.
         if let Some(write) = record(&job, None, result, self.now())?
             && self.store_result(INSERT, write)?
         {
-            return Ok(Recorded::Recorded);
+            return Ok(Recorded::Stored);
         }
         let existing = self.result_of_attempt(&job)?;
         match record(&job, existing.as_ref(), result, self.now())? {
@@ -93,18 +94,21 @@ impl ResultWrite for Unit<'_, Writing> {
         }
     }
 
-    fn record_results(&self, results: &[(JobId, NewResult)]) -> Result<Vec<Recorded>> {
+    fn record_results<J>(&self, results: &[(J, NewResult)]) -> Result<Vec<Recorded>>
+    where
+        J: Into<Under<JobId>> + Copy,
+    {
         self.atomically(|| {
             results.iter().map(|(job, result)| self.record_result(*job, result)).collect()
         })
     }
 
-    fn replace_result(&self, job: JobId, result: &NewResult) -> Result<Recorded> {
-        let job = self.job(job)?;
+    fn replace_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
+        let job = self.job_under(job.into())?;
         let existing = self.result_of_attempt(&job)?;
         match replace(&job, existing.as_ref(), result, self.now())? {
             None => Ok(Recorded::Unchanged),
-            Some(write) => self.store_result(UPDATE, write).map(|_| Recorded::Recorded),
+            Some(write) => self.store_result(UPDATE, write).map(|_| Recorded::Stored),
         }
     }
 }

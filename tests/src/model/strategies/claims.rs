@@ -5,7 +5,9 @@ use std::time::Duration;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
-use store_core::{ClaimFilter, Completion, Failure, LeaseKey, LeaseToken, Runner, Worker};
+use store_core::{
+    ClaimFilter, Completion, Failure, JobId, LeaseKey, LeaseToken, Runner, Under, Worker,
+};
 
 use super::results::result;
 use super::values::{cluster_id, code, job_id, texts, word};
@@ -50,6 +52,18 @@ pub(super) fn lease_key() -> impl Strategy<Value = LeaseKey> {
         attempt,
         token: LeaseToken::new(token.into()),
     })
+}
+
+/// A job, or the key of a lease on it.
+pub(super) fn held_job() -> impl Strategy<Value = Under<JobId>> {
+    prop_oneof![8 => job_id().prop_map(Under::from), 3 => lease_key().prop_map(Under::from)]
+}
+
+/// Something by itself, or, now and then, under a lease that may be one of another job.
+pub(super) fn held<T: std::fmt::Debug>(
+    what: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Under<T>> {
+    (what, option::weighted(0.1, lease_key())).prop_map(|(what, lease)| Under { what, lease })
 }
 
 pub(super) fn completion() -> impl Strategy<Value = Completion> {

@@ -9,7 +9,6 @@ use store_core::{
     OnUnsatisfiable, Parallelism, Placement, Reuse, Runner, StatusChange, TagPatch, WorkDir,
 };
 
-use super::claims::lease_key;
 use super::values::{cluster_id, code, edit, job_id, kind, moment, patch, texts, word};
 
 pub(super) fn job() -> BoxedStrategy<NewJob> {
@@ -83,11 +82,10 @@ pub(super) fn change() -> BoxedStrategy<StatusChange> {
     let pid = prop_oneof![20 => select(vec![1, 4711, u32::MAX]), 1 => Just(0)];
     let process = option::of((word(), pid));
     let reason = option::weighted(0.2, texts());
-    let lease = option::weighted(0.1, lease_key());
-    (status(), option::weighted(0.1, status()), process, reason, lease)
-        .prop_map(|(to, expected, process, reason, lease)| {
+    (status(), option::weighted(0.1, status()), process, reason)
+        .prop_map(|(to, expected, process, reason)| {
             let (host, pid) = process.unzip();
-            StatusChange { to, expected, pid, host, reason, lease }
+            StatusChange { to, expected, pid, host, reason }
         })
         .boxed()
 }

@@ -8,7 +8,7 @@ use store_core::InitialStatus;
 
 use crate::model::operation::Operation;
 
-use super::claims::{claim_filter, completion, failure, lease, lease_key, worker};
+use super::claims::{claim_filter, completion, failure, held, held_job, lease, lease_key, worker};
 use super::clusters::{cluster, cluster_patch};
 use super::jobs::{change, deck, job, job_patch, tag_patch};
 use super::results::result;
@@ -24,8 +24,8 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
         2 => vec(job(), 0..4).prop_map(O::CreateJobs),
         4 => (job_id(), job_patch()).prop_map(|(id, patch)| O::UpdateJob(id, patch)),
         3 => (job_id(), deck()).prop_map(|(id, deck)| O::ReplaceInput(id, deck)),
-        14 => (job_id(), change()).prop_map(|(id, change)| O::ChangeStatus(id, change)),
-        3 => vec((job_id(), change()), 0..4).prop_map(O::ChangeStatuses),
+        14 => (held_job(), change()).prop_map(|(job, change)| O::ChangeStatus(job, change)),
+        3 => vec((held_job(), change()), 0..4).prop_map(O::ChangeStatuses),
         6 => (job_id(), initial).prop_map(|(id, to)| O::RetryJob(id, to)),
         4 => job_id().prop_map(O::ArchiveJob),
         2 => job_id().prop_map(O::UnarchiveJob),
@@ -39,9 +39,9 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
         6 => (job_id(), job_id()).prop_map(|(job, on)| O::RemoveDependency(job, on)),
     ];
     let results = prop_oneof![
-        4 => (job_id(), result()).prop_map(|(job, result)| O::RecordResult(job, result)),
-        3 => vec((job_id(), result()), 0..4).prop_map(O::RecordResults),
-        2 => (job_id(), result()).prop_map(|(job, result)| O::ReplaceResult(job, result)),
+        4 => (held_job(), result()).prop_map(|(job, result)| O::RecordResult(job, result)),
+        3 => vec((held_job(), result()), 0..4).prop_map(O::RecordResults),
+        2 => (held_job(), result()).prop_map(|(job, result)| O::ReplaceResult(job, result)),
     ];
     let clusters = prop_oneof![
         1 => cluster_id().prop_map(O::ForceDeleteCluster),
@@ -72,13 +72,13 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
     ];
     // Boxed: by value they would fill the stack of a test.
     let submissions = prop_oneof![
-        4 => submission().prop_map(O::RecordSubmission),
-        6 => intent().prop_map(O::BeginSubmission),
-        6 => (remote_id(), confirmation()).prop_map(|(id, answer)| O::ConfirmSubmission(id, answer)),
-        3 => (remote_id(), texts()).prop_map(|(id, reason)| O::AbandonSubmission(id, reason)),
+        4 => held(submission()).prop_map(O::RecordSubmission),
+        6 => held(intent()).prop_map(O::BeginSubmission),
+        6 => (held(remote_id()), confirmation()).prop_map(|(id, answer)| O::ConfirmSubmission(id, answer)),
+        3 => (held(remote_id()), texts()).prop_map(|(id, reason)| O::AbandonSubmission(id, reason)),
         1 => cluster_id().prop_map(O::ReportReached),
         2 => (cluster_id(), texts()).prop_map(|(id, reason)| O::ReportUnreachable(id, reason)),
-        5 => (remote_id(), remote_patch())
+        5 => (held(remote_id()), remote_patch())
             .prop_map(|(id, patch)| O::UpdateRemoteJob(id, patch)),
     ];
     prop_oneof![

@@ -17,9 +17,11 @@ pub(super) fn remote_id() -> impl Strategy<Value = RemoteJobId> + Clone {
 
 pub(super) fn submission() -> impl Strategy<Value = NewRemoteJob> {
     let handle = select(vec!["1", "1", "2", "2", "3", "3", ""]);
-    (job_id(), cluster_id(), handle, option::of(word())).prop_map(
-        |(job, cluster, handle, queue)| NewRemoteJob {
+    let attempt = option::weighted(0.1, 0u32..4);
+    (job_id(), cluster_id(), handle, option::of(word()), attempt).prop_map(
+        |(job, cluster, handle, queue, attempt)| NewRemoteJob {
             queue,
+            attempt,
             ..NewRemoteJob::new(job, cluster, handle)
         },
     )

@@ -140,6 +140,21 @@ impl<'a, S: Store> Caller<'a, S> {
         keys.iter().zip(&beats).filter_map(renewed).collect()
     }
 
+    /// Records a result of a run that goes on.
+    pub fn record(&mut self, key: LeaseKey, result: &NewResult) {
+        self.call(
+            Kind::Record,
+            Asked::Record(key),
+            |store| store.record_result(key, result),
+            |answer| match answer {
+                Ok(_) => Heard::Recorded,
+                Err(Error::LeaseLost { key, .. }) => Heard::LeaseLost(*key),
+                Err(_) => Heard::Unknown,
+            },
+            |_| vec![result_recorded(&key, result)],
+        );
+    }
+
     /// Reports the ends of runs, all in one unit of work.
     pub fn end(&mut self, keys: &[LeaseKey], reported: &RunEnd) {
         let (kind, report) = reported.kind();
@@ -209,6 +224,11 @@ fn claimed(key: &LeaseKey) -> Effect {
     Effect::Claimed { job: key.job, attempt: key.attempt, token: key.token }
 }
 
+const fn result_recorded(key: &LeaseKey, result: &NewResult) -> Effect {
+    let (convergence, energy) = (result.convergence, result.energy);
+    Effect::ResultRecorded { job: key.job, attempt: key.attempt, convergence, energy }
+}
+
 fn run_ended(key: &LeaseKey, came_to: Ended) -> Option<Effect> {
     let to = match came_to {
         Ended::Finally(status) => status,
@@ -222,9 +242,7 @@ fn ended(key: &LeaseKey, report: Report, came_to: Ended, reported: &RunEnd) -> V
     let run_ended = run_ended(key, came_to);
     let result = match reported {
         RunEnd::Completed(Some(result)) if report == Report::Completed && run_ended.is_some() => {
-            let (convergence, energy) = (result.convergence, result.energy);
-            let (job, attempt) = (key.job, key.attempt);
-            Some(Effect::ResultRecorded { job, attempt, convergence, energy })
+            Some(result_recorded(key, result))
         }
         _ => None,
     };

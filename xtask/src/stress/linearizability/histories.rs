@@ -73,6 +73,8 @@ fn add(histories: &mut Histories, span: (u64, Option<u64>), asked: &Asked, heard
         (Asked::Heartbeat(_), Heard::Beats(beats)) => {
             beats.iter().for_each(|(key, beat)| add(key, Call::Heartbeat(*key, *beat)));
         }
+        (Asked::Record(key), Heard::Recorded) => add(key, Call::Recorded(*key)),
+        (Asked::Record(_), Heard::LeaseLost(key)) => add(key, Call::Refused(*key)),
         (Asked::End(report, _), Heard::Ended(ends)) => {
             ends.iter().for_each(|(key, came)| add(key, Call::End(*key, *report, *came)));
         }

@@ -89,6 +89,10 @@ pub enum Call {
     Claim(Option<LeaseKey>),
     /// Its lease was renewed, or not.
     Heartbeat(LeaseKey, Beat),
+    /// A result was recorded under its lease.
+    Recorded(LeaseKey),
+    /// A result was refused because its lease was lost.
+    Refused(LeaseKey),
     /// Its run ended, or somebody believed so.
     End(LeaseKey, Report, Came),
     /// It was looked at: its status, its attempt, and how often it was claimed.
@@ -109,6 +113,8 @@ impl search::Call for Call {
             Self::Heartbeat(key, Beat::Renewed) => only_if(state.is_held_by(&key), *state),
             Self::Heartbeat(_, Beat::Lapsed) => vec![*state],
             Self::Heartbeat(key, Beat::Lost) => only_if(!state.is_held_by(&key), *state),
+            Self::Recorded(key) => only_if(state.is_held_by(&key), *state),
+            Self::Refused(key) => only_if(!state.is_held_by(&key), *state),
             Self::End(key, _, Came::LeaseLost) => only_if(!state.is_held_by(&key), *state),
             Self::End(key, Report::Completed, Came::Repeated) => {
                 let before = State { phase: Phase::Running, ..*state };

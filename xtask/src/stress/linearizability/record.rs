@@ -21,6 +21,8 @@ pub enum Asked {
     Claim,
     /// To hold these longer.
     Heartbeat(Vec<LeaseKey>),
+    /// To record a result under this.
+    Record(LeaseKey),
     /// To end these in one unit of work.
     End(Report, Vec<LeaseKey>),
     /// To take jobs away from whoever lost them.
@@ -35,6 +37,8 @@ pub enum Heard {
     Claimed(Vec<LeaseKey>),
     /// What became of each lease.
     Beats(Vec<(LeaseKey, Beat)>),
+    /// The result is there.
+    Recorded,
     /// What became of each run.
     Ended(Vec<(LeaseKey, Came)>),
     /// All were refused, because this lease was lost.

@@ -54,12 +54,14 @@ fn runs_one_after_the_other_have_an_order() {
     let whole = [
         (0, Some(1), claim(1, 1)),
         (2, Some(3), Call::Heartbeat(key(1, 1), Beat::Renewed)),
-        (4, Some(5), lost),
-        (6, Some(7), late),
-        (8, Some(9), claim(2, 2)),
-        (10, Some(11), Call::Heartbeat(key(1, 1), Beat::Lost)),
-        (12, Some(13), complete(2, 2, COMPLETED)),
-        (14, Some(15), complete(2, 2, Came::Repeated)),
+        (4, Some(5), Call::Recorded(key(1, 1))),
+        (6, Some(7), lost),
+        (8, Some(9), late),
+        (10, Some(11), Call::Refused(key(1, 1))),
+        (12, Some(13), claim(2, 2)),
+        (14, Some(15), Call::Heartbeat(key(1, 1), Beat::Lost)),
+        (16, Some(17), complete(2, 2, COMPLETED)),
+        (18, Some(19), complete(2, 2, Came::Repeated)),
     ];
     assert!(has_an_order(&whole));
     let order = search::order(State::NEW, &history(&whole));
@@ -92,6 +94,14 @@ fn what_no_order_explains_is_found() {
         (
             "a lost lease was renewed",
             vec![claimed, lost, (4, Some(5), Call::Heartbeat(key(1, 1), Beat::Renewed))],
+        ),
+        (
+            "a result of a lost lease was let in",
+            vec![claimed, lost, (4, Some(5), Call::Recorded(key(1, 1)))],
+        ),
+        (
+            "a result was refused whose lease nobody took",
+            vec![claimed, (2, Some(3), Call::Refused(key(1, 1)))],
         ),
         (
             "a lease was refused that nobody took",
@@ -177,11 +187,13 @@ fn the_search_agrees_with_trying_every_order() {
             .map(|_| {
                 let (attempt, token) = (1 + random.below(2), 1 + random.below(2));
                 let key = key(attempt as u32, token as i64);
-                let call = match random.below(7) {
+                let call = match random.below(9) {
                     0..3 => Call::Claim(Some(key)),
                     3 => Call::End(key, Report::Lost, Came::Queued(key.attempt + 1)),
                     4 => Call::End(key, Report::Completed, COMPLETED),
                     5 => Call::End(key, Report::Completed, Came::LeaseLost),
+                    6 => Call::Recorded(key),
+                    7 => Call::Refused(key),
                     _ => Call::Heartbeat(key, Beat::Renewed),
                 };
                 let invoked = random.below(8);

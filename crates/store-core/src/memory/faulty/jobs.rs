@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::ids::{JobId, JobUuid};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
+use crate::lease::Under;
 use crate::memory::unit::Writing;
 use crate::policy::JobPolicy;
 use crate::query::{JobFilter, JobFindings, JobPage, Page, SortValue, StatusCounts};
@@ -123,22 +124,30 @@ pass_on! {
             }
         }
 
-        fn change_status(&self, id: JobId, change: &StatusChange) -> Result<Transition> {
+        fn change_status(
+            &self,
+            job: impl Into<Under<JobId>>,
+            change: &StatusChange,
+        ) -> Result<Transition> {
+            let job = job.into();
             let mut change = change.clone();
             if self.fault == Fault::IgnoresExpected {
                 change.expected = None;
             }
-            let answer = self.inner.change_status(id, &change)?;
+            let answer = self.inner.change_status(job, &change)?;
             if let (Fault::TellsTwice, Transition::Unchanged(_)) = (self.fault, answer) {
-                self.inner.add_note(id, "unchanged")?;
+                self.inner.add_note(job.what, "unchanged")?;
             }
             Ok(answer)
         }
 
-        fn change_statuses(&self, changes: &[(JobId, StatusChange)]) -> Result<Vec<Transition>> {
+        fn change_statuses<J>(&self, changes: &[(J, StatusChange)]) -> Result<Vec<Transition>>
+        where
+            J: Into<Under<JobId>> + Copy,
+        {
             match self.fault {
                 Fault::StopsHalfway => {
-                    changes.iter().map(|(id, change)| self.change_status(*id, change)).collect()
+                    changes.iter().map(|(job, change)| self.change_status(*job, change)).collect()
                 }
                 _ => self.inner.change_statuses(changes),
             }

@@ -102,6 +102,20 @@ pub(super) enum Fault {
     ForgetsTokens,
     /// The same failure, reported again, is told again.
     CountsAFailureTwice,
+    /// A worker that lost its lease may record results all the same.
+    TakesLateResults,
+    /// A worker that lost its lease may begin to submit the job all the same.
+    SubmitsWithoutALease,
+    /// A worker that lost its lease is not told so when it reports a handle.
+    TakesLateHandles,
+    /// A worker that lost its lease may report on submissions all the same.
+    TakesLateReports,
+    /// A lease is good for the submissions of any job.
+    TakesAnyLease,
+    /// A submission of an earlier attempt is recorded as one of the present attempt.
+    MistakesTheAttempt,
+    /// What was submitted for a job that has failed runs on.
+    SparesTheFailed,
     /// A recovery takes live leases away.
     TakesLiveLeases,
     /// A claim takes the oldest job, whatever its priority.
