@@ -58,12 +58,12 @@ pub fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
                 )?;
             }
         }
-        // In turn, so that those of a parent are as far apart as jobs that were created by and by.
-        Stock::Parents(parents, _) => {
+        // Those of a parent were created one after the other.
+        Stock::Parents(parents, children) => {
             connection.execute(
                 "INSERT INTO job_dependencies (job_id, depends_on, kind, created_at)
-                 SELECT id, 1 + id % ?1, 'after_ok', created_at FROM jobs WHERE id > ?1",
-                [parents],
+                 SELECT id, 1 + (id - ?1 - 1) / ?2, 'after_ok', created_at FROM jobs WHERE id > ?1",
+                [parents, children],
             )?;
         }
         _ => {}
