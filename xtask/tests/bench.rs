@@ -41,6 +41,10 @@ fn names(results: &[Value]) -> Vec<&str> {
     names
 }
 
+fn references(results: &[Value]) -> Vec<&str> {
+    results.iter().filter_map(|one| one["reference"].as_str()).collect()
+}
+
 #[test]
 fn an_argument_that_cannot_be_used_is_explained() -> TestResult {
     for (arguments, said) in [
@@ -85,6 +89,13 @@ fn the_list_names_what_the_numbers_are_asked_of() -> TestResult {
         "claim-and-complete-128 4x2",
         "claim-of-nothing",
         "fair-claims 4x1",
+        "claim-while-jobs-come-due 1x1",
+        "finish-parent-of-1000 1x1",
+        "finish-parent-of-10000 1x1",
+        "create-workflow-10000-jobs-30000-edges 1x1",
+        "create-workflow-10000-jobs-1000000-edges 1x1",
+        "slowest-write-beside-move 1x1",
+        "slowest-write-beside-prune 1x1",
         "list-memory",
         "log-size-10ms-reader",
         "log-size-100ms-reader",
@@ -97,9 +108,7 @@ fn the_list_names_what_the_numbers_are_asked_of() -> TestResult {
 #[test]
 fn writes_of_threads_and_processes_are_measured() -> TestResult {
     let results = quick("create 1x8 normal")?;
-    let references: Vec<&str> =
-        results.iter().filter_map(|one| one["reference"].as_str()).collect();
-    assert_eq!(references, ["limit", "pool of writers", "mutex"]);
+    assert_eq!(references(&results), ["limit", "pool of writers", "mutex"]);
     assert_eq!((&results[0]["threads"], &results[0]["processes"]), (&8.into(), &1.into()));
     assert_eq!(results[0]["target"], "at least 1.4x");
     assert!(results[0]["writes_per_commit"].as_f64() >= Some(1.0));
@@ -156,8 +165,40 @@ fn claims_are_measured() -> TestResult {
             "claim-of-nothing",
             "smallest-share-of-claims",
             "slowest-claim-and-complete",
+            "slowest-claim-while-40-come-due",
+            "claim-of-40-that-come-due",
         ]
     );
+    Ok(())
+}
+
+#[test]
+fn graphs_and_the_ends_of_parents_are_measured() -> TestResult {
+    for (children, target) in [(10, "below 1"), (100, "below 10")] {
+        let results = quick(&format!("finish-parent-of-{children} "))?;
+        assert_eq!(references(&results), ["an UPDATE a child", "ours, without children"]);
+        assert_eq!((&results[0]["target"], &results[0]["unit"]), (&target.into(), &"ms".into()));
+    }
+    for (name, target) in
+        [("20-jobs-50-edges", "below 1000"), ("200-jobs-1000-edges", "below 6000")]
+    {
+        let results = quick(&format!("create-workflow-{name}"))?;
+        assert_eq!(references(&results), ["limit, one transaction"]);
+        assert_eq!(results[0]["target"], target);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_waits_of_a_writer_beside_retention_are_measured() -> TestResult {
+    for (name, at_once) in [
+        ("slowest-write-beside-move", "one transaction that moves all"),
+        ("slowest-write-beside-prune", "one transaction that deletes all"),
+    ] {
+        let results = quick(name)?;
+        assert_eq!(references(&results), ["the same writer alone", at_once]);
+        assert_eq!(results[0]["target"], "below 50");
+    }
     Ok(())
 }
 

@@ -92,6 +92,12 @@ impl Snapshots {
         Holding { snapshots: self, number, since }
     }
 
+    /// How many were taken so far.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> u64 {
+        self.lock().next
+    }
+
     /// The one that is held longest.
     pub(crate) fn oldest(&self) -> Option<HeldSnapshot> {
         self.lock().by_age.first().map(Snapshot::describe)

@@ -52,14 +52,15 @@ fn the_log_is_begun_anew_under_a_writer_that_never_pauses() -> Outcome {
     let store = options.open()?;
     let begun = Instant::now();
     let (mut jobs, mut largest) = (0, 0);
-    while store.stats()?.activity.checkpoints < 150 {
+    // Passes that are never finished leave all that was written in the log, the decks and more, however much
+    // that is. One that a busy machine runs late leaves some of it.
+    while store.stats()?.activity.checkpoints < 150 || largest >= jobs * 20_000 / 3 {
         jobs += 1;
         store.create_job(&bulky_job(&format!("job {jobs}")))?;
         largest = largest.max(std::fs::metadata(path.with_extension("db-wal"))?.len());
-        assert!(begun.elapsed() < 6 * PATIENCE, "passes never came: {:#?}", store.stats()?);
+        let waited = begun.elapsed();
+        assert!(waited < 2 * PATIENCE, "{largest} bytes, {jobs} jobs: {:#?}", store.stats()?);
     }
-    // Passes that are never finished leave all that was written in the log: the decks, and more.
-    assert!(largest < jobs * 20_000 / 3, "{largest} bytes after {jobs} jobs");
     Ok(())
 }
 
@@ -86,10 +87,19 @@ fn largest_log(limit: u64) -> Result<(u64, Activity), Box<dyn std::error::Error>
                 }
             });
         }
-        for number in 0..3000 {
-            store.create_job(&bulky_job(&format!("job {number}"))).expect("written");
-            if number % 50 == 0 {
-                largest = largest.max(store.stats().expect("numbers").wal_bytes);
+        for step in 0..150 {
+            let passes = store.stats().expect("numbers").activity.checkpoints;
+            for number in 0..20 {
+                let name = format!("job {step}.{number}");
+                store.create_job(&bulky_job(&name)).expect("written");
+            }
+            largest = largest.max(store.stats().expect("numbers").wal_bytes);
+            // Enough for a pass. One that a busy machine does not run in time says nothing of readers.
+            let begun = Instant::now();
+            while store.stats().expect("numbers").activity.checkpoints == passes
+                && begun.elapsed() < Duration::from_millis(200)
+            {
+                thread::sleep(Duration::from_millis(1));
             }
         }
         done.store(true, Ordering::Relaxed);
@@ -102,7 +112,7 @@ fn the_log_stays_small_while_readers_overlap() -> Outcome {
     let limit = 8 * 1024 * 1024;
     let (largest, activity) = largest_log(limit)?;
     assert!(activity.drains > 0, "{activity:#?}");
-    // On a machine that is busy with other things, a drain or two may come late.
+    // On a machine that is busy with other things, some drains are prevented or come late.
     assert!(largest < 3 * limit, "{largest} bytes, {activity:#?}");
     // The control: if nobody emptied it, it would grow with what is written.
     let (unbounded, _) = largest_log(u64::from(u32::MAX))?;

@@ -5,6 +5,8 @@ mod watch;
 use super::claims;
 use super::contest::{Contest, Contestant, Figure, Metric};
 use super::find;
+use super::graphs;
+use super::retention;
 use super::target::Target;
 use super::work::{Beside, Shape, Side, Stock, Until, Work};
 use crate::shared::choices::Durability::{self, Full, Normal};
@@ -18,6 +20,8 @@ pub struct Sizes {
     stock: u32,
     results: u32,
     log_jobs: u64,
+    families: graphs::Families,
+    graphs: graphs::Graphs,
     threads: &'static [u32],
     threads_of_four: &'static [u32],
 }
@@ -31,6 +35,8 @@ impl Sizes {
         stock: 5_000,
         results: 25_000,
         log_jobs: 10_000,
+        families: [(1_000, 50, 1.0), (10_000, 12, 10.0)],
+        graphs: [(10_000, 30_000, 3, 1_000.0), (10_000, 1_000_000, 1, 6_000.0)],
         threads: &[1, 4, 8, 64],
         threads_of_four: &[1, 4, 8, 64],
     };
@@ -42,6 +48,8 @@ impl Sizes {
         stock: 500,
         results: 2_000,
         log_jobs: 100,
+        families: [(10, 5, 1.0), (100, 5, 10.0)],
+        graphs: [(20, 50, 2, 1_000.0), (200, 1_000, 1, 6_000.0)],
         threads: &[1, 8],
         threads_of_four: &[2],
     };
@@ -79,6 +87,8 @@ pub fn all(sizes: Sizes) -> Vec<Contest> {
     contests.extend([Normal, Full].map(|durability| reads_beside_writers(durability, sizes)));
     contests.extend(watch::watches(sizes));
     contests.extend(claims::contests(sizes.lists[2], sizes.seconds, sizes.long_seconds));
+    contests.extend(graphs::contests(sizes.families, sizes.graphs));
+    contests.extend(retention::contests(4 * sizes.stock, sizes.long_seconds));
     contests.push(memory(sizes));
     contests.extend([10, 100].map(|milliseconds| log(milliseconds, sizes)));
     contests

@@ -55,6 +55,7 @@ pub fn contests(many: u32, seconds: f64, long_seconds: f64) -> Vec<Contest> {
         finishing("claim-and-complete-128", BATCH, 5.0, until, many / 2),
         nothing(many / 10, until),
         fairness(long, many / 2),
+        come_due(many / 50),
     ]
 }
 
@@ -123,6 +124,32 @@ fn nothing(jobs: u32, until: Until) -> Contest {
     let contestants = vec![on(Work::ClaimNothing), on(Work::GetById)];
     let name = "claim-of-nothing 1x1 normal".to_owned();
     Contest { name, contestants, figures, rounds_at_most: u32::MAX }
+}
+
+/// Claims while a crowd comes due, all of it, beside claims of as many that could be claimed before.
+fn come_due(jobs: u32) -> Contest {
+    let alone = Shape::alone(Durability::Normal);
+    let until = Until::Operations(u64::from(jobs));
+    let on = |stock| contestant(Work::Claim(1), alone, stock, until);
+    let figure = |name, metric, target| Figure {
+        name,
+        metric,
+        of: 0,
+        against: 1,
+        reference: "nothing comes due",
+        target,
+    };
+    let figures = vec![
+        figure(
+            format!("slowest-claim-while-{jobs}-come-due"),
+            Metric::Slowest,
+            Some(Target::Below(50.0)),
+        ),
+        figure(format!("claim-of-{jobs}-that-come-due"), Metric::Time, None),
+    ];
+    let contestants = vec![on(Stock::Delayed(jobs)), on(Stock::Queued(jobs))];
+    let name = "claim-while-jobs-come-due 1x1 normal".to_owned();
+    Contest { name, contestants, figures, rounds_at_most: 5 }
 }
 
 /// A worker in each of four processes: whether all get their share, and how long the unlucky wait.

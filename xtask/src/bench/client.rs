@@ -1,8 +1,11 @@
 //! What a thread of a benchmark asks of a store, whatever the store is.
 
-use store_core::{JobStatus, NewJob, NewResult, Timestamp};
+use std::path::Path;
+
+use store_core::{JobStatus, NewJob, NewResult, NewWorkflow, Timestamp};
 
 use super::find::By;
+use super::work::Retired;
 use crate::failure::Failure;
 
 /// Why a call did not do its work.
@@ -54,6 +57,22 @@ pub trait Client {
     /// Claims up to so many jobs, and completes them where that is asked for; how many there were.
     fn claim(&mut self, _most: u32, _complete: bool) -> Answer<u32> {
         Err(Trouble::wrong("a reference has no claims"))
+    }
+
+    /// Ends a RUNNING job well, with its event, so that those can be claimed that wait for it.
+    fn finish_parent(&mut self, _job: i64) -> Answer<()> {
+        Err(Trouble::wrong("nobody waits for a job on this side"))
+    }
+
+    /// Creates a graph of jobs, in one transaction.
+    fn create_workflow(&mut self, _new: &NewWorkflow) -> Answer<()> {
+        Err(Trouble::wrong("this side has no workflows"))
+    }
+
+    /// Lets jobs that ended go, into `archive` where they are moved; how many went, with how many events.
+    /// None at the end.
+    fn retire(&mut self, _how: Retired, _archive: &Path) -> Answer<(u64, u64)> {
+        Err(Trouble::wrong("jobs stay on this side"))
     }
 
     /// Writes a result, with its event.

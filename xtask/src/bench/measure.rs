@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use super::audit::audit;
 use super::contest::{Contestant, Metric};
 use super::peers::{Peers, protocol};
+use super::retention;
 use super::stocks::{self, Stocks};
 use super::task::{Outcome, Tally, Task};
-use super::work::{Until, Work};
+use super::work::{Retired, Stock, Until, Work};
 use crate::failure::{Context, Failure, Result};
 use crate::shared::children::{GO, READY, obituary, size, wal};
 use crate::shared::durations::Durations;
@@ -105,6 +106,7 @@ pub fn measure(
     let beside = contestant.beside;
     let only_reads =
         contestant.work.only_reads() && beside.is_none_or(|beside| beside.work.only_reads());
+    let retires = beside.map(|beside| beside.work);
     let own = tempfile::Builder::new().prefix("measurement-").tempdir_in(folder);
     let own = own.doing(|| "make a directory for a measurement".to_owned())?;
     let database = if only_reads {
@@ -113,6 +115,9 @@ pub fn measure(
         let database = own.path().join("project.db");
         if contestant.side.has_our_schema() {
             stocks.copy(contestant.stock, &database)?;
+        }
+        if retires == Some(Work::Retire(Retired::Moved)) {
+            stocks.copy(Stock::Empty, &retention::archive(&database))?;
         }
         database
     };
@@ -124,6 +129,22 @@ pub fn measure(
     drop(run);
     if contestant.side.has_our_schema() {
         audit(stocks::rows(&database)?, contestant.stock, measured.1)?;
+    }
+    if let Some(Work::Retire(how)) = retires {
+        let Tally { retired, retired_events, .. } = measured.1;
+        if retired == 0 {
+            return Err(Failure::new("no job left beside the writer"));
+        }
+        if how == Retired::Moved {
+            // A job has one input and one result.
+            let arrived = Tally {
+                jobs: retired,
+                events: retired_events,
+                results: retired,
+                ..Tally::default()
+            };
+            audit(stocks::rows(&retention::archive(&database))?, Stock::Empty, arrived)?;
+        }
     }
     Ok(measured.0)
 }

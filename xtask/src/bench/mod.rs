@@ -5,6 +5,7 @@
 //! | What can be asked for? | [`arguments`] |
 //! | What is measured, and what is to be reached? | [`catalogue`], [`contest`], [`work`], [`target`] |
 //! | How are claims measured, and with what queues? | [`claims`], [`queues`] |
+//! | How are graphs of jobs measured, and what leaves the store? | [`graphs`], [`retention`] |
 //! | What would people write instead? | [`references`] |
 //! | What do other libraries do, and how do they come here? | [`peers`] |
 //! | What is written and read? | [`drafts`], [`stocks`], [`client`], [`ours`] |
@@ -23,6 +24,7 @@ mod client;
 mod contest;
 mod drafts;
 mod find;
+mod graphs;
 mod machine;
 mod measure;
 mod memory;
@@ -32,6 +34,7 @@ mod peers;
 mod queues;
 mod references;
 mod report;
+mod retention;
 mod rounds;
 mod statistics;
 mod stocks;

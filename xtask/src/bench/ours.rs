@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use store_core::prelude::*;
 use store_core::{
-    Actor, Error, EventSequence, Feed, Job, JobFilter, JobId, JobStatus, NewJob, NewResult, Page,
-    StatusChange, Ticket, Timestamp,
+    Actor, Clock, Error, EventSequence, Feed, Job, JobFilter, JobId, JobStatus, NewJob, NewResult,
+    NewWorkflow, Page, StatusChange, SystemClock, Ticket, Timestamp,
 };
-use store_sqlite::{Options, SqliteStore};
+use store_sqlite::{Options, Retention, SqliteStore};
 
 use super::claims;
 use super::client::{Answer, Client, Trouble};
 use super::drafts::ACTOR;
 use super::find::By;
+use super::retention;
+use super::work::Retired;
 use crate::failure::{Context, Failure, Result, chain};
 use crate::shared::choices::Durability;
 
@@ -101,6 +103,23 @@ impl Client for Ours {
 
     fn claim(&mut self, most: u32, complete: bool) -> Answer<u32> {
         claims::claim(&self.store, most, complete).map_err(trouble)
+    }
+
+    fn finish_parent(&mut self, job: i64) -> Answer<()> {
+        self.change_status(job, JobStatus::Running, JobStatus::Completed)
+    }
+
+    fn create_workflow(&mut self, new: &NewWorkflow) -> Answer<()> {
+        self.store.create_workflow(new).map(drop).map_err(trouble)
+    }
+
+    fn retire(&mut self, how: Retired, archive: &Path) -> Answer<(u64, u64)> {
+        let old = Retention::finished_before(SystemClock.now()).at_most(retention::AT_ONCE);
+        let report = match how {
+            Retired::Moved => self.store.move_finished(&old, archive),
+            Retired::Pruned => self.store.prune(&old),
+        };
+        report.map(|report| (report.jobs, report.events)).map_err(trouble)
     }
 
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()> {

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use super::find;
 use super::queues;
 use super::references::connection;
+use super::retention;
 use super::work::Stock;
 use crate::failure::{Context, Failure, Result};
 
@@ -85,9 +86,12 @@ fn make(path: &Path, stock: Stock) -> std::result::Result<(), Unmade> {
 fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
     let status = match stock {
         Stock::Empty => return Ok(()),
-        Stock::Queued(_) | Stock::QueuedBeside(..) | Stock::QueuedBefore(..) => {
-            return queues::fill(connection, stock);
-        }
+        Stock::Queued(_)
+        | Stock::QueuedBeside(..)
+        | Stock::QueuedBefore(..)
+        | Stock::Delayed(_)
+        | Stock::Parents(..) => return queues::fill(connection, stock),
+        Stock::Finished(_) => "'COMPLETED'",
         Stock::Pending(_) => "'PENDING'",
         Stock::Running(_) => "'RUNNING'",
         Stock::Mixed(_) | Stock::Findable(_) => {
@@ -120,6 +124,9 @@ fn fill(connection: &Connection, stock: Stock) -> rusqlite::Result<()> {
             connection.execute(rows, [jobs])?;
         }
     }
+    if let Stock::Finished(jobs) = stock {
+        retention::fill(connection, jobs)?;
+    }
     Ok(())
 }
 
@@ -143,6 +150,10 @@ pub struct Rows {
     pub events: u64,
     /// Results.
     pub results: u64,
+    /// Edges between jobs.
+    pub edges: u64,
+    /// Jobs of the queue that cannot be claimed.
+    pub waiting: u64,
 }
 
 /// Counts the rows of a database that nobody writes to.
@@ -160,5 +171,7 @@ pub fn rows(database: &Path) -> Result<Rows> {
         files: count("SELECT count(*) FROM job_input_files")?,
         events: count("SELECT count(*) FROM job_events")?,
         results: count("SELECT count(*) FROM job_results")?,
+        edges: count("SELECT count(*) FROM job_dependencies")?,
+        waiting: count("SELECT count(*) FROM job_queue WHERE obstacles > 0")?,
     })
 }

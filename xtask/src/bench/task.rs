@@ -40,6 +40,14 @@ pub struct Tally {
     pub events: u64,
     /// Results.
     pub results: u64,
+    /// Edges between jobs.
+    pub edges: u64,
+    /// Jobs that waited, and can be claimed or were claimed.
+    pub freed: u64,
+    /// Jobs that left, each with its input and result.
+    pub retired: u64,
+    /// Events that left with them.
+    pub retired_events: u64,
 }
 
 impl Tally {
@@ -48,6 +56,10 @@ impl Tally {
         self.jobs += other.jobs;
         self.events += other.events;
         self.results += other.results;
+        self.edges += other.edges;
+        self.freed += other.freed;
+        self.retired += other.retired;
+        self.retired_events += other.retired_events;
     }
 }
 

@@ -1,5 +1,6 @@
 //! One thread of a process: it does its work over and over, and keeps count.
 
+mod crowds;
 mod follow;
 
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use store_core::{JobStatus, NewResult};
 
 use super::client::{Answer, Client, Trouble};
 use super::drafts::{self, Drafts};
+use super::graphs::WARM_PARENTS;
 use super::memory;
 use super::task::{Tally, Task};
-use super::work::{Until, Work};
+use super::work::{Stock, Until, Work};
 use crate::failure::{Failure, Result};
 use crate::shared::durations::Durations;
 use crate::shared::random::Random;
@@ -115,7 +117,13 @@ impl<'t> Worker<'t> {
         while short && matches!(warm, Ok(true)) && begun.elapsed() < WARM_UP {
             warm = self.step(shared);
         }
-        self.worked = Worked::default();
+        if self.task.work == Work::FinishParent {
+            for _ in 0..WARM_PARENTS {
+                warm = warm.and_then(|_| self.step(shared));
+            }
+        }
+        // What was written is there all the same.
+        self.worked = Worked { tally: self.worked.tally, ..Worked::default() };
         // Everybody comes here, also who cannot go on: the others wait.
         let started = start();
         warm?;
@@ -153,7 +161,11 @@ impl<'t> Worker<'t> {
                 break;
             }
             let now = Instant::now();
-            if !matches!(self.task.work, Work::Follow(_)) {
+            let by_itself = matches!(
+                self.task.work,
+                Work::Follow(_) | Work::FinishParent | Work::CreateWorkflow(..) | Work::Retire(_)
+            );
+            if !by_itself {
                 self.worked.durations.record(now - begun);
             }
             if in_time(now) {
@@ -203,18 +215,20 @@ impl<'t> Worker<'t> {
                 }
                 let (job, result) = (id(job), self.result.clone());
                 self.call(|client| client.write_result(job, &result))?;
-                self.worked.tally.add(Tally { jobs: 0, events: 1, results: 1 });
+                self.worked.tally.add(Tally { events: 1, results: 1, ..Tally::default() });
             }
             Work::PassThroughQueue => {
                 let new = self.drafts.next()?.queued();
                 self.call(|client| client.pass_through_queue(&new))?;
-                self.worked.tally.add(Tally { jobs: 1, events: 3, results: 0 });
+                self.worked.tally.add(Tally { jobs: 1, events: 3, ..Tally::default() });
             }
             Work::Claim(most) | Work::ClaimAndComplete(most) => {
                 let complete = matches!(self.task.work, Work::ClaimAndComplete(_));
                 let claimed = u64::from(self.call(|client| client.claim(most, complete))?);
                 let events = if complete { 2 * claimed } else { claimed };
-                self.worked.tally.add(Tally { events, ..Tally::default() });
+                let waited = matches!(self.task.stock, Stock::Delayed(_));
+                let freed = if waited { claimed } else { 0 };
+                self.worked.tally.add(Tally { events, freed, ..Tally::default() });
                 // The jobs count, not the calls.
                 self.worked.operations += claimed;
                 return Ok(claimed > 0);
@@ -224,6 +238,9 @@ impl<'t> Worker<'t> {
                 expect(claimed == 0, || "there was something to claim".to_owned())?;
             }
             Work::Mix => self.mix()?,
+            Work::FinishParent => return self.finish_parent(),
+            Work::CreateWorkflow(jobs, edges) => return self.create_workflow(jobs, edges),
+            Work::Retire(how) => return self.retire(how),
             Work::Follow(pause) => return self.follow(pause),
             Work::FollowNothing(pause) => return self.follow_nothing(pause),
             Work::GetById => {
@@ -319,7 +336,7 @@ impl<'t> Worker<'t> {
             _ => {
                 let result = self.result.clone();
                 self.call(|client| client.finish(job, &result))?;
-                self.worked.tally.add(Tally { jobs: 0, events: 2, results: 1 });
+                self.worked.tally.add(Tally { events: 2, results: 1, ..Tally::default() });
                 Ok(())
             }
         }
@@ -327,12 +344,12 @@ impl<'t> Worker<'t> {
 
     fn moved(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Result<()> {
         self.call(|client| client.change_status(job, from, to))?;
-        self.worked.tally.add(Tally { jobs: 0, events: 1, results: 0 });
+        self.worked.tally.add(Tally { events: 1, ..Tally::default() });
         Ok(())
     }
 
     fn created(&mut self, jobs: u64) {
-        self.worked.tally.add(Tally { jobs, events: jobs, results: 0 });
+        self.worked.tally.add(Tally { jobs, events: jobs, ..Tally::default() });
     }
 
     /// Makes a call, again while a lock refuses it.

@@ -80,6 +80,12 @@ pub enum Work {
     ClaimAndComplete(u32),
     /// A claim that finds nothing.
     ClaimNothing,
+    /// A job ends that others wait for.
+    FinishParent,
+    /// A graph of so many jobs with so many edges is created in one call.
+    CreateWorkflow(u32, u32),
+    /// Jobs that ended leave the database, a little at a time, while others write.
+    Retire(Retired),
     /// A job by its id.
     GetById,
     /// The newest so many.
@@ -119,6 +125,16 @@ impl Work {
     }
 }
 
+/// Where jobs that ended go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retired {
+    /// Into a second database.
+    Moved,
+    /// Nowhere.
+    Pruned,
+}
+
 /// How many do it at once, and what a commit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shape {
@@ -151,6 +167,12 @@ pub enum Stock {
     QueuedBeside(u32, u32),
     /// So few that can be claimed, and this many behind them that wait for four others each.
     QueuedBefore(u32, u32),
+    /// So many that can be claimed as soon as a claim sees that their time has come.
+    Delayed(u32),
+    /// So many that are RUNNING, and for each of them this many that wait for it alone.
+    Parents(u32, u32),
+    /// So many that are COMPLETED, each with an input, a result and [`EVENTS`](Self::EVENTS) events.
+    Finished(u32),
     /// So many that are RUNNING and have no result yet.
     Running(u32),
     /// So many of all statuses, most of them COMPLETED.
@@ -160,16 +182,50 @@ pub enum Stock {
 }
 
 impl Stock {
+    /// The events of a finished job.
+    pub const EVENTS: u32 = 4;
+    /// How many others each job behind a queue waits for.
+    pub const PARENTS: u32 = 4;
+
     /// How many.
     pub const fn jobs(self) -> u32 {
         match self {
             Self::Empty => 0,
             Self::Pending(jobs)
             | Self::Queued(jobs)
+            | Self::Delayed(jobs)
+            | Self::Finished(jobs)
             | Self::Running(jobs)
             | Self::Mixed(jobs)
             | Self::Findable(jobs) => jobs,
             Self::QueuedBeside(few, many) | Self::QueuedBefore(few, many) => few + many,
+            Self::Parents(parents, children) => parents + parents * children,
+        }
+    }
+
+    /// How many wait for others or for their time, where that is counted.
+    pub const fn waiting(self) -> Option<u32> {
+        match self {
+            Self::Delayed(jobs) | Self::QueuedBefore(_, jobs) => Some(jobs),
+            Self::Parents(parents, children) => Some(parents * children),
+            _ => None,
+        }
+    }
+
+    /// How many edges they have.
+    pub const fn edges(self) -> u32 {
+        match self {
+            Self::Parents(parents, children) => parents * children,
+            Self::QueuedBefore(_, many) => many * Self::PARENTS,
+            _ => 0,
+        }
+    }
+
+    /// How many of them have an input and events.
+    pub const fn finished(self) -> u32 {
+        match self {
+            Self::Finished(jobs) => jobs,
+            _ => 0,
         }
     }
 
@@ -177,7 +233,7 @@ impl Stock {
     pub const fn results(self) -> u32 {
         match self {
             Self::Findable(jobs) => jobs / 4,
-            _ => 0,
+            _ => self.finished(),
         }
     }
 }

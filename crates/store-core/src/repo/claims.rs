@@ -71,8 +71,11 @@ pub trait ClaimWrite: ClaimRead {
     /// they name one, is active, open and has room for them. The best priority goes first, then the oldest
     /// job (the smallest id). A job that does not fit into its cluster holds up no other.
     ///
-    /// Of a crowd of more than 20,000 jobs that come due at once, a claim MAY see only the 20,000 whose time
-    /// came first; the rest follows with the next claims, as many with each.
+    /// Of a crowd that comes due at once, a claim MAY see only the 20,000 jobs whose time came first, and of
+    /// those no more than the 2,000 that it would take first if all clusters had room; the rest follows with
+    /// the next claims, as many with each. So what it takes is the best of those 20,000, unless as many as
+    /// 2,000 better ones name clusters without room: then it MAY find nothing where
+    /// [`can_claim`](ClaimRead::can_claim) says yes, and the next one finds more.
     ///
     /// A straight call reads first, and writes only if there may be something to claim.
     ///

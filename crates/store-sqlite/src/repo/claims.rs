@@ -104,7 +104,7 @@ impl ClaimWrite for Unit<'_, Writing> {
         lease_time: Duration,
     ) -> Result<Vec<Claim>> {
         claim::check(worker, count, lease_time)?;
-        self.let_come_due()?;
+        self.let_come_due(filter)?;
         let count = count as usize;
         let (lanes, mut clusters) = self.open_lanes(filter)?;
         let order = |(priority, job): (i32, JobId)| (priority, Reverse(job));

@@ -48,7 +48,7 @@ pub fn outcome(line: &str, task: &Task) -> Result<Outcome> {
         operations: told.operations,
         seconds: told.seconds,
         locked: told.locked,
-        tally: Tally { jobs: rows, events: rows, results: 0 },
+        tally: Tally { jobs: rows, events: rows, ..Tally::default() },
         ..Outcome::default()
     })
 }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn rows_in_the_schema_of_the_store_are_to_be_found_there() -> Result<()> {
         let outcome = outcome(&told("0.3", 1, ""), &task(Side::Sqlx))?;
-        assert_eq!(outcome.tally, Tally { jobs: 30, events: 30, results: 0 });
+        assert_eq!(outcome.tally, Tally { jobs: 30, events: 30, ..Tally::default() });
         Ok(())
     }
 

@@ -11,8 +11,10 @@
 //! checkpoints are SQLite's own, every 1,000 pages.
 
 pub mod connection;
+mod graphs;
 pub mod limit;
 pub mod mutex;
 pub mod pool;
 pub mod raw;
+mod retire;
 mod rows;

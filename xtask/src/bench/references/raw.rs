@@ -1,10 +1,13 @@
 //! The calls of a benchmark on a connection, however a thread comes by one.
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
-use store_core::{JobStatus, NewJob, NewResult};
+use std::path::Path;
 
-use super::rows;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use store_core::{JobStatus, NewJob, NewResult, NewWorkflow};
+
+use super::{graphs, retire, rows};
 use crate::bench::client::{Answer, Client, Trouble};
+use crate::bench::work::Retired;
 use crate::failure::{Failure, chain};
 
 /// How a thread comes by a connection.
@@ -59,6 +62,19 @@ impl<A: Access> Client for Raw<A> {
 
     fn change_status(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Answer<()> {
         self.write(|transaction| rows::update_status(transaction, job, from, to))
+    }
+
+    fn finish_parent(&mut self, job: i64) -> Answer<()> {
+        self.read(|connection| graphs::do_by_hand(connection))?;
+        self.write(|transaction| graphs::finish_parent(transaction, job))
+    }
+
+    fn create_workflow(&mut self, new: &NewWorkflow) -> Answer<()> {
+        self.write(|transaction| graphs::insert(transaction, new))
+    }
+
+    fn retire(&mut self, how: Retired, archive: &Path) -> Answer<(u64, u64)> {
+        self.read(|connection| retire::retire(connection, how, archive))
     }
 
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()> {

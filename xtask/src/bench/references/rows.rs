@@ -256,6 +256,7 @@ mod tests {
     use super::*;
     use crate::bench::client::{Client, Trouble};
     use crate::bench::drafts::{self, Drafts};
+    use crate::bench::graphs::graph;
     use crate::bench::ours::{self, Ours};
     use crate::bench::references::connection;
     use crate::bench::references::limit::Limit;
@@ -278,7 +279,15 @@ mod tests {
             from = to;
         }
         client.finish(one, &result).map_err(told)?;
-        client.write_result(one + 1, &result).map_err(told)
+        client.write_result(one + 1, &result).map_err(told)?;
+        let first = one + 3;
+        client.create_workflow(&graph(&mut drafts, 1, 20, 40)?).map_err(told)?;
+        for (from, to) in
+            [(JobStatus::Pending, JobStatus::Queued), (JobStatus::Queued, JobStatus::Running)]
+        {
+            client.change_status(first, from, to).map_err(told)?;
+        }
+        client.finish_parent(first).map_err(told)
     }
 
     /// Every row, but for identities; a time says only whether there is one.
@@ -290,6 +299,8 @@ mod tests {
             "job_input_files",
             "job_results",
             "job_attempts",
+            "job_dependencies",
+            "job_queue",
             "job_events",
             "job_counts",
         ];

@@ -95,6 +95,9 @@ const WAYS: [(bool, JobStatus); 6] = [
     (false, JobStatus::Cancelled),
 ];
 
+/// How many jobs are looked at in one snapshot, with what they are connected with.
+const LOOKED_AT: usize = 256;
+
 /// A search that goes on from call to call, and meets no job twice.
 #[derive(Debug)]
 pub(super) struct Search {
@@ -124,15 +127,22 @@ impl Search {
         self.held.len() as u64
     }
 
-    /// The next components, until they have so many jobs; none at the end.
+    /// The next components, until they have so many jobs, or until it has looked at [`LOOKED_AT`];
+    /// nothing at the end. There may be none yet: where most jobs stay, a snapshot would otherwise be held for
+    /// all of them.
     pub(super) fn next<M: Mode>(
         &mut self,
         unit: &Unit<'_, M>,
         wanted: u64,
-    ) -> Result<Vec<Component>> {
+    ) -> Result<Option<Vec<Component>>> {
         let (mut found, mut jobs) = (Vec::new(), 0);
-        while jobs < wanted {
-            let Some(job) = self.next_job(unit)? else { break };
+        for _ in 0..LOOKED_AT {
+            if jobs >= wanted {
+                break;
+            }
+            let Some(job) = self.next_job(unit)? else {
+                return Ok((!found.is_empty()).then_some(found));
+            };
             if self.given.contains(&job) || self.held.contains(&job) {
                 continue;
             }
@@ -142,7 +152,7 @@ impl Search {
                 found.push(component);
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     fn next_job<M: Mode>(&mut self, unit: &Unit<'_, M>) -> Result<Option<JobId>> {

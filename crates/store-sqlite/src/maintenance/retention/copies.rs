@@ -1,7 +1,9 @@
-//! How jobs come into the second store: as they are at one moment of the first, each component whole or not
-//! at all.
+//! How jobs come into the second store: each component as it is at one moment of the first, whole or not at
+//! all.
 
 use std::collections::BTreeSet;
+use std::panic::Location;
+use std::sync::Arc;
 
 use rusqlite::params;
 use rusqlite::types::Value;
@@ -11,11 +13,15 @@ use super::components::{Component, State, state_of};
 use super::tables::{Table, Tables};
 use crate::pool::{Lent, on_snapshot};
 use crate::repo;
+use crate::sight::Sight;
 use crate::unit::{Mode, Reading, Unit, Writing};
 
 /// Components that are to be copied out of the store of a connection.
 pub(super) struct Copies {
     pub(super) source: Lent,
+    /// What is to know of the snapshots that are held there, and for whom.
+    pub(super) sight: Arc<Sight>,
+    pub(super) origin: &'static Location<'static>,
     pub(super) found: Vec<Component>,
 }
 
@@ -31,26 +37,30 @@ pub(super) struct Copied {
 }
 
 impl Copies {
-    /// Copies them within a unit of work of the second store.
+    /// Copies them within a unit of work of the second store, each as it is at one moment of the first.
+    ///
+    /// They are of different moments: one snapshot for all would be held for as long as the second store
+    /// writes, and the log of the first one could not be emptied meanwhile but by making its writers wait.
     pub(super) fn land(self, w: &Unit<'_, Writing>) -> Result<Copied> {
-        let Self { source, found } = self;
-        on_snapshot(&source, || {
-            let tables = Tables::of(&source)?;
-            let from = Unit::reading(&source, w.now());
-            let mut copied = Copied::default();
-            for component in found {
-                let copy = Copy { from: &from, to: w, tables: &tables };
-                match w.atomically(|| copy.component(&component)) {
-                    Ok(true) => copied.there.push(component),
-                    Ok(false) => copied.changed += component.len(),
-                    Err(Error::Conflict { .. }) => {
-                        copied.refused.extend(component.jobs.iter().map(|(job, ..)| *job));
-                    }
-                    Err(error) => return Err(error),
+        let Self { source, sight, origin, found } = self;
+        let tables = Tables::of(&source)?;
+        let from = Unit::reading(&source, w.now());
+        let copy = Copy { from: &from, to: w, tables: &tables };
+        let mut copied = Copied::default();
+        for component in found {
+            let held = sight.snapshots.hold(origin);
+            let landed = on_snapshot(&source, || w.atomically(|| copy.component(&component)));
+            drop(held);
+            match landed {
+                Ok(true) => copied.there.push(component),
+                Ok(false) => copied.changed += component.len(),
+                Err(Error::Conflict { .. }) => {
+                    copied.refused.extend(component.jobs.iter().map(|(job, ..)| *job));
                 }
+                Err(error) => return Err(error),
             }
-            Ok(copied)
-        })
+        }
+        Ok(copied)
     }
 }
 

@@ -20,6 +20,7 @@ mod tables;
 
 use std::panic::Location;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use store_core::{Error, Invalid, JobId, Result, Store, Timestamp};
@@ -156,12 +157,14 @@ impl SqliteStore {
         let mut left = retention.at_most;
         while left > 0 {
             let wanted = left.min(BATCH);
-            let found = self.read(|r| search.next(r, wanted))?;
-            let jobs: u64 = found.iter().map(Component::len).sum();
-            if jobs == 0 {
+            let Some(found) = self.read(|r| search.next(r, wanted))? else {
                 report.complete = true;
                 break;
+            };
+            if found.is_empty() {
+                continue;
             }
+            let jobs: u64 = found.iter().map(Component::len).sum();
             left = left.saturating_sub(jobs);
             if retention.dry_run {
                 report.jobs += jobs;
@@ -186,8 +189,8 @@ impl SqliteStore {
         report: &mut RetentionReport,
     ) -> Result<Vec<Component>> {
         let opened = self.opened()?;
-        let copies = Copies { source: self.reader(&opened)?, found };
-        let _held = opened.sight.snapshots.hold(Location::caller());
+        let (source, sight) = (self.reader(&opened)?, Arc::clone(&opened.sight));
+        let copies = Copies { source, sight, origin: Location::caller(), found };
         let copied = archive.write(move |w| copies.land(w))?;
         report.changed += copied.changed;
         report.refused.extend(copied.refused);
@@ -206,6 +209,56 @@ impl SqliteStore {
             report.longest_step = report.longest_step.max(step.worked);
             left = step.left;
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store_core::prelude::*;
+    use store_core::{
+        Clock, Code, DependencyKind, JobStatus, NewJob, Placement, StatusChange, SystemClock,
+        WorkDir,
+    };
+
+    use super::*;
+
+    /// How many snapshots were taken while something was done.
+    fn snapshots(
+        store: &SqliteStore,
+        what: impl FnOnce() -> Result<RetentionReport>,
+    ) -> Result<(u64, RetentionReport)> {
+        let taken = || Ok::<_, Error>(store.opened()?.sight.snapshots.taken());
+        let before = taken()?;
+        let report = what()?;
+        Ok((taken()? - before, report))
+    }
+
+    #[test]
+    fn no_snapshot_is_held_for_longer_than_a_component_or_a_few_looks() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = Options::new(scratch.path().join("project.db")).open().expect("opened");
+        let new = |name: &str| -> Result<NewJob> {
+            let dir = Placement::Under(WorkDir::new("/scratch")?);
+            Ok(NewJob::new(name, Code::Crystal, dir))
+        };
+        let (held, free) = (1_000, 100);
+        for number in 0..held + free {
+            let id = store.create_job(&new(&format!("ended {number}"))?)?.id;
+            if number < held {
+                // One that goes on keeps it, each another one.
+                store.create_job(&new("goes on")?.after(id, DependencyKind::AfterOk))?;
+            }
+            store.change_status(id, &StatusChange::to(JobStatus::Completed))?;
+        }
+        let old = Retention::finished_before(SystemClock.now());
+        let (looks, report) = snapshots(&store, || store.prune(&old.dry_run(true)))?;
+        assert_eq!((report.jobs, report.held, report.complete), (free, held, true));
+        assert!(looks >= held / 256, "{looks} snapshots to look at {held} jobs");
+        let into = scratch.path().join("history.db");
+        let (copies, report) = snapshots(&store, || store.move_finished(&old, &into))?;
+        assert_eq!((report.jobs, report.held, report.complete), (free, held, true));
+        assert!(copies >= looks + free, "{copies} snapshots to copy {free} jobs");
         Ok(())
     }
 }
