@@ -72,7 +72,7 @@ fn report<S: Store>(caller: &mut Caller<'_, S>, keys: &[LeaseKey]) {
             // Its end comes without a result then: the attempt has one, or is no longer this worker's.
             let result = result(caller.session.random.fraction());
             caller.record(*key, &result);
-            caller.end(part, &Reported::Completed(None));
+            caller.end(part, &RunEnd::Completed(None));
             continue;
         }
         let random = &mut caller.session.random;
