@@ -43,6 +43,10 @@ pub trait ClusterWrite: ClusterRead {
     /// Removes a cluster whatever names it, and says what that came to: jobs that have not ended are
     /// CANCELLED, no job names the cluster any more, and submissions to it are gone. Whoever runs one of the
     /// jobs learns it from its next heartbeat.
+    ///
+    /// # Atomicity
+    /// All or nothing, however many jobs those are; nobody else writes meanwhile, for a time that grows with
+    /// their number. Who cannot wait for tens of thousands takes them away in steps first.
     fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval>;
 }
 
