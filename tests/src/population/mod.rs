@@ -19,6 +19,7 @@ pub const PAGES: &[(i32, &str)] = &[
     (5, include_str!("v5.sql")),
     (6, include_str!("v6.sql")),
     (7, include_str!("v7.sql")),
+    (8, include_str!("v8.sql")),
 ];
 
 /// The version that the first pages fit together. Later ones build on what was upgraded from it, as the
