@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use schema::migrations::embedded;
-use store_core::{Error, Job, prelude::*};
+use store_core::{Error, Job, OccupationKind, prelude::*};
 use store_sqlite::{CheckDepth, OpenError, Options, SqliteStore};
 use tests::{TestResult, jobs, raw};
 
@@ -106,6 +106,32 @@ fn a_writer_that_never_ends_is_given_up_at_the_deadline_in_plain_words() -> Test
     assert_eq!(store.counts_by_status()?.total(), 0);
     begin_to_write(&store).recv_timeout(HUNG)??;
     assert_eq!(store.counts_by_status()?.total(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_holder_of_the_gate_that_waits_for_such_a_writer_says_so() -> TestResult {
+    let scene = foreign_writer()?;
+    let options = Options::new(&scene.path).busy_timeout(Duration::ZERO);
+    let (patient, impatient) =
+        (options.clone().open()?, options.deadline(Duration::from_millis(100)).open()?);
+    let answers = begin_to_write(&patient);
+    let begun = Instant::now();
+    loop {
+        // It comes to the gate first, or waits for the other program itself, until the patient one has it.
+        let refused = impatient.create_job(&jobs::sample("never"));
+        let error = refused.expect_err("the other one never ends");
+        let Error::Contended { holder, .. } = &error else { panic!("{error:?}") };
+        let occupation = holder.as_ref().and_then(|holder| holder.occupation.as_ref());
+        if occupation.is_some_and(|found| found.kind == OccupationKind::WaitingForOutsiders) {
+            let words = "waiting for a program that writes without taking turns";
+            assert!(error.to_string().contains(words), "{error}");
+            break;
+        }
+        assert!(begun.elapsed() < HUNG, "it was never told: {error}");
+    }
+    scene.foreign.execute_batch("COMMIT")?;
+    answers.recv_timeout(HUNG)??;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use common::{Outcome, another_program, job, open, scratch};
 use store_core::{
     Clock, Error, JobFilter, JobStatus, Page, Result, StatusChange, SystemClock, Timestamp,
 };
-use store_sqlite::{Options, SqliteStore, prelude::*};
+use store_sqlite::{CheckDepth, Options, SqliteStore, prelude::*};
 
 fn names(store: &SqliteStore) -> Result<Vec<String>> {
     let page = store.jobs(&JobFilter::all(), Page::first(1000)?)?;
@@ -313,6 +313,91 @@ fn every_reader_in_use_ends_in_an_error_that_says_so() -> Outcome {
         Ok(())
     })?;
     store.counts_by_status()?;
+    Ok(())
+}
+
+/// Holds the lead with one call while `meanwhile` queues others, and then lets them all go. Units tell the
+/// time when they begin, so that the clock can hold them.
+fn while_one_calls(options: Options, meanwhile: impl FnOnce(&SqliteStore)) -> Outcome {
+    #[derive(Debug)]
+    struct Held(Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>);
+    impl Clock for Held {
+        fn now(&self) -> Timestamp {
+            let held = self.0.lock().expect("no panic").take();
+            if let Some((begun, wait)) = held {
+                begun.send(()).expect("listened to");
+                let _told = wait.recv();
+            }
+            SystemClock.now()
+        }
+    }
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (begun, beginning) = mpsc::channel();
+    let held = Arc::new(Held(Mutex::default()));
+    let store = options.clock(Arc::clone(&held)).open()?;
+    *held.0.lock().expect("no panic") = Some((begun, wait));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| store.create_job(&job("first")));
+        beginning.recv().expect("begun");
+        meanwhile(&store);
+        drop(go_on);
+        first.join().expect("no panic").expect("written");
+    });
+    Ok(())
+}
+
+#[test]
+fn a_refused_call_does_not_disturb_those_that_share_its_commit() -> Outcome {
+    let (_directory, path) = scratch();
+    let before = commits(&path);
+    let mut callers = Vec::new();
+    while_one_calls(Options::new(&path), |store| {
+        for number in 0..12 {
+            let writer = store.clone();
+            // Every third one asks for the directory of the first.
+            let name = if number % 3 == 2 { "first".to_owned() } else { format!("job {number}") };
+            callers.push(thread::spawn(move || writer.create_job(&job(&name)).map(drop)));
+            thread::sleep(Duration::from_millis(20));
+        }
+    })?;
+    for (number, caller) in callers.into_iter().enumerate() {
+        match caller.join().expect("no panic") {
+            Ok(()) => assert_ne!(number % 3, 2, "{number}"),
+            Err(Error::Conflict { .. }) => assert_eq!(number % 3, 2, "{number}"),
+            Err(other) => panic!("{number}: {other:?}"),
+        }
+    }
+    let store = open(&path);
+    assert_eq!(store.counts_by_status()?.total(), 1 + 8);
+    assert!(store.check(CheckDepth::Quick)?.is_ok());
+    let shared = commits(&path) - before;
+    assert!(shared <= 5, "{shared} commits for nine writes");
+    Ok(())
+}
+
+/// A unit needs a savepoint among others, and its pages may be many: it begins a batch of its own.
+#[test]
+fn units_and_calls_that_wait_together_are_committed_in_their_order() -> Outcome {
+    let (_directory, path) = scratch();
+    let mut callers = Vec::new();
+    while_one_calls(Options::new(&path), |store| {
+        for number in 0..9 {
+            let (writer, new) = (store.clone(), job(&format!("job {number}")));
+            callers.push(thread::spawn(move || {
+                if number % 3 == 1 {
+                    return writer.write(move |unit| unit.create_job(&new));
+                }
+                writer.create_job(&new)
+            }));
+            thread::sleep(Duration::from_millis(20));
+        }
+    })?;
+    for caller in callers {
+        caller.join().expect("no panic")?;
+    }
+    let expected: Vec<String> =
+        std::iter::once("first".to_owned()).chain((0..9).map(|n| format!("job {n}"))).collect();
+    assert_eq!(names(&open(&path))?, expected);
     Ok(())
 }
 

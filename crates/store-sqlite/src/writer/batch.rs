@@ -72,6 +72,10 @@ impl Core {
                 taken.into_iter().for_each(|caller| caller.tell(Ok(())));
                 Ok(())
             }
+            // It has waited since it was asked for, not only since it came to lead.
+            Err(Failed::Before(Error::Contended { holder, .. })) => {
+                Err(Error::Contended { waited: self.waited(deadline), holder })
+            }
             Err(Failed::Before(error)) => Err(error),
             Err(Failed::After(error)) => {
                 taken.into_iter().for_each(|caller| caller.tell(Err(error())));

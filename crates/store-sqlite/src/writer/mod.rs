@@ -114,19 +114,20 @@ impl Writer {
             Request { work, caller: Caller::Waiting(seat), terms }
         };
         let brought = core.queue.bring(deadline, run, request);
-        let (committed, outcome) = match brought.map_err(|error| core.without_room(error))? {
-            Place::First(lead, run) => {
-                let mut outcome = None;
-                let first = |connection: &Connection| keep(&mut outcome, run(connection));
-                (core.commit(lead, terms, first), outcome)
-            }
-            Place::Queued => {
-                let (outcome, seat) = waits.expect("made with the request");
-                let committed = core.wait(&seat, deadline);
-                let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-                (committed, outcome)
-            }
-        };
+        let (committed, outcome) =
+            match brought.map_err(|error| core.without_room(error, deadline))? {
+                Place::First(lead, run) => {
+                    let mut outcome = None;
+                    let first = |connection: &Connection| keep(&mut outcome, run(connection));
+                    (core.commit(lead, terms, first), outcome)
+                }
+                Place::Queued => {
+                    let (outcome, seat) = waits.expect("made with the request");
+                    let committed = core.wait(&seat, deadline);
+                    let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    (committed, outcome)
+                }
+            };
         let committed = committed.inspect_err(|error| core.count(error));
         told(answer(committed, outcome))
     }
@@ -156,7 +157,7 @@ impl Writer {
         // Inside a unit of work, only this thread could make room.
         let may_wait = !nesting::is_inside(self.core.key);
         let handed_in = self.core.queue.hand_in(request, may_wait);
-        handed_in.map_err(|error| self.core.without_room(error))?;
+        handed_in.map_err(|error| self.core.without_room(error, deadline))?;
         Ok(ticket)
     }
 
@@ -223,7 +224,6 @@ impl Drop for Writer {
 impl Core {
     /// Waits in the queue until the write is committed by another's lead, or leads.
     fn wait(&self, seat: &Arc<Seat>, deadline: Instant) -> Result<()> {
-        let begun = Instant::now();
         match seat.wait_until(deadline) {
             Stage::Done(outcome) => outcome,
             Stage::Lead => self.lead_own(seat),
@@ -234,7 +234,7 @@ impl Core {
                         drop(self.queue.lead());
                     }
                     let holder = self.gate.holder();
-                    return Err(Error::Contended { waited: begun.elapsed(), holder });
+                    return Err(Error::Contended { waited: self.waited(deadline), holder });
                 }
                 // It is in a batch: its outcome comes with the commit, which has begun.
                 match seat.wait() {
@@ -258,15 +258,7 @@ impl Core {
         while let Some(lead) = self.queue.called() {
             let Some(Request { work, caller, terms }) = self.queue.next(|_| true) else { continue };
             let first = Taken::new(caller);
-            let committed = self.commit(lead, terms, work).map_err(|error| match error {
-                // It has waited since it was handed in, not only since it was first.
-                Error::Contended { holder, .. } => {
-                    let deadline = terms.deadline;
-                    let since = deadline.checked_sub(self.deadline).unwrap_or(deadline);
-                    Error::Contended { waited: since.elapsed(), holder }
-                }
-                other => other,
-            });
+            let committed = self.commit(lead, terms, work);
             first.tell(committed.inspect_err(|error| self.count(error)));
         }
     }
@@ -282,11 +274,16 @@ impl Core {
         }
     }
 
+    /// For how long a write has waited that was asked for in time for this deadline.
+    fn waited(&self, deadline: Instant) -> Duration {
+        deadline.checked_sub(self.deadline).unwrap_or(deadline).elapsed()
+    }
+
     /// Says who has the turn for which those ahead in the full queue wait.
-    fn without_room(&self, error: Error) -> Error {
+    fn without_room(&self, error: Error, deadline: Instant) -> Error {
         let error = match error {
-            Error::Contended { waited, .. } => {
-                Error::Contended { waited, holder: self.gate.holder() }
+            Error::Contended { .. } => {
+                Error::Contended { waited: self.waited(deadline), holder: self.gate.holder() }
             }
             other => other,
         };

@@ -94,7 +94,7 @@ fn a_run_of_claims_without_faults_passes_and_each_planted_fault_is_named() -> Re
                  (SELECT min(sequence) FROM job_events WHERE kind = 'requeued')",
             "is claimed while token 1 runs it",
         ),
-        ("UPDATE clusters SET max_running = 1 WHERE id = 1", "cluster 1 runs [2, "),
+        ("UPDATE clusters SET max_running = 0 WHERE id = 1", "cluster 1 runs [1, "),
         ("UPDATE clusters SET cores = 3 WHERE id = 2", "of [None, Some(4), Some(3)]"),
         (
             "INSERT INTO job_dependencies (job_id, depends_on, kind, created_at)
