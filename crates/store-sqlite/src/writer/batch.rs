@@ -74,7 +74,7 @@ impl Core {
             }
             // It has waited since it was asked for, not only since it came to lead.
             Err(Failed::Before(Error::Contended { holder, .. })) => {
-                Err(Error::Contended { waited: self.waited(deadline), holder })
+                Err(Error::Contended { waited: self.waited(terms.deadline), holder })
             }
             Err(Failed::Before(error)) => Err(error),
             Err(Failed::After(error)) => {
@@ -205,4 +205,29 @@ fn in_savepoint(connection: &Connection, work: Work, kept: &mut u64) -> rusqlite
         Verdict::Undo => run("ROLLBACK TO write")?,
     }
     run("RELEASE write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_fails_after_a_change_is_undone_with_all_that_shares_its_transaction() {
+        let connection = crate::create::fresh_in_memory().expect("there is memory");
+        let run = |sql: &str| connection.execute_batch(sql);
+        run("CREATE TABLE some (thing INTEGER PRIMARY KEY); BEGIN").expect("created");
+        let mut kept = 0;
+        let mut ends = |sql: &'static str, verdict| {
+            let work: Work = Box::new(move |connection: &Connection| {
+                let written = connection.execute(sql, []);
+                assert_eq!(written.is_ok(), sql.ends_with("(1)") || sql.ends_with("(2)"));
+                verdict
+            });
+            call(&connection, work, &mut kept).is_ok()
+        };
+        assert!(ends("INSERT INTO some VALUES (1)", Verdict::Keep));
+        assert!(ends("INSERT INTO some VALUES ('refused')", Verdict::Undo));
+        assert!(!ends("INSERT INTO some VALUES (2)", Verdict::Undo), "its row is still there");
+        assert_eq!(kept, 1);
+    }
 }
