@@ -52,7 +52,8 @@ pub fn contests(many: u32, seconds: f64, long_seconds: f64) -> Vec<Contest> {
     vec![
         claim_among(many),
         finishing("claim-and-complete", 1, 0.5, until, many / 10),
-        finishing("claim-and-complete-128", BATCH, 5.0, until, many / 2),
+        // Five times the half that claims and ends one by one are to reach.
+        finishing("claim-and-complete-128", BATCH, 5.0 * 0.5, until, many / 2),
         nothing(many / 10, until),
         fairness(long, many / 2),
         come_due(many / 50),

@@ -1,7 +1,7 @@
 //! The writer: who writes when, and who commits for whom.
 //!
 //! One thread at a time leads. It takes the gate, begins a transaction, runs its own write on its own
-//! thread, then the writes that others have queued meanwhile, each in a savepoint; it commits once,
+//! thread, then the writes that others have queued meanwhile, units of work in savepoints; it commits once,
 //! leaves the gate, hands the lead to the first who still waits, and only then tells everybody. A lone
 //! caller leads at once: no hand-over, no allocation. Writes that nobody waits for are led by a thread
 //! of the store's own, the submitter.
