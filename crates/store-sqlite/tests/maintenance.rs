@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use common::{Outcome, another_program, job, open, scratch};
-use store_core::Error;
+use store_core::{Error, JobFilter};
 use store_sqlite::{CheckDepth, Options, prelude::*};
 
 #[test]
@@ -117,6 +117,27 @@ fn a_full_check_finds_texts_that_are_not_those_of_the_jobs() -> Outcome {
     assert_eq!(store.check(CheckDepth::Quick)?.problems, Vec::<String>::new());
     let report = store.check(CheckDepth::Full)?;
     assert!(report.problems.join("\n").contains("job_texts"), "{:?}", report.problems);
+    Ok(())
+}
+
+/// A connection that has searched keeps in mind where the index of texts is, and SQLite's check goes by that.
+#[test]
+fn a_check_is_not_misled_by_what_its_store_searched_before() -> Outcome {
+    let (_directory, path) = scratch();
+    let (store, other) = (Options::new(&path).readers(1).open()?, open(&path));
+    // Blocks of 256 are taken in at once, and merged when there are some.
+    let create = |from: usize, to: usize| {
+        let jobs: Vec<_> = (from..to).map(|number| job(&format!("MgO {number}"))).collect();
+        other.create_jobs(&jobs).map(drop)
+    };
+    create(0, 1024)?;
+    assert_eq!(store.count_jobs(&JobFilter::all().text("MgO 99"))?, 11);
+    for round in 0..16 {
+        create(1024 + 256 * round, 1280 + 256 * round)?;
+        for depth in [CheckDepth::Quick, CheckDepth::Full] {
+            assert_eq!(store.check(depth)?.problems, Vec::<String>::new(), "{round} {depth:?}");
+        }
+    }
     Ok(())
 }
 

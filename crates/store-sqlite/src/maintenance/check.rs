@@ -1,13 +1,14 @@
 //! Whether a store is whole.
 
 use std::collections::BTreeSet;
+use std::panic::Location;
 
 use rusqlite::Connection;
 use schema::inspect::{Structure, foreign_key_violations};
 use schema::migrations::MigrationSet;
 use store_core::{Error, JobStatus, Result};
 
-use crate::create::fresh_in_memory;
+use crate::create::{connect_read_only, fresh_in_memory};
 use crate::error::Meaning;
 use crate::pool::{Scope, on_snapshot};
 use crate::store::SqliteStore;
@@ -52,38 +53,47 @@ impl SqliteStore {
             CheckDepth::Quick => "quick_check",
             CheckDepth::Full => "integrity_check",
         };
-        let migrations = &self.options().migrations;
-        let mut report = self.on_reader(|_, connection| {
-            on_snapshot(connection, || {
-                let mut problems = integrity(connection, pragma)?;
-                let broken = |error: schema::Error| Error::Corrupt {
-                    what: "its structure cannot be read".to_owned(),
-                    source: Some(error.into()),
-                };
-                let violations = foreign_key_violations(connection).map_err(broken)?;
-                problems.extend(violations.iter().map(ToString::to_string));
-                let released = released(migrations)?;
-                let found = Structure::of(connection).map_err(broken)?;
-                let differences = found.differences(&Structure::of(&released).map_err(fault)?);
-                problems.extend(differences.iter().map(ToString::to_string));
-                if differences.is_empty() {
-                    let (here, there) = (steps(connection)?, steps(&released)?);
-                    let wrong = here.symmetric_difference(&there);
-                    problems.extend(wrong.map(|step| format!("job_status_transitions: {step}")));
-                    let (here, there) = (verdicts(connection)?, verdicts(&released)?);
-                    let wrong = here.symmetric_difference(&there);
-                    problems.extend(wrong.map(|verdict| format!("dependency_verdicts: {verdict}")));
-                    problems.extend(miscounts(connection)?);
-                    problems.extend(misplaced(connection)?);
-                    problems.extend(misjudged(connection)?);
-                }
-                Ok(CheckReport { problems })
-            })
-        })?;
-        if depth == CheckDepth::Full && report.is_ok() {
-            report.problems.extend(self.wrong_texts()?);
+        let mut problems = self.problems(pragma)?;
+        if depth == CheckDepth::Full && problems.is_empty() {
+            problems.extend(self.wrong_texts()?);
         }
-        Ok(report)
+        Ok(CheckReport { problems })
+    }
+
+    /// What can be seen on one snapshot.
+    #[track_caller]
+    fn problems(&self, pragma: &str) -> Result<Vec<String>> {
+        let _guard = self.guard()?;
+        let opened = self.opened()?;
+        // Its own connection. One that has searched for a text keeps in mind where FTS5 has its pages, and the
+        // check of SQLite 3.53 goes by that, also when others have moved them since: it would find damage.
+        let connection = &connect_read_only(opened.location.database()).meaning()?;
+        let _held = opened.sight.snapshots.hold(Location::caller());
+        on_snapshot(connection, || {
+            let mut problems = integrity(connection, pragma)?;
+            let broken = |error: schema::Error| Error::Corrupt {
+                what: "its structure cannot be read".to_owned(),
+                source: Some(error.into()),
+            };
+            let violations = foreign_key_violations(connection).map_err(broken)?;
+            problems.extend(violations.iter().map(ToString::to_string));
+            let released = released(&self.options().migrations)?;
+            let found = Structure::of(connection).map_err(broken)?;
+            let differences = found.differences(&Structure::of(&released).map_err(fault)?);
+            problems.extend(differences.iter().map(ToString::to_string));
+            if differences.is_empty() {
+                let (here, there) = (steps(connection)?, steps(&released)?);
+                let wrong = here.symmetric_difference(&there);
+                problems.extend(wrong.map(|step| format!("job_status_transitions: {step}")));
+                let (here, there) = (verdicts(connection)?, verdicts(&released)?);
+                let wrong = here.symmetric_difference(&there);
+                problems.extend(wrong.map(|verdict| format!("dependency_verdicts: {verdict}")));
+                problems.extend(miscounts(connection)?);
+                problems.extend(misplaced(connection)?);
+                problems.extend(misjudged(connection)?);
+            }
+            Ok(problems)
+        })
     }
 
     /// What FTS5's own check says; it is a command that is written, though it changes nothing.

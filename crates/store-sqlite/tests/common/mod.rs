@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
-use store_core::{Code, InputDeck, NewJob, Placement, WorkDir};
-use store_sqlite::{Options, SqliteStore};
+use store_core::{Code, InputDeck, JobFilter, NewJob, Page, Placement, WorkDir};
+use store_sqlite::{Options, SqliteStore, prelude::*};
 use tempfile::TempDir;
 
 /// What a test answers.
@@ -33,4 +35,30 @@ pub fn job(name: &str) -> NewJob {
     let base = WorkDir::new("/scratch").expect("absolute");
     let deck = InputDeck::file("input.d12", "MgO bulk\nCRYSTAL\n").expect("a deck");
     NewJob::new(name, Code::Crystal, Placement::Under(base)).with_input(deck)
+}
+
+/// The names of all jobs, in the order in which they were created.
+pub fn names(store: &SqliteStore) -> store_core::Result<Vec<String>> {
+    let page = store.jobs(&JobFilter::all(), Page::first(1000)?)?;
+    Ok(page.jobs.into_iter().rev().map(|job| job.name).collect())
+}
+
+/// Holds the lead with one write while `meanwhile` queues others, and then lets them all go.
+pub fn while_one_writes(store: &SqliteStore, meanwhile: impl FnOnce()) {
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (begun, beginning) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let first = store.write(move |unit| {
+                begun.send(()).expect("listened to");
+                // Only a test may wait here: everybody else waits with it.
+                let _told = wait.recv();
+                unit.create_job(&job("first"))
+            });
+            first.expect("written");
+        });
+        beginning.recv().expect("begun");
+        meanwhile();
+        drop(go_on);
+    });
 }

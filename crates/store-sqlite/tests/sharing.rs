@@ -1,0 +1,256 @@
+//! What shares a commit, and what that means for those who share it.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use common::{Outcome, job, names, open, scratch, while_one_writes};
+use store_core::{
+    Clock, Error, JobStatus, Placement, Result, StatusChange, SystemClock, Timestamp, WorkDir,
+};
+use store_sqlite::{CheckDepth, Options, SqliteStore, prelude::*};
+
+/// How many commits the write-ahead log holds: frames that tell a size of the database
+/// (<https://sqlite.org/fileformat2.html#wal_file_format>).
+fn commits(path: &Path) -> usize {
+    const HEADER: usize = 32;
+    const FRAME: usize = 24 + 4096;
+    let log = std::fs::read(path.with_extension("db-wal")).expect("a log");
+    let frames = log.get(HEADER..).unwrap_or_default().chunks_exact(FRAME);
+    frames.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+/// Holds the lead with one call while `meanwhile` queues others, and then lets them all go. Units tell the
+/// time when they begin, so that the clock can hold them.
+fn while_one_calls(options: Options, meanwhile: impl FnOnce(&SqliteStore)) -> SqliteStore {
+    #[derive(Debug)]
+    struct Held(Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>);
+    impl Clock for Held {
+        fn now(&self) -> Timestamp {
+            let held = self.0.lock().expect("no panic").take();
+            if let Some((begun, wait)) = held {
+                begun.send(()).expect("listened to");
+                let _told = wait.recv();
+            }
+            SystemClock.now()
+        }
+    }
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (begun, beginning) = mpsc::channel();
+    let held = Arc::new(Held(Mutex::default()));
+    let store = options.clock(held.clone()).open().expect("opened");
+    *held.0.lock().expect("no panic") = Some((begun, wait));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| store.create_job(&job("first")));
+        beginning.recv().expect("begun");
+        meanwhile(&store);
+        drop(go_on);
+        first.join().expect("no panic").expect("written");
+    });
+    store
+}
+
+#[test]
+fn writes_that_wait_together_share_a_commit_in_their_order() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let before = commits(&path);
+    let mut callers = Vec::new();
+    while_one_writes(&store, || {
+        for number in 0..10 {
+            let writer = store.clone();
+            callers.push(thread::spawn(move || writer.create_job(&job(&format!("job {number}")))));
+            // The order of arrival is the order of the loop.
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    for caller in callers {
+        caller.join().expect("no panic")?;
+    }
+    let expected: Vec<String> =
+        std::iter::once("first".to_owned()).chain((0..10).map(|n| format!("job {n}"))).collect();
+    assert_eq!(names(&store)?, expected);
+    // The first one's, and one or, on a slow machine, a few for the ten.
+    let shared = commits(&path) - before;
+    assert!((2..=5).contains(&shared), "{shared} commits for eleven writes");
+    Ok(())
+}
+
+#[test]
+fn writes_one_after_the_other_commit_one_by_one() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let before = commits(&path);
+    for number in 0..11 {
+        store.create_job(&job(&format!("job {number}")))?;
+    }
+    assert_eq!(commits(&path) - before, 11);
+    Ok(())
+}
+
+#[test]
+fn a_failing_write_does_not_disturb_its_neighbours() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let (mut good, mut bad, mut panicking) = (Vec::new(), Vec::new(), Vec::new());
+    while_one_writes(&store, || {
+        for number in 0..4 {
+            let writer = store.clone();
+            good.push(thread::spawn(move || writer.create_job(&job(&format!("good {number}")))));
+            let writer = store.clone();
+            bad.push(thread::spawn(move || {
+                writer.write(move |unit| {
+                    unit.create_job(&job("bad"))?;
+                    Err::<(), _>(Error::aborted(format!("reason {number}")))
+                })
+            }));
+            let writer = store.clone();
+            panicking.push(thread::spawn(move || {
+                catch_unwind(AssertUnwindSafe(|| {
+                    writer.write(move |unit| -> Result<()> {
+                        unit.create_job(&job("panicking"))?;
+                        panic!("panic {number}");
+                    })
+                }))
+            }));
+        }
+        thread::sleep(Duration::from_millis(100));
+    });
+    for caller in good {
+        caller.join().expect("no panic")?;
+    }
+    for (number, caller) in bad.into_iter().enumerate() {
+        let error = caller.join().expect("no panic").expect_err("it gave up");
+        assert_eq!(error.to_string(), format!("the unit of work was given up: reason {number}"));
+    }
+    for (number, caller) in panicking.into_iter().enumerate() {
+        let panic = caller.join().expect("caught").expect_err("it panicked");
+        assert_eq!(panic.downcast_ref(), Some(&format!("panic {number}")));
+    }
+    let mut kept = names(&store)?;
+    kept.sort();
+    assert_eq!(kept, ["first", "good 0", "good 1", "good 2", "good 3"]);
+    Ok(())
+}
+
+#[test]
+fn a_failing_first_write_does_not_disturb_those_who_wait() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (begun, beginning) = mpsc::channel();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            store.write(move |unit| {
+                unit.create_job(&job("first"))?;
+                begun.send(()).expect("listened to");
+                let _told = wait.recv();
+                Err::<(), _>(Error::aborted("no"))
+            })
+        });
+        beginning.recv().expect("begun");
+        let second = scope.spawn(|| store.create_job(&job("second")));
+        thread::sleep(Duration::from_millis(50));
+        drop(go_on);
+        first.join().expect("no panic").expect_err("it gave up");
+        second.join().expect("no panic").expect("written");
+    });
+    assert_eq!(names(&store)?, ["second"]);
+    Ok(())
+}
+
+#[test]
+fn a_refused_call_does_not_disturb_those_that_share_its_commit() -> Outcome {
+    let (_directory, path) = scratch();
+    let mut before = 0;
+    let mut callers = Vec::new();
+    let store = while_one_calls(Options::new(&path), |store| {
+        before = commits(&path);
+        for number in 0..12 {
+            let writer = store.clone();
+            let mut new = job(&format!("job {number}"));
+            if number % 3 == 2 {
+                // Of these, all but the first are refused by the schema.
+                new.placement = Placement::At(WorkDir::new("/scratch/shared").expect("absolute"));
+            }
+            callers.push(thread::spawn(move || writer.create_job(&new).map(drop)));
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    for (number, caller) in callers.into_iter().enumerate() {
+        match caller.join().expect("no panic") {
+            Ok(()) => assert!(number % 3 != 2 || number == 2, "{number}"),
+            Err(Error::Conflict { .. }) => assert!(number % 3 == 2 && number > 2, "{number}"),
+            Err(other) => panic!("{number}: {other:?}"),
+        }
+    }
+    assert_eq!(store.counts_by_status()?.total(), 1 + 9);
+    assert!(store.check(CheckDepth::Quick)?.is_ok());
+    let shared = commits(&path) - before;
+    assert!((1..=5).contains(&shared), "{shared} commits for ten jobs");
+    Ok(())
+}
+
+/// A unit needs a savepoint among others, and its pages may be many: it begins a batch of its own.
+#[test]
+fn units_and_calls_that_wait_together_are_committed_in_their_order() -> Outcome {
+    let (_directory, path) = scratch();
+    let mut callers = Vec::new();
+    let store = while_one_calls(Options::new(&path), |store| {
+        for number in 0..9 {
+            let (writer, new) = (store.clone(), job(&format!("job {number}")));
+            callers.push(thread::spawn(move || {
+                if number % 3 == 1 {
+                    return writer.write(move |unit| unit.create_job(&new));
+                }
+                writer.create_job(&new)
+            }));
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    for caller in callers {
+        caller.join().expect("no panic")?;
+    }
+    let expected: Vec<String> =
+        std::iter::once("first".to_owned()).chain((0..9).map(|n| format!("job {n}"))).collect();
+    assert_eq!(names(&store)?, expected);
+    Ok(())
+}
+
+/// The temporary files that SQLite holds open in this process: it has unlinked them
+/// (<https://sqlite.org/tempfiles.html#temporary_file_storage_locations>).
+#[cfg(target_os = "linux")]
+fn temporary_files() -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("the kernel lists them");
+    // One may have been closed since it was listed.
+    let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.filter(|target| target.to_string_lossy().contains("/etilqs_")).count()
+}
+
+/// The memory in which they would be kept is walked to its end by every statement: the time of such a unit
+/// would grow with the square of what it changes.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_pages_that_a_big_unit_would_restore_are_in_a_file_and_those_of_a_small_one_in_memory()
+-> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let spilled = |count: usize| -> Result<usize> {
+        let jobs: Vec<_> =
+            (0..count).map(|number| job(&format!("{number} of {count}")).queued()).collect();
+        let cancelled = StatusChange::to(JobStatus::Cancelled);
+        let created = store.create_jobs(&jobs)?;
+        let changes: Vec<_> = created.iter().map(|job| (job.id, cancelled.clone())).collect();
+        store.write(move |unit| {
+            unit.change_statuses(&changes)?;
+            Ok(temporary_files())
+        })
+    };
+    assert_eq!(spilled(1)?, 0);
+    assert_eq!(spilled(2_000)?, 1);
+    Ok(())
+}
