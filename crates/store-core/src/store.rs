@@ -152,7 +152,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Runs `work` as [`write`](Self::write) does, where it is one call, which has changed nothing when it
     /// refuses. A backend that commits several writes at once may then spare what keeps the failure of one
-    /// from undoing another. The straight calls that change one thing come here.
+    /// from undoing another: where it fails after all, everybody who shares the commit is undone and told. The
+    /// straight calls that change one thing come here; a closure of your own belongs into `write`.
     ///
     /// # Errors
     /// Those of `write`.

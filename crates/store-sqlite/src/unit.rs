@@ -35,6 +35,8 @@ enum Questions {
 pub struct Writing {
     actor: Actor,
     fault: RefCell<Option<String>>,
+    /// Whether a statement that writes has succeeded.
+    wrote: Cell<bool>,
 }
 
 /// What happens to a unit that met a fault of the storage.
@@ -95,12 +97,19 @@ impl<'t> Unit<'t, Reading> {
 
 impl<'t> Unit<'t, Writing> {
     pub(crate) const fn writing(connection: &'t Connection, now: Timestamp, actor: Actor) -> Self {
-        Self { connection, now, mode: Writing { actor, fault: RefCell::new(None) } }
+        let mode = Writing { actor, fault: RefCell::new(None), wrote: Cell::new(false) };
+        Self { connection, now, mode }
     }
 
     /// Who signs the changes.
     pub(crate) const fn actor(&self) -> &Actor {
         &self.mode.actor
+    }
+
+    /// Whether there may be something to undo. What a refused statement has changed, SQLite has undone;
+    /// its count of changes has it nevertheless.
+    pub(crate) const fn has_written(&self) -> bool {
+        self.mode.wrote.get()
     }
 
     /// Refuses to be committed after a fault of the storage: a method may have been cut short, whatever
@@ -118,6 +127,10 @@ impl<'t> Unit<'t, Writing> {
     ) -> Result<std::result::Result<usize, rusqlite::Error>> {
         self.mode.go_on()?;
         match self.connection.prepare_cached(sql).and_then(|mut found| found.execute(params)) {
+            Ok(rows) => {
+                self.mode.wrote.set(true);
+                Ok(Ok(rows))
+            }
             Err(refused) if is_constraint(&refused) => Ok(Err(refused)),
             other => self.judge(other).map(Ok),
         }

@@ -22,6 +22,8 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     /// Whether it waits for the word.
     pub ready: bool,
+    /// Whether it was given the word: without it, it ends and has nothing to tell.
+    pub begun: bool,
     /// How much it has done, as it told last.
     pub done: Done,
     /// How it ended, once it has.
@@ -38,6 +40,7 @@ impl Process {
         if let Some(stdin) = &mut self.stdin {
             // A process that is gone is told of by its exit status.
             let _ = writeln!(stdin, "{GO}");
+            self.begun = true;
         }
     }
 }
@@ -105,5 +108,13 @@ pub fn start(
             }
         });
     }
-    Ok(Process { number, child, stdin, ready: false, done: Done::default(), ended: None })
+    Ok(Process {
+        number,
+        child,
+        stdin,
+        ready: false,
+        begun: false,
+        done: Done::default(),
+        ended: None,
+    })
 }

@@ -296,7 +296,7 @@ impl Watch {
                     &plan.stderr(number),
                 ));
                 seen.in_doubt.insert(number);
-            } else if started {
+            } else if process.begun {
                 seen.outcomes.push(outcome(&plan.outcome(number))?);
             }
         }

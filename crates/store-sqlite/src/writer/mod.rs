@@ -118,7 +118,11 @@ impl Writer {
             match brought.map_err(|error| core.without_room(error, deadline))? {
                 Place::First(lead, run) => {
                     let mut outcome = None;
-                    let first = |connection: &Connection| keep(&mut outcome, run(connection));
+                    let first = |connection: &Connection| {
+                        let (verdict, own) = run(connection);
+                        outcome = Some(own);
+                        verdict
+                    };
                     (core.commit(lead, terms, first), outcome)
                 }
                 Place::Queued => {
@@ -310,37 +314,39 @@ impl Core {
     }
 }
 
-/// Runs a closure as a unit of work; its panic is an outcome.
+/// Runs a closure as a unit of work, and says what becomes of its rows; its panic is an outcome.
 fn run<T>(
     connection: &Connection,
     clock: &dyn Clock,
     actor: Actor,
     work: impl FnOnce(&Unit<'_, Writing>) -> Result<T>,
-) -> Outcome<T> {
-    catch_unwind(AssertUnwindSafe(|| {
+) -> (Verdict, Outcome<T>) {
+    // What a panic leaves behind is not known.
+    let mut has_written = true;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
         let unit = Unit::writing(connection, clock.now(), actor);
-        let value = work(&unit)?;
-        unit.finish()?;
-        Ok(value)
-    }))
+        let value = work(&unit).and_then(|value| unit.finish().map(|()| value));
+        has_written = unit.has_written();
+        value
+    }));
+    let verdict = match (&outcome, has_written) {
+        (Ok(Ok(_)), _) => Verdict::Keep,
+        (_, true) => Verdict::Undo,
+        (_, false) => Verdict::Nothing,
+    };
+    (verdict, outcome)
 }
 
 /// A write that leaves its outcome in `place`.
 fn leaving_outcome<T: Send + 'static>(
     place: Arc<Mutex<Option<Outcome<T>>>>,
-    run: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    run: impl FnOnce(&Connection) -> (Verdict, Outcome<T>) + Send + 'static,
 ) -> Work {
     Box::new(move |connection| {
-        let outcome = run(connection);
-        keep(&mut place.lock().unwrap_or_else(PoisonError::into_inner), outcome)
+        let (verdict, outcome) = run(connection);
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        verdict
     })
-}
-
-/// Leaves an outcome where its caller finds it.
-fn keep<T>(place: &mut Option<Outcome<T>>, outcome: Outcome<T>) -> Verdict {
-    let verdict = if matches!(outcome, Ok(Ok(_))) { Verdict::Keep } else { Verdict::Undo };
-    *place = Some(outcome);
-    verdict
 }
 
 /// The caller's answer: its own error or panic before that of the commit.

@@ -20,6 +20,8 @@ pub(super) type Work = Box<dyn FnOnce(&Connection) -> Verdict + Send>;
 pub(super) enum Verdict {
     Keep,
     Undo,
+    /// It was refused before it had written any.
+    Nothing,
 }
 
 /// How much a write is, and so what it takes to undo it.
