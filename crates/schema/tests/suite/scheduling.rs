@@ -263,3 +263,35 @@ fn older_rows_get_their_lanes_queue_loads_and_attempts() -> TestResult {
     assert_eq!(attempts, ["1.1 failed 10 11 12", "1.2 cancelled 13 - 14", "1.3 failed 1 1 1"]);
     Ok(())
 }
+
+#[test]
+fn edges_are_kept_with_their_kinds_and_still_reach_the_queue() -> TestResult {
+    const EDGES: &str = "SELECT job_id || ' after ' || depends_on || ', ' || kind || ', ' || created_at
+                         FROM job_dependencies ORDER BY job_id, depends_on";
+    let set = embedded();
+    let connection = migrated(&set.up_to(7))?;
+    for id in 1..=4 {
+        job(&connection, id, "PENDING", "", "")?;
+    }
+    connection.execute_batch(
+        "INSERT INTO job_dependencies VALUES (2, 1, 'after_ok', 10), (3, 1, 'after_any', 11),
+             (4, 1, 'after_failed', 12), (4, 3, 'after_ok', 13)",
+    )?;
+    connection.execute_batch(COUNT)?;
+    let before = rows(&connection, EDGES)?;
+    assert_eq!(before.len(), 4);
+    crate::migrate(&connection, &set)?;
+    assert_eq!(rows(&connection, EDGES)?, before);
+    become_status(&connection, 1, "FAILED", 0)?;
+    assert_eq!(rows(&connection, QUEUE)?, rows(&connection, EXPECTED)?);
+    for refused in [
+        "UPDATE job_dependencies SET kind = 'after' WHERE job_id = 2",
+        "INSERT INTO job_dependencies VALUES (2, 2, 'after_ok', 1)",
+        "INSERT INTO job_dependencies VALUES (2, 1, 'after_any', 1)",
+        "INSERT INTO job_dependencies VALUES (2, 99, 'after_ok', 1)",
+    ] {
+        let error = connection.execute(refused, []).expect_err(refused);
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::ConstraintViolation), "{refused}");
+    }
+    Ok(())
+}
