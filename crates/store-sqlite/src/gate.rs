@@ -19,7 +19,7 @@ use store_core::{Error, Holder, Occupation, OccupationKind};
 
 use self::keeper::Keeper;
 use crate::error::OpenError;
-use crate::holder::{describe, pid_of_flock};
+use crate::holder::{LockedBy, describe, flock_of};
 use crate::location::{FileIdentity, Location};
 use crate::note::{Doing, Note, Told};
 
@@ -201,15 +201,20 @@ impl Gate {
         Arc::clone(&self.note)
     }
 
-    /// Who has the turn now, and what it does. Where nobody has it, or it cannot be told who, the next in
-    /// the queue: who stands still there holds everybody up as well.
+    /// Who has the turn now, and what it does. Where nobody has it, the next in the queue: who stands still
+    /// there holds everybody up as well.
     pub(crate) fn holder(&self) -> Option<Box<Holder>> {
         let [gate, queue] = self.locks.inodes;
-        if let Some(pid) = pid_of_flock(gate) {
-            return Some(describe(pid, self.note.of(pid)));
+        match flock_of(gate) {
+            LockedBy::Process(pid) => return Some(describe(pid, self.note.of(pid))),
+            LockedBy::Unknown => return None,
+            LockedBy::Nobody => {}
         }
         // Its place may also be this process's.
-        let pid = pid_of_flock(queue).filter(|pid| *pid != std::process::id())?;
+        let LockedBy::Process(pid) = flock_of(queue) else { return None };
+        if pid == std::process::id() {
+            return None;
+        }
         let occupation = Occupation::new(OccupationKind::WaitingForTurn, None);
         Some(describe(pid, Some(Told { occupation, thread: None })))
     }

@@ -12,30 +12,49 @@ use crate::note::Told;
 /// (<https://sqlite.org/walformat.html#wal_locks>).
 const WRITE_LOCK: &str = "120";
 
-/// The process that holds the flock on this inode. Inode numbers repeat between file systems, but the
-/// gate's locks are rare enough to be told apart so.
-pub(crate) fn pid_of_flock(inode: u64) -> Option<u32> {
-    pid_of_lock(&fs::read_to_string("/proc/locks").ok()?, "FLOCK", inode, None)
+/// Who has a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockedBy {
+    Nobody,
+    Process(u32),
+    /// A process of another pid namespace, or the system does not say.
+    Unknown,
+}
+
+/// Who holds the flock on this inode. Inode numbers repeat between file systems, but the gate's locks are
+/// rare enough to be told apart so.
+pub(crate) fn flock_of(inode: u64) -> LockedBy {
+    match fs::read_to_string("/proc/locks") {
+        Ok(locks) => lock_of(&locks, "FLOCK", inode, None),
+        Err(_) => LockedBy::Unknown,
+    }
 }
 
 /// The process that holds SQLite's lock for writing to the log of this database.
 pub(crate) fn of_the_write_lock(database: &str) -> Option<Box<Holder>> {
     let index = FileIdentity::of(Path::new(&format!("{database}-shm"))).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    pid_of_lock(&locks, "POSIX", index.inode(), Some(WRITE_LOCK)).map(|pid| describe(pid, None))
+    match lock_of(&locks, "POSIX", index.inode(), Some(WRITE_LOCK)) {
+        LockedBy::Process(pid) => Some(describe(pid, None)),
+        LockedBy::Nobody | LockedBy::Unknown => None,
+    }
 }
 
-fn pid_of_lock(locks: &str, kind: &str, inode: u64, byte: Option<&str>) -> Option<u32> {
+fn lock_of(locks: &str, kind: &str, inode: u64, byte: Option<&str>) -> LockedBy {
     let ending = format!(":{inode}");
     let pid = locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         // "1: FLOCK ADVISORY WRITE 1234 fe:00:56789 0 EOF"; a waiter has "->" after its number.
         let [_, found, _, _, pid, file, first, _] = words[..] else { return None };
         let held = found == kind && file.ends_with(&ending) && byte.is_none_or(|b| b == first);
-        held.then(|| pid.parse().ok())?
-    })?;
-    // A process of another namespace is listed as 0.
-    (pid != 0).then_some(pid)
+        held.then_some(pid)
+    });
+    match pid.map(str::parse) {
+        None => LockedBy::Nobody,
+        // A process of another namespace is listed as 0.
+        Some(Ok(0) | Err(_)) => LockedBy::Unknown,
+        Some(Ok(pid)) => LockedBy::Process(pid),
+    }
 }
 
 /// What is known of a process: by the system, and by what it told of its turn.
@@ -97,11 +116,12 @@ mod tests {
 
     #[test]
     fn the_holder_is_told_from_waiters_other_locks_and_other_files() {
-        assert_eq!(pid_of_lock(LOCKS, "FLOCK", 12, None), Some(10));
-        assert_eq!(pid_of_lock(LOCKS, "POSIX", 12, Some(WRITE_LOCK)), Some(8));
-        assert_eq!(pid_of_lock(LOCKS, "FLOCK", 2, None), None);
-        assert_eq!(pid_of_lock(LOCKS, "FLOCK", 13, None), None, "it is in another namespace");
-        assert_eq!(pid_of_lock("4: FLOCK ADVISORY", "FLOCK", 12, None), None);
+        use LockedBy::{Nobody, Process, Unknown};
+        assert_eq!(lock_of(LOCKS, "FLOCK", 12, None), Process(10));
+        assert_eq!(lock_of(LOCKS, "POSIX", 12, Some(WRITE_LOCK)), Process(8));
+        assert_eq!(lock_of(LOCKS, "FLOCK", 2, None), Nobody);
+        assert_eq!(lock_of(LOCKS, "FLOCK", 13, None), Unknown, "it is in another namespace");
+        assert_eq!(lock_of("4: FLOCK ADVISORY", "FLOCK", 12, None), Nobody);
     }
 
     #[test]

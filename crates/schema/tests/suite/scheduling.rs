@@ -266,7 +266,8 @@ fn older_rows_get_their_lanes_queue_loads_and_attempts() -> TestResult {
 
 #[test]
 fn edges_are_kept_with_their_kinds_and_still_reach_the_queue() -> TestResult {
-    const EDGES: &str = "SELECT job_id || ' after ' || depends_on || ', ' || kind || ', ' || created_at
+    const EDGES: &str =
+        "SELECT job_id || ' after ' || depends_on || ', ' || kind || ', ' || created_at
                          FROM job_dependencies ORDER BY job_id, depends_on";
     let set = embedded();
     let connection = migrated(&set.up_to(7))?;
