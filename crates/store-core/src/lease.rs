@@ -86,6 +86,24 @@ impl NewRemoteJob {
     }
 }
 
+impl Under<RemoteJobId> {
+    /// The submission by somebody without a lease: what came of it is a fact, also once the lease is lost.
+    #[must_use]
+    pub const fn without_lease(self) -> Self {
+        Self { lease: None, ..self }
+    }
+}
+
+impl Under<NewRemoteJob> {
+    /// The submission by somebody without a lease, of the attempt that the lease was for: the job may be at
+    /// another by now, whose worker has not submitted this.
+    #[must_use]
+    pub fn without_lease(self) -> Self {
+        let attempt = self.what.attempt.or(self.lease.map(|key| key.attempt));
+        Self { what: NewRemoteJob { attempt, ..self.what }, lease: None }
+    }
+}
+
 impl<T> Under<T> {
     /// Refuses a write of a worker whose job has gone on without it. `job` and `lease` are those of the
     /// job that the lease names, as they are now. Backends call it before they look anything else up.

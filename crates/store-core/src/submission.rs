@@ -10,6 +10,7 @@ use crate::error::{Error, Invalid, Noun, Result};
 use crate::event::{EventKind, NewEvent};
 use crate::ids::RemoteJobId;
 use crate::job::Job;
+use crate::lease::LeaseLoss;
 use crate::remote_job::{NewRemoteJob, RemoteJob, check_handle};
 use crate::remote_phase::RemotePhase;
 use crate::status::JobStatus;
@@ -247,19 +248,28 @@ pub fn is_to_be_cancelled(remote: &RemoteJob, job: &Job) -> bool {
 }
 
 /// What a worker is told that has lost its lease and has a handle to report: the handle is a fact all the
-/// same, and what has it at the scheduler is the run of whoever has the job now, or is to be cancelled.
+/// same, and what has it at the scheduler is the run of whoever has the job now, or is to be cancelled. Where
+/// nothing is left that it could be reported of, the worker alone knows it and cancels it.
 /// Backends give the error of the lease to it, in [`confirm_submission`] and [`record_submission`].
 ///
 /// [`confirm_submission`]: crate::repo::RemoteJobWrite::confirm_submission
 /// [`record_submission`]: crate::repo::RemoteJobWrite::record_submission
 pub fn keep_the_handle(refused: Error) -> Error {
     match refused {
-        Error::LeaseLost { key, loss, .. } => Error::LeaseLost {
-            key,
-            loss,
-            way_out: "stop working on the job, but report the handle for its own attempt without the \
-                      lease, so that what has it can be found or cancelled",
-        },
+        Error::LeaseLost { key, loss, .. } => {
+            let way_out = match loss {
+                LeaseLoss::Deleted => {
+                    "stop working on the job, and cancel what has this handle at the scheduler: nobody \
+                     else knows it"
+                }
+                _ => {
+                    "stop working on the job, but report the handle for its own attempt, with \
+                     Under::without_lease, so that what has it can be found or cancelled; if that is not \
+                     found, cancel what has this handle at the scheduler"
+                }
+            };
+            Error::LeaseLost { key, loss, way_out }
+        }
         other => other,
     }
 }

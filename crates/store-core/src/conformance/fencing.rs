@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::claim::ClaimFilter;
-use crate::error::{Error, Invalid, Result};
+use crate::error::{Error, Invalid, Noun, Result};
 use crate::ids::{ClusterId, LeaseToken, RemoteJobId};
 use crate::job::NewJob;
 use crate::lease::{LeaseKey, LeaseLoss, Under};
@@ -197,6 +197,9 @@ fn losses<S: Store>() -> [(OnLapse, Loss<S>, LeaseLoss); 10] {
             Requeue,
             |store, _, run| {
                 end(store, run, JobStatus::Cancelled)?;
+                store.abandon_submission(run.intent, "the scheduler has nothing")?;
+                let finished = RemoteJobPatch::phase(RemotePhase::Finished);
+                store.update_remote_job(run.remote, &finished)?;
                 store.delete_job(run.key.job)
             },
             Deleted,
@@ -241,20 +244,22 @@ pub fn a_handle_that_comes_too_late_is_kept_for_cancelling<F: Fixture>(fixture: 
         let (store, clock) = open(fixture);
         let run = begin(&store, on_lapse)?;
         lose(&store, &clock, &run)?;
+        let answer = Confirmation::new("2");
+        let intent = run.intent.under(run.key);
+        let recorded = NewRemoteJob::new(run.key.job, run.cluster, "3").under(run.key);
+        for refused in
+            [store.confirm_submission(intent, &answer), store.record_submission(recorded.clone())]
+        {
+            let refused = refused.expect_err("the lease is lost").to_string();
+            assert!(!refused.contains("report nothing"), "{refused}");
+            assert!(refused.contains("cancel what has this handle at the scheduler"), "{refused}");
+            assert_eq!(refused.contains("without_lease"), why != LeaseLoss::Deleted, "{refused}");
+        }
         if why == LeaseLoss::Deleted {
             continue;
         }
-        let answer = Confirmation::new("2");
-        let recorded = NewRemoteJob::new(run.key.job, run.cluster, "3");
-        for refused in [
-            store.confirm_submission(run.intent.under(run.key), &answer),
-            store.record_submission(recorded.clone().under(run.key)),
-        ] {
-            let refused = refused.expect_err("the lease is lost").to_string();
-            assert!(refused.contains("handle") && !refused.contains("nothing"), "{refused}");
-        }
-        let confirmed = store.confirm_submission(run.intent, &answer)?;
-        let recorded = store.record_submission(recorded.of_attempt(run.key.attempt))?;
+        let confirmed = store.confirm_submission(intent.without_lease(), &answer)?;
+        let recorded = store.record_submission(recorded.without_lease())?;
         assert_eq!((recorded.attempt, recorded.submission.attempt), (run.key.attempt, None));
         assert_eq!(store.remote_job(recorded.id)?, recorded);
         let job = store.job(run.key.job)?;
@@ -270,6 +275,35 @@ pub fn a_handle_that_comes_too_late_is_kept_for_cancelling<F: Fixture>(fixture: 
         let found = store.find_remote_job(run.cluster, "2")?;
         assert_eq!(found.map(|found| found.id), Some(confirmed.id));
     }
+    Ok(())
+}
+
+/// Where the submissions were removed with their cluster, a handle that comes too late is told to be cancelled
+/// by the refusal itself, and the store has nothing that it could be reported of.
+pub fn a_handle_of_a_cluster_that_is_gone_is_not_taken<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let run = begin(&store, OnLapse::Requeue)?;
+    let answer = Confirmation::new("2");
+    let intent = run.intent.under(run.key);
+    let recorded = NewRemoteJob::new(run.key.job, run.cluster, "3").under(run.key);
+    store.change_status(run.key.job, &StatusChange::to(JobStatus::Cancelled))?;
+    assert_eq!(store.force_delete_cluster(run.cluster)?.submissions, 2);
+    for refused in
+        [store.confirm_submission(intent, &answer), store.record_submission(recorded.clone())]
+    {
+        let refused = refused.expect_err("the job was cancelled").to_string();
+        assert!(refused.contains("cancel what has this handle at the scheduler"), "{refused}");
+    }
+    assert_refused!(
+        assert_untouched(&store, || store.confirm_submission(intent.without_lease(), &answer)),
+        Error::NotFound { noun: Noun::RemoteJob, .. }
+    );
+    assert_refused!(
+        assert_untouched(&store, || store.record_submission(recorded.without_lease())),
+        Error::NotFound { noun: Noun::Cluster, .. }
+    );
+    // It has no submission any more.
+    store.delete_job(run.key.job)?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::ids::{ClusterId, JobId, JobUuid, RemoteJobId};
 use crate::job::JobPatch;
 use crate::query::{Archived, JobFilter, Page};
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
+use crate::remote_phase::RemotePhase;
 use crate::repo::{
     ClusterRead, ClusterWrite, DependencyRead, DependencyWrite, EventRead, EventWrite, JobRead,
     JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite,
@@ -221,6 +222,7 @@ pub fn a_deleted_job_leaves_nothing_of_itself<F: Fixture>(fixture: &F) -> Outcom
     store.retry_job(job.id, InitialStatus::Pending)?;
     store.record_result(job.id, &sample_result(-2.0))?;
     store.add_note(job.id, "soon gone")?;
+    store.update_remote_job(remote, &RemoteJobPatch::phase(RemotePhase::Finished))?;
     store.delete_job(job.id)?;
 
     assert_eq!(Dump::of(&store)?, before);
@@ -253,6 +255,53 @@ pub fn a_job_that_may_be_running_is_not_deleted<F: Fixture>(fixture: &F) -> Outc
     store.archive_job(away)?;
     store.delete_job(away)?;
     assert_eq!(store.counts_by_status()?.total(), 2);
+    Ok(())
+}
+
+/// A job stays, whatever its status, while a submission of it may be at a scheduler, under a handle or only
+/// under the token of its intent; otherwise nobody would know any more what is to be cancelled there.
+pub fn a_job_that_a_scheduler_may_have_is_not_deleted<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
+    for status in [JobStatus::Pending, JobStatus::Failed, JobStatus::Cancelled] {
+        let job = store.create_job(&sample_job("MgO"))?.id;
+        let begin = || store.begin_submission(NewRemoteJob::intended(job, cluster));
+        let refused = || {
+            let answer = assert_untouched(&store, || store.delete_job(job));
+            let refused = answer.expect_err("a scheduler may have it");
+            assert!(
+                matches!(&refused, Error::NotAllowed { job: of, status: found, .. }
+                    if (*of, *found) == (job, status)),
+                "{status}: {refused}"
+            );
+            let text = refused.to_string();
+            assert!(text.contains("end") && text.contains("abandon"), "{text}");
+        };
+        let abandoned = begin()?.id;
+        let handle = job.to_string();
+        let recorded = store.record_submission(NewRemoteJob::new(job, cluster, handle))?.id;
+        if status != JobStatus::Pending {
+            store.change_status(job, &StatusChange::to(JobStatus::Queued))?;
+            store.change_status(job, &StatusChange::to(JobStatus::Running))?;
+            store.change_status(job, &StatusChange::to(status))?;
+        }
+        refused();
+        store.abandon_submission(abandoned, "the scheduler has nothing")?;
+        refused();
+        store.update_remote_job(recorded, &RemoteJobPatch::phase(RemotePhase::Finished))?;
+        store.delete_job(job)?;
+    }
+    // Neither does an intent of an earlier attempt let it go.
+    let job = store.create_job(&sample_job("MgO"))?.id;
+    let intent = store.begin_submission(NewRemoteJob::intended(job, cluster))?.id;
+    store.change_status(job, &StatusChange::to(JobStatus::Cancelled))?;
+    store.retry_job(job, InitialStatus::Pending)?;
+    assert_refused!(
+        assert_untouched(&store, || store.delete_job(job)),
+        Error::NotAllowed { status: JobStatus::Pending, .. }
+    );
+    store.abandon_submission(intent, "the scheduler has nothing")?;
+    store.delete_job(job)?;
     Ok(())
 }
 

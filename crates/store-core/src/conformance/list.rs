@@ -87,6 +87,7 @@ macro_rules! each_promise {
                 what_a_worker_reports_lands_while_it_holds_the_job
                 no_report_lands_once_the_job_has_gone_on
                 a_handle_that_comes_too_late_is_kept_for_cancelling
+                a_handle_of_a_cluster_that_is_gone_is_not_taken
                 only_attempts_that_were_are_recorded
                 a_lease_is_good_for_its_own_job_alone
                 of_many_results_none_lands_when_one_lease_is_lost
@@ -122,6 +123,7 @@ macro_rules! each_promise {
                 an_archived_job_is_left_out_of_lists_and_counts
                 a_deleted_job_leaves_nothing_of_itself
                 a_job_that_may_be_running_is_not_deleted
+                a_job_that_a_scheduler_may_have_is_not_deleted
                 a_job_that_others_wait_for_is_not_deleted
                 statuses_are_told_of_any_number_of_jobs
             }

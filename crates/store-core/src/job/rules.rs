@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Noun, Result};
 use crate::event::{EventKind, NewEvent};
+use crate::remote_job::RemoteJob;
 use crate::status::JobStatus;
 use crate::time::Timestamp;
 
@@ -29,12 +30,19 @@ impl Job {
         )
     }
 
+    /// `submissions` are all of the job.
+    ///
     /// # Errors
-    /// [`Error::NotAllowed`] for a QUEUED or RUNNING job.
-    pub fn check_deletable(&self) -> Result<()> {
+    /// [`Error::NotAllowed`] for a QUEUED or RUNNING job, and for one of which a scheduler may have something.
+    pub fn check_deletable(&self, submissions: &[RemoteJob]) -> Result<()> {
         self.allow(
             !matches!(self.status, JobStatus::Queued | JobStatus::Running),
             "a job that may be running cannot be deleted; cancel it first",
+        )?;
+        self.allow(
+            !submissions.iter().any(RemoteJob::is_active),
+            "a job with an active submission cannot be deleted, or nobody knows any more what to cancel at \
+             the scheduler; report its end, or abandon its intent, first",
         )
     }
 

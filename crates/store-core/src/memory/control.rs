@@ -52,6 +52,7 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::AsksForAThousand, "jobs", "statuses_are_told_of_any_number_of_jobs"),
         (Fault::OverwritesResults, "results", "a_result_is_never_overwritten_by_accident"),
         (Fault::DeletesParents, "jobs", "a_job_that_others_wait_for_is_not_deleted"),
+        (Fault::LosesHandles, "jobs", "a_job_that_a_scheduler_may_have_is_not_deleted"),
         (Fault::LetsCirclesClose, "dependencies", "a_circle_is_refused_with_its_path"),
         (Fault::ForgetsDecks, "inputs", "a_deck_comes_back_as_it_was_given"),
         (Fault::ForgetsKeys, "creation", "creating_again_under_the_same_key_returns_the_first_job"),

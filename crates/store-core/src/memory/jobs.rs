@@ -168,7 +168,7 @@ impl JobWrite for Unit<'_, Writing> {
     fn delete_job(&self, id: JobId) -> Result<()> {
         self.change(|state, _| {
             let job = state.job(id)?;
-            job.check_deletable()?;
+            job.check_deletable(&state.submissions(|remote| remote.submission.job == id))?;
             let dependents = state.dependents_of(id).count();
             if dependents > 0 {
                 return Err(job.in_use(dependents));

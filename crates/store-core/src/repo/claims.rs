@@ -16,8 +16,9 @@ use crate::worker::Worker;
 
 /// Reading what workers do.
 pub trait ClaimRead {
-    /// Whether a claim would find something now, apart from the limits of clusters. It MUST cost no more
-    /// than a probe of an index for each kind of job that there is, however many jobs are stored.
+    /// Whether a claim would find something now, apart from the limits of clusters; once the time of any job has
+    /// come that no claim has let in yet, it MAY say yes whatever `filter` is. It MUST cost no more than a probe
+    /// of an index for each kind of job that there is, however many jobs are stored.
     fn can_claim(&self, filter: &ClaimFilter) -> Result<bool>;
 
     /// The lease on a job, if somebody holds one.
@@ -71,13 +72,17 @@ pub trait ClaimWrite: ClaimRead {
     /// they name one, is active, open and has room for them. The best priority goes first, then the oldest
     /// job (the smallest id). A job that does not fit into its cluster holds up no other.
     ///
-    /// Of a crowd that comes due at once, a claim MAY see only the 20,000 jobs whose time came first, and of
-    /// those no more than the 2,000 that it would take first if all clusters had room; the rest follows with
-    /// the next claims, as many with each. So what it takes is the best of those 20,000, unless as many as
-    /// 2,000 better ones name clusters without room: then it MAY find nothing where
-    /// [`can_claim`](ClaimRead::can_claim) says yes, and the next one finds more.
+    /// Of a crowd that comes due, a claim MAY look only at the 20,000 jobs whose time came first, and let in no
+    /// more of them than the 2,000 that it would take first if all clusters had room; as many more follow with
+    /// each later claim, whatever its filter, so that none waits for ever. Until then:
     ///
-    /// A straight call reads first, and writes only if there may be something to claim.
+    /// - a claim MAY come back empty where [`can_claim`](ClaimRead::can_claim) says yes, several times in a row
+    ///   where more than 20,000 due jobs are ahead that its filter does not admit;
+    /// - it MAY take a worse job where a better one is not among the 20,000, or not among the 2,000;
+    /// - it MAY take fewer than `count`, or none, where as many as 2,000 better ones name clusters without room.
+    ///
+    /// A straight call reads first, and writes only if there may be something to claim, or if the time of a job
+    /// has come, which it lets in then also where its filter does not admit it.
     ///
     /// # Atomicity
     /// All jobs of a claim become RUNNING together. No job is ever in two claims, whatever threads and

@@ -149,7 +149,8 @@ pub trait JobWrite: JobRead {
     /// Removes a job with its input, results, submissions and history. Its id never comes back.
     ///
     /// # Errors
-    /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a QUEUED or RUNNING job;
+    /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a QUEUED or RUNNING job, and for one with an active
+    /// submission or a pending intent, which a scheduler may have: report its end or abandon it first;
     /// [`Error::InUse`](crate::Error::InUse) for one that others depend on.
     fn delete_job(&self, id: JobId) -> Result<()>;
 }

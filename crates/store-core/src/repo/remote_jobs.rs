@@ -82,8 +82,11 @@ pub trait RemoteJobWrite: RemoteJobRead {
     /// from being submitted twice is [`begin_submission`](Self::begin_submission). The job's own
     /// status is not touched.
     ///
-    /// A handle that is refused because the lease was lost is still a fact: recorded without the lease
-    /// and [`of_attempt`](NewRemoteJob::of_attempt) the one that was claimed, it can be found or cancelled.
+    /// A handle that is refused because the lease was lost is still a fact: recorded again
+    /// [`without_lease`](Under::without_lease), which makes it one of the attempt that was claimed, it can be
+    /// found or cancelled. Given without a lease and without an attempt it would be taken for the run of the
+    /// present attempt, which another worker may have. Where the job or the cluster is gone, nobody else knows
+    /// the handle: what has it is to be cancelled at the scheduler.
     ///
     /// # Errors
     /// [`Error::LeaseLost`](crate::Error::LeaseLost);
@@ -113,7 +116,9 @@ pub trait RemoteJobWrite: RemoteJobRead {
     /// touched.
     ///
     /// Under a lease that is lost it is refused, so that a worker which was too slow learns of it. The
-    /// handle is still a fact: confirm it again without the lease, which anybody may. If nothing can come of
+    /// handle is still a fact: confirm it again [`without_lease`](Under::without_lease), which anybody may. If
+    /// the submission is not found then, because it was removed with its cluster, cancel what has the handle
+    /// at the scheduler: nobody else knows it. If nothing can come of
     /// the run any more, [`submissions_to_cancel`](RemoteJobRead::submissions_to_cancel) lists it then; if
     /// not, it is the run of whoever has the job now. A worker that dies before it does so loses nothing: the
     /// intent is still there to be settled by its token.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Row, params};
 use store_core::event::NewEvent;
 use store_core::held::asks_to_be_cancelled;
-use store_core::repo::{DependencyRead, JobRead, JobWrite};
+use store_core::repo::{DependencyRead, JobRead, JobWrite, RemoteJobRead};
 use store_core::status;
 use store_core::{
     Code, Error, InitialStatus, InputDeck, InputHash, Job, JobFilter, JobId, JobPage, JobPatch,
@@ -266,7 +266,7 @@ impl JobWrite for Unit<'_, Writing> {
 
     fn delete_job(&self, id: JobId) -> Result<()> {
         let job = self.job(id)?;
-        job.check_deletable()?;
+        job.check_deletable(&self.remote_jobs_of(id)?)?;
         let dependents = self.dependents_of(id)?.len();
         if dependents > 0 {
             return Err(job.in_use(dependents));

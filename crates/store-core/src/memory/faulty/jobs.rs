@@ -160,6 +160,12 @@ pass_on! {
                     Ok(())
                 })?;
             }
+            if self.fault == Fault::LosesHandles {
+                self.inner.change(|state, _| {
+                    state.remote_jobs.retain(|_, remote| remote.submission.job != id);
+                    Ok(())
+                })?;
+            }
             self.inner.delete_job(id)
         }
     }

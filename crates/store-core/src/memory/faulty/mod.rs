@@ -80,6 +80,8 @@ pub(super) enum Fault {
     OverwritesResults,
     /// A job is deleted from under those that wait for it.
     DeletesParents,
+    /// A job is deleted with what a scheduler may have of it.
+    LosesHandles,
     /// Edges that close a circle are let in.
     LetsCirclesClose,
     /// Jobs are held that ask to be cancelled.
