@@ -147,6 +147,19 @@ impl SqliteStore {
         outcome
     }
 
+    #[track_caller]
+    fn write_as<T: Send + 'static>(
+        &self,
+        extent: Extent,
+        work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _guard = self.guard()?;
+        let opened = self.opened()?;
+        let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let signed = Signed::here(&self.shared.options.clock, &self.actor);
+        writer.write(signed, extent, work)
+    }
+
     pub(crate) fn reader(&self, opened: &Opened) -> Result<Lent> {
         // Without looking at the time, as long as nobody has to wait.
         if let Some(lent) = opened.readers.try_get() {
@@ -199,11 +212,7 @@ impl Store for SqliteStore {
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _guard = self.guard()?;
-        let opened = self.opened()?;
-        let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        let signed = Signed::here(&self.shared.options.clock, &self.actor);
-        writer.write(signed, Extent::Unit, work)
+        self.write_as(Extent::Unit, work)
     }
 
     #[track_caller]
@@ -211,11 +220,7 @@ impl Store for SqliteStore {
         &self,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _guard = self.guard()?;
-        let opened = self.opened()?;
-        let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        let signed = Signed::here(&self.shared.options.clock, &self.actor);
-        writer.write(signed, Extent::Call, work)
+        self.write_as(Extent::Call, work)
     }
 
     #[track_caller]
