@@ -44,17 +44,12 @@ pub fn create(path: &Path, set: &MigrationSet) -> TestResult<Connection> {
     Ok(connection)
 }
 
-/// Applies migrations the plain way: one transaction, and no fence around foreign keys.
+/// Applies migrations in one transaction, without a store and its gate.
 ///
 /// # Errors
 /// Those of SQLite and of the migrations.
 pub fn migrate(connection: &Connection, set: &MigrationSet) -> TestResult {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    if let Err(error) = schema::apply(connection, set) {
-        connection.execute_batch("ROLLBACK")?;
-        return Err(error.into());
-    }
-    connection.execute_batch("COMMIT")?;
+    schema::migrate(connection, set)?;
     Ok(())
 }
 

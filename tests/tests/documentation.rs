@@ -2,8 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use schema::inspect::Structure;
+use schema::migrations::embedded;
 use tests::TestResult;
-use tests::tidy;
+use tests::{raw, tidy};
 
 /// The documents with their paths from the root, and whatever else a link may lead to.
 struct Library {
@@ -143,6 +145,47 @@ fn unknown_options(library: &Library, code: &str) -> Vec<String> {
     unknown
 }
 
+/// What is in code in the first column of the tables below a heading.
+fn first_column<'t>(text: &'t str, heading: &str) -> Vec<&'t str> {
+    let below = text.split_once(&format!("\n## {heading}\n")).map_or("", |(_, rest)| rest);
+    let section = below.split("\n## ").next().unwrap_or_default();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
+    cells.flat_map(|(cell, _)| cell.split('`').step_by(2)).filter(|code| !code.is_empty()).collect()
+}
+
+/// What the page on the schema says that the schema does not have, and what it leaves out.
+fn faults_of_the_schema_page(page: &str, structure: &Structure) -> Vec<String> {
+    let tables = first_column(page, "Tables");
+    let columns = first_column(page, "What a claim looks at");
+    let indexes = first_column(page, "Indexes and their queries");
+    let is_column = |name: &str| {
+        let Some((table, column)) = name.split_once('.') else { return false };
+        let table = structure.tables.get(table);
+        table.is_some_and(|table| table.columns.iter().any(|one| one.name == column))
+    };
+    let is_index = |code: &str| {
+        let (name, columns) = code.split_once(" (").unwrap_or((code, ""));
+        let columns = columns.trim_end_matches(')');
+        let found = structure.indexes.get(name);
+        found.is_some_and(|index| columns.is_empty() || columns == index.columns.join(", "))
+    };
+    let of_refinery = "refinery_schema_history";
+    let mut faults = Vec::new();
+    let mut unknown = |codes: &[&str], is_known: &dyn Fn(&str) -> bool| {
+        let strange = codes.iter().filter(|code| !is_known(code));
+        faults.extend(strange.map(|code| format!("{code} is not there")));
+    };
+    unknown(&tables, &|name| name == of_refinery || structure.tables.contains_key(name));
+    unknown(&columns, &is_column);
+    unknown(&indexes, &is_index);
+    let is_named = |name: &str| {
+        tables.contains(&name) || indexes.iter().any(|code| code.split(" (").next() == Some(name))
+    };
+    let all = structure.tables.keys().chain(structure.indexes.keys());
+    faults.extend(all.filter(|name| !is_named(name)).map(|name| format!("{name} is left out")));
+    faults
+}
+
 const FRONT: &str = "README.md";
 const BACKEND: &str = "crates/store-sqlite/README.md";
 
@@ -223,5 +266,25 @@ fn every_option_that_is_named_can_be_set() -> TestResult {
     // A table of other things, and a word that only begins like an option.
     assert_eq!(options("| option |\n|---|\n\n| `other` |\n"), [""; 0]);
     assert_eq!(options("`Options::read_only(true)`"), ["read_only"]);
+    Ok(())
+}
+
+#[test]
+fn the_page_on_the_schema_names_what_is_there() -> TestResult {
+    let library = Library::of_the_workspace()?;
+    let page = library.text("docs/schema.md").ok_or("there is a page")?;
+    let structure = Structure::of(&raw::fresh(&embedded())?)?;
+    assert_eq!(faults_of_the_schema_page(page, &structure), [""; 0]);
+    for (from, to, fault) in [
+        ("| `job_leases` |", "| `job_rents` |", "job_rents is not there"),
+        ("| `job_leases` |", "| `jobs` |", "job_leases is left out"),
+        ("`jobs.claims`", "`jobs.claim`", "jobs.claim is not there"),
+        ("jobs_to_probe (probe_since)", "jobs_to_probe (id)", "jobs_to_probe (id) is not there"),
+        ("`job_queue_held (created_at)`", "", "job_queue_held is left out"),
+    ] {
+        assert!(page.contains(from), "the control has nothing to change: {from}");
+        let found = faults_of_the_schema_page(&page.replace(from, to), &structure);
+        assert!(found.contains(&fault.to_owned()), "{from}: {found:?}");
+    }
     Ok(())
 }

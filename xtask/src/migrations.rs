@@ -156,9 +156,7 @@ fn migrated(states: &[MigrationSet]) -> Result<Connection> {
     let connection = empty()?;
     for state in states {
         let migrating = || format!("migrate to version {}", state.newest());
-        connection.execute_batch("BEGIN IMMEDIATE").doing(migrating)?;
-        schema::apply(&connection, state).doing(migrating)?;
-        connection.execute_batch("COMMIT").doing(migrating)?;
+        schema::migrate(&connection, state).doing(migrating)?;
     }
     Ok(connection)
 }

@@ -4,9 +4,11 @@ use std::fmt;
 
 use refinery_core::traits::sync::{Migrate, Query, Transaction};
 use refinery_core::{Migration, Target};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{Error, Result};
+use crate::fence::{self, ForeignKeysOff};
+use crate::inspect::foreign_key_violations;
 use crate::ledger::{self, LedgerState};
 use crate::migrations::MigrationSet;
 
@@ -27,15 +29,13 @@ pub struct Applied {
 ///
 /// The migrations, their ledger rows, `application_id` and `user_version` land together when the
 /// caller commits, or not at all when it rolls back. The transaction should be `BEGIN IMMEDIATE`,
-/// and the caller should look at [`foreign_key_violations`] before it commits. On an error the
-/// caller must roll back.
-///
-/// [`foreign_key_violations`]: crate::inspect::foreign_key_violations
+/// behind [`ForeignKeysOff`], and the caller should look at [`foreign_key_violations`] before it
+/// commits. On an error the caller must roll back.
 ///
 /// # Errors
 /// [`Error::NoTransaction`] outside a transaction. [`Error::DamagedLedger`], [`Error::Newer`],
-/// [`Error::Diverged`] and [`Error::Gap`] before anything is changed. [`Error::Migration`] with the
-/// migration that failed and SQLite's error.
+/// [`Error::Diverged`], [`Error::Gap`] and, where something is pending, [`Error::ForeignKeysOn`], before
+/// anything is changed. [`Error::Migration`] with the migration that failed and SQLite's error.
 pub fn apply(transaction: &Connection, set: &MigrationSet) -> Result<Vec<Applied>> {
     if transaction.is_autocommit() {
         return Err(Error::NoTransaction);
@@ -51,9 +51,34 @@ pub fn apply(transaction: &Connection, set: &MigrationSet) -> Result<Vec<Applied
         }
         LedgerState::Gap { version } => return Err(Error::Gap { version }),
     };
-    let applied = if pending.is_empty() { Vec::new() } else { run(transaction, set, &pending)? };
+    let applied = if pending.is_empty() {
+        Vec::new()
+    } else {
+        fence::check(transaction)?;
+        run(transaction, set, &pending)?
+    };
     stamp(transaction, "application_id", APPLICATION_ID)?;
     stamp(transaction, "user_version", set.newest())?;
+    Ok(applied)
+}
+
+/// Migrates a database that nobody else uses, as tools and tests have them: [`apply`] in a transaction of
+/// its own, with the fence before it and the check of references after it.
+///
+/// # Errors
+/// Those of [`apply`], [`Error::ForeignKeys`], and SQLite's; nothing has changed then.
+pub fn migrate(connection: &Connection, set: &MigrationSet) -> Result<Vec<Applied>> {
+    let _fence = ForeignKeysOff::put_up(connection)?;
+    let doing = "migrate in a transaction";
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+            .map_err(Error::while_doing(doing))?;
+    let applied = apply(&transaction, set)?;
+    let violations = foreign_key_violations(&transaction)?;
+    if !violations.is_empty() {
+        return Err(Error::ForeignKeys(violations));
+    }
+    transaction.commit().map_err(Error::while_doing(doing))?;
     Ok(applied)
 }
 

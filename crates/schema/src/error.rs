@@ -1,5 +1,6 @@
 //! What can go wrong while a schema is read or changed.
 
+use crate::inspect::Violation;
 use crate::ledger::LEDGER;
 use crate::released::Finding;
 
@@ -13,6 +14,20 @@ pub enum Error {
     /// [`apply`](crate::apply()) was called outside a transaction.
     #[error("migrations need an open transaction: run BEGIN IMMEDIATE before applying them")]
     NoTransaction,
+
+    /// [`apply`](crate::apply()) was called while foreign keys are enforced.
+    #[error(
+        "foreign keys are on, so a table that is made anew would take the rows that refer to it along: \
+         put up ForeignKeysOff before the transaction begins"
+    )]
+    ForeignKeysOn,
+
+    /// The migrations leave rows behind that refer to nothing.
+    #[error(
+        "after the migrations rows refer to nothing: {}",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    ForeignKeys(Vec<Violation>),
 
     /// A statement of a migration, or the insertion of its ledger row, failed.
     #[error("migration V{version}__{name} failed: roll the transaction back")]

@@ -8,6 +8,7 @@ mod apply;
 mod canonical;
 pub mod data;
 mod error;
+mod fence;
 pub mod inspect;
 pub mod ledger;
 pub mod migrations;
@@ -15,6 +16,7 @@ pub mod released;
 mod sql;
 pub mod tidy;
 
-pub use apply::{APPLICATION_ID, Applied, apply};
+pub use apply::{APPLICATION_ID, Applied, apply, migrate};
 pub use canonical::CANONICAL;
 pub use error::{Error, Result};
+pub use fence::ForeignKeysOff;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::Connection;
-use schema::Error as SchemaError;
 use schema::inspect::foreign_key_violations;
 use schema::ledger::{self, LedgerState};
 use schema::migrations::MigrationSet;
+use schema::{Error as SchemaError, ForeignKeysOff};
 
 use crate::create::connect_read_only;
 use crate::error::{Meaning, OpenError, meaning_at_commit};
@@ -93,10 +93,7 @@ fn migrate(
 ) -> Result<(), OpenError> {
     let set = &options.migrations;
     let failed = |stage| move |source| OpenError::at(location.database(), stage, source);
-    // A table that others refer to can only be rebuilt with foreign keys off, and they can only be
-    // turned off outside a transaction (https://sqlite.org/lang_altertable.html#otheralter, step 1).
-    let _fence =
-        ForeignKeysOff::put_up(connection).meaning().map_err(failed("turning foreign keys off"))?;
+    let _fence = ForeignKeysOff::put_up(connection).map_err(|error| refusal(error, location))?;
     let begin = || Scope::begin(connection, "BEGIN IMMEDIATE");
     let scope = patience::until(deadline, connection, options.busy_timeout, || (), begin)
         .map_err(failed("beginning the upgrade"))?;
@@ -151,21 +148,4 @@ fn copy_beside(location: &Location, old: i32) -> Result<PathBuf, OpenError> {
         }
     }
     unreachable!("the numbers do not end")
-}
-
-/// Foreign keys are off while it lives, and on again however that ends.
-struct ForeignKeysOff<'c>(&'c Connection);
-
-impl<'c> ForeignKeysOff<'c> {
-    fn put_up(connection: &'c Connection) -> rusqlite::Result<Self> {
-        connection.execute_batch("PRAGMA foreign_keys = OFF")?;
-        Ok(Self(connection))
-    }
-}
-
-impl Drop for ForeignKeysOff<'_> {
-    fn drop(&mut self) {
-        // The connection of the upgrade is closed after it; the pools' own are read back one by one.
-        let _on_again = self.0.execute_batch("PRAGMA foreign_keys = ON");
-    }
 }

@@ -20,6 +20,7 @@ pub const PAGES: &[(i32, &str)] = &[
     (6, include_str!("v6.sql")),
     (7, include_str!("v7.sql")),
     (8, include_str!("v8.sql")),
+    (9, include_str!("v9.sql")),
 ];
 
 /// The version that the first pages fit together. Later ones build on what was upgraded from it, as the

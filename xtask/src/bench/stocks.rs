@@ -71,10 +71,11 @@ impl std::error::Error for Unmade {}
 fn make(path: &Path, stock: Stock) -> std::result::Result<(), Unmade> {
     let connection = connection::open(path).map_err(Unmade::Sqlite)?;
     // Nobody needs it after a crash; and the largest has hundreds of megabytes.
-    let begin = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; \
-                 PRAGMA cache_size = -262144; BEGIN IMMEDIATE";
-    connection.execute_batch(begin).map_err(Unmade::Sqlite)?;
-    schema::apply(&connection, &schema::migrations::embedded()).map_err(Unmade::Schema)?;
+    let settings = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; \
+                 PRAGMA cache_size = -262144";
+    connection.execute_batch(settings).map_err(Unmade::Sqlite)?;
+    schema::migrate(&connection, &schema::migrations::embedded()).map_err(Unmade::Schema)?;
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(Unmade::Sqlite)?;
     fill(&connection, stock).map_err(Unmade::Sqlite)?;
     let end = "COMMIT; PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL";
     connection.execute_batch(end).map_err(Unmade::Sqlite)?;

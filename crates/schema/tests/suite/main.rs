@@ -2,6 +2,7 @@
 
 mod apply;
 mod canonical;
+mod checks;
 mod comparator;
 mod finding;
 mod ledger;
@@ -40,8 +41,6 @@ fn migrated(set: &MigrationSet) -> TestResult<Connection> {
 }
 
 fn migrate(connection: &Connection, set: &MigrationSet) -> TestResult {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    schema::apply(connection, set)?;
-    connection.execute_batch("COMMIT")?;
+    schema::migrate(connection, set)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use store_core::{Error, JobStatus, Result};
 
 use crate::create::{connect_read_only, fresh_in_memory};
 use crate::error::Meaning;
-use crate::pool::{Scope, on_snapshot};
+use crate::pool::on_snapshot;
 use crate::store::SqliteStore;
 
 /// How deep a check goes.
@@ -124,9 +124,7 @@ pub(crate) fn integrity(connection: &Connection, pragma: &str) -> Result<Vec<Str
 /// A database as the migrations make it.
 fn released(migrations: &MigrationSet) -> Result<Connection> {
     let fresh = fresh_in_memory().meaning()?;
-    let scope = Scope::begin(&fresh, "BEGIN IMMEDIATE").meaning()?;
-    schema::apply(&fresh, migrations).map_err(fault)?;
-    scope.commit().meaning()?;
+    schema::migrate(&fresh, migrations).map_err(fault)?;
     Ok(fresh)
 }
 

@@ -22,9 +22,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn schema() -> Result<Connection, Box<dyn Error>> {
     let connection = fresh_in_memory()?;
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    schema::apply(&connection, &schema::migrations::embedded())?;
-    connection.execute_batch("COMMIT")?;
+    schema::migrate(&connection, &schema::migrations::embedded())?;
     Ok(connection)
 }
 

@@ -166,9 +166,7 @@ mod tests {
 
     fn migrated() -> std::result::Result<Connection, Box<dyn std::error::Error>> {
         let connection = fresh_in_memory()?;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        schema::apply(&connection, &schema::migrations::embedded())?;
-        connection.execute_batch("COMMIT")?;
+        schema::migrate(&connection, &schema::migrations::embedded())?;
         Ok(connection)
     }
 

@@ -1,0 +1,53 @@
+//! Foreign keys, out of the way while tables are made anew.
+
+use rusqlite::Connection;
+
+use crate::error::{Error, Result};
+
+/// Keeps foreign keys from being enforced, until it is dropped.
+///
+/// A migration that makes a table anew drops the old one, and with foreign keys on that deletes the rows
+/// that refer to it, and reports success (<https://sqlite.org/lang_altertable.html#otheralter>, step 1).
+/// SQLite ignores the setting inside a transaction: put it up before `BEGIN`, and drop it after the end.
+#[derive(Debug)]
+pub struct ForeignKeysOff<'c> {
+    connection: &'c Connection,
+    were_on: bool,
+}
+
+impl<'c> ForeignKeysOff<'c> {
+    /// Turns foreign keys off.
+    ///
+    /// # Errors
+    /// [`Error::ForeignKeysOn`] inside a transaction of a connection that enforces them, and SQLite's.
+    pub fn put_up(connection: &'c Connection) -> Result<Self> {
+        let fence = Self { connection, were_on: are_on(connection)? };
+        set(connection, false)?;
+        check(connection)?;
+        Ok(fence)
+    }
+}
+
+impl Drop for ForeignKeysOff<'_> {
+    fn drop(&mut self) {
+        // Where that fails, who goes on with this connection has a setting to read back.
+        let _as_it_was = set(self.connection, self.were_on);
+    }
+}
+
+/// Makes sure that foreign keys are not enforced.
+pub(crate) fn check(connection: &Connection) -> Result<()> {
+    if are_on(connection)? { Err(Error::ForeignKeysOn) } else { Ok(()) }
+}
+
+fn are_on(connection: &Connection) -> Result<bool> {
+    connection
+        .pragma_query_value(None, "foreign_keys", |row| row.get(0))
+        .map_err(Error::while_doing("read whether foreign keys are on"))
+}
+
+fn set(connection: &Connection, on: bool) -> Result<()> {
+    connection
+        .pragma_update(None, "foreign_keys", on)
+        .map_err(Error::while_doing("turn foreign keys off or on"))
+}
