@@ -77,6 +77,8 @@ struct State {
     submitter_is_called: bool,
     closed: bool,
     expected: Expected,
+    /// Whether the leader waits for those whom it expects.
+    gathers: bool,
 }
 
 impl State {
@@ -239,15 +241,18 @@ impl Queue {
             if left.is_zero() {
                 break;
             }
+            state.gathers = true;
             let waited = self.gathered.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.gathers = false;
         // Nobody is told any more until the next batch.
         state.expected.callers = 0;
     }
 
+    /// To tell a leader that does not wait is a call of the kernel as well, for each write.
     fn tell_if_gathered(&self, state: &State) {
-        if state.is_gathered() {
+        if state.gathers && state.is_gathered() {
             self.gathered.notify_one();
         }
     }
