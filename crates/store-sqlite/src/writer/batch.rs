@@ -69,8 +69,9 @@ impl Core {
         let mut taken = Vec::new();
         let outcome = self.run_batch(terms, first, &mut taken);
         let callers = 1 + taken.iter().filter(|caller| caller.waits()).count();
-        let within = begun.elapsed().min(LONGEST_GATHERING);
-        self.queue.expect(Expected { callers, within });
+        let now = Instant::now();
+        let until = now + (now - begun).min(LONGEST_GATHERING);
+        self.queue.expect(Expected { callers, until });
         // The next batch begins while this one is told.
         drop(lead);
         match outcome {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use store_core::{Error, Result};
@@ -76,7 +76,7 @@ struct State {
     /// The first in the queue has no thread: the submitter is to lead.
     submitter_is_called: bool,
     closed: bool,
-    expected: Expected,
+    expected: Option<Expected>,
     /// Whether the leader waits for those whom it expects.
     gathers: bool,
 }
@@ -97,17 +97,17 @@ impl State {
 
     /// With most of them, the leader among them, it begins: the others come while it runs those.
     fn is_gathered(&self) -> bool {
-        4 * (self.waiting.len() + 1) >= 3 * self.expected.callers
+        self.expected.is_none_or(|expected| 4 * (self.waiting.len() + 1) >= 3 * expected.callers)
     }
 }
 
 /// Who has just been told, and may be back with the next write in a moment.
-#[derive(Default, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Expected {
     /// How many.
     pub(super) callers: usize,
-    /// For how long it pays to wait for them.
-    pub(super) within: Duration,
+    /// How long it pays to wait for them. Who is not back by then is not waited for, whenever the next comes.
+    pub(super) until: Instant,
 }
 
 /// The lead: the right to run writes. Handed on when dropped.
@@ -228,16 +228,15 @@ impl Queue {
 
     /// Says who was told what became of a batch, before the lead is handed on.
     pub(super) fn expect(&self, expected: Expected) {
-        lock(&self.state).expected = expected;
+        lock(&self.state).expected = Some(expected);
     }
 
     /// Waits, as the leader, for a moment until those who were told of the last batch are back. They come
     /// back one by one, and who is late would need a commit of its own.
     pub(super) fn gather(&self) {
         let mut state = lock(&self.state);
-        let until = Instant::now() + state.expected.within;
-        while !state.is_gathered() {
-            let left = until.saturating_duration_since(Instant::now());
+        while let Some(expected) = state.expected.filter(|_| !state.is_gathered()) {
+            let left = expected.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
@@ -247,7 +246,7 @@ impl Queue {
         }
         state.gathers = false;
         // Nobody is told any more until the next batch.
-        state.expected.callers = 0;
+        state.expected = None;
     }
 
     /// To tell a leader that does not wait is a call of the kernel as well, for each write.
