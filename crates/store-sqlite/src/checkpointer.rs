@@ -256,9 +256,21 @@ impl Work {
         self.gate.enter(Instant::now() + patience, Doing::Maintaining(task))
     }
 
+    /// Waiting for the turn is in nobody's way, and a log that is not emptied grows meanwhile. Who has it for
+    /// long is told all the same.
+    fn turn_in_a_round(&self, task: &'static str) -> Result<Turn<'_>, GateError> {
+        let until = Instant::now() + ROUND;
+        loop {
+            let turn = self.turn(LONG_WORK, task);
+            self.turns.tell_if_older_than(LONG_WORK);
+            if turn.is_ok() || Instant::now() >= until {
+                return turn;
+            }
+        }
+    }
+
     fn drain(&mut self) {
-        // Waiting for the turn is in nobody's way, and a log that is not emptied grows meanwhile.
-        let Ok(turn) = self.turn(ROUND, "emptying the write-ahead log") else { return };
+        let Ok(turn) = self.turn_in_a_round("emptying the write-ahead log") else { return };
         let until = Instant::now() + LONGEST_DRAIN;
         // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
         let complete = loop {
