@@ -29,9 +29,9 @@ const ROUND: Duration = Duration::from_secs(1);
 /// After how long it writes down, in the place of a writer, what that writer does in its turn.
 const LONG_WORK: Duration = Duration::from_millis(500);
 
-/// How long it leaves everybody alone after readers were in its way, unless the log is over its limit. Each
-/// time that they still are, it rests twice as long, until the longest: a drain in vain makes all writers
-/// wait for nothing.
+/// How long it leaves everybody alone after readers were in its way, while the log is below three quarters of
+/// its limit; four busy processes write the last quarter in less than the third rest. Each time that they
+/// still are, it rests twice as long, until the longest: a drain in vain makes all writers wait for nothing.
 const REST: Duration = Duration::from_millis(10);
 const LONGEST_REST: Duration = Duration::from_millis(800);
 
@@ -230,7 +230,8 @@ impl Work {
         self.sight.notices.passed_to(report.log_pages);
         let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
         let bytes = u64::from(report.log_pages) * self.logged_page;
-        if bytes > self.limit_bytes || (bytes > self.limit_bytes / 2 && !rests) {
+        let half = self.limit_bytes / 2;
+        if bytes > half + half / 2 || (bytes > half && !rests) {
             self.drain();
         } else if report.log_pages >= self.finished_from {
             self.finish();
