@@ -63,6 +63,17 @@ fn an_argument_that_cannot_be_used_is_explained() -> TestResult {
 }
 
 #[test]
+fn a_number_is_asked_for_by_its_own_name_too() -> TestResult {
+    for (number, contest) in [("p99.9-write", "slowest-write 4x4 full"), ("watch-p50", "watch")] {
+        let output = bench(&["--list", "--only", number])?;
+        let told = text(&output.stdout);
+        assert!(told.lines().any(|line| line.contains(contest)), "{number}: {told}");
+        assert!(!told.contains("create-bulk-500"), "{number}: {told}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_list_names_what_the_numbers_are_asked_of() -> TestResult {
     let output = bench(&["--list"])?;
     let told = text(&output.stdout);

@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Invalid;
 use crate::ids::JobUuid;
+use crate::slurm::RemoteFailure;
 use crate::words::words;
 
 /// Why an attempt failed, as one word of lowercase letters, digits and `_`: what a policy tells apart.
 ///
-/// Any word will do. Slurm's states make good ones in lower case: `timeout`, `out_of_memory`,
-/// `node_fail` (<https://slurm.schedmd.com/job_state_codes.html>); a code's own are `not_converged` or
-/// `bad_input`.
+/// Any word will do. A [`RemoteFailure`] is one: `timeout`, `out_of_memory`, `node_failure`; a code's own are
+/// `not_converged` or `bad_input`.
+///
+/// [`RemoteFailure`]: crate::slurm::RemoteFailure
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FailureKind(String);
@@ -34,6 +36,12 @@ impl FailureKind {
     /// The lease lapsed, and the job's policy makes that a failure (`lease_lapsed`).
     pub fn lease_lapsed() -> Self {
         Self("lease_lapsed".to_owned())
+    }
+}
+
+impl From<RemoteFailure> for FailureKind {
+    fn from(failure: RemoteFailure) -> Self {
+        Self(failure.as_str().to_owned())
     }
 }
 

@@ -95,8 +95,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`Error::Closed`]; [`Error::Nested`] inside a unit of work, which it would wait for; those of the
-    /// checkpoint, after which and nothing is lost: the next open finds
-    /// what is in the log.
+    /// checkpoint, after which the store is closed and nothing is lost: the next open finds what is in the
+    /// log.
     pub fn close(&self) -> Result<()> {
         let _guard = self.guard()?;
         let taken = self.shared.opened.write().unwrap_or_else(PoisonError::into_inner).take();

@@ -4,6 +4,7 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -201,6 +202,41 @@ fn a_refused_call_does_not_disturb_those_that_share_its_commit() -> Outcome {
     assert!(store.check(CheckDepth::Quick)?.is_ok());
     let shared = commits(&path) - before;
     assert!((1..=5).contains(&shared), "{shared} commits for eight jobs");
+    Ok(())
+}
+
+#[test]
+fn a_clock_that_panics_disturbs_nobody_who_shares_the_commit() -> Outcome {
+    #[derive(Debug, Default)]
+    struct FailsOnce(AtomicBool);
+    impl Clock for FailsOnce {
+        fn now(&self) -> Timestamp {
+            assert!(!self.0.swap(false, Ordering::Relaxed), "no time");
+            SystemClock.now()
+        }
+    }
+    let (_directory, path) = scratch();
+    let clock = Arc::new(FailsOnce::default());
+    let store = Options::new(&path).clock(clock.clone()).open()?;
+    let mut callers = Vec::new();
+    while_one_writes(&store, || {
+        for number in 0..4 {
+            let (writer, new) = (store.clone(), job(&format!("job {number}")));
+            callers.push(thread::spawn(move || {
+                catch_unwind(AssertUnwindSafe(|| writer.create_job(&new).map(drop)))
+            }));
+        }
+        while store.stats().expect("counted").writes_waiting < 4 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        clock.0.store(true, Ordering::Relaxed);
+    });
+    let outcomes: Vec<_> =
+        callers.into_iter().map(|caller| caller.join().expect("caught")).collect();
+    let panics = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+    let kept = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Ok(())))).count();
+    assert_eq!((panics, kept), (1, 3), "{outcomes:?}");
+    assert_eq!(names(&store)?.len(), 1 + 3);
     Ok(())
 }
 

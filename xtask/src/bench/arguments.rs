@@ -12,7 +12,8 @@ use crate::shared::choices::{Format, report_folder};
 /// What can be asked of a benchmark.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Measure only what has this in its name; again for more. `--list` tells the names
+    /// Measure only what has this in its name, or in that of a number that comes of it; again for more.
+    /// `--list` tells the names
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
 
@@ -69,7 +70,10 @@ impl Arguments {
         if self.peers {
             contests.extend(catalogue::peers(sizes));
         }
-        let has = |contest: &Contest, name: &String| contest.name.contains(name.as_str());
+        let has = |contest: &Contest, name: &String| {
+            let mut names = contest.figures.iter().map(|figure| &figure.name);
+            contest.name.contains(name.as_str()) || names.any(|found| found.contains(name.as_str()))
+        };
         if let Some(unknown) =
             self.only.iter().find(|name| !contests.iter().any(|contest| has(contest, name)))
         {

@@ -90,7 +90,7 @@ pub struct Figure {
 /// Measurements that are made in turns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contest {
-    /// What `--only` looks for.
+    /// What `--only` looks for, besides the names of the figures.
     pub name: String,
     /// Who takes part.
     pub contestants: Vec<Contestant>,

@@ -57,10 +57,12 @@ pub fn a_cluster_runs_no_more_than_its_limits<F: Fixture>(fixture: &F) -> Outcom
     let elsewhere = store.create_job(&sample_job("elsewhere").queued())?.id;
     assert_eq!(claim_all(&store)?, [jobs[0], jobs[1], elsewhere]);
     assert_eq!(assert_untouched(&store, || claim_all(&store))?, []);
+    assert!(!store.can_claim(&ClaimFilter::all())?, "its cluster has no room");
     assert_eq!(why(&store, jobs[2])?, ["cluster limited runs 2 jobs of 2"]);
 
     let key = |store: &F::Store, job| Ok::<_, Error>(store.lease_of(job)?.expect("held").key());
     store.complete(&key(&store, jobs[0])?, &Completion::default())?;
+    assert!(store.can_claim(&ClaimFilter::all())?, "it has room again");
     assert_eq!(claim_all(&store)?, [jobs[2]]);
     store.fail(&key(&store, jobs[1])?, &Failure::of("timeout".parse()?))?;
     assert_eq!(claim_all(&store)?, [jobs[3]]);

@@ -25,7 +25,7 @@ use super::unit::{Signature, Unit, Writing};
 impl<Mode> ClaimRead for Unit<'_, Mode> {
     fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
         let state = self.state();
-        Ok(state.claimable(filter, self.now()).next().is_some())
+        Ok(state.claimable(filter, self.now()).any(|job| state.has_room(job)))
     }
 
     fn lease_of(&self, job: JobId) -> Result<Option<Lease>> {

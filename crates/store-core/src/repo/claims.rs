@@ -16,8 +16,8 @@ use crate::worker::Worker;
 
 /// Reading what workers do.
 pub trait ClaimRead {
-    /// Whether a claim would find something now, apart from the limits of clusters; once the time of any job has
-    /// come that no claim has let in yet, it MAY say yes whatever `filter` is. It MUST cost no more than a probe
+    /// Whether a claim would find something now: also the limits of clusters are looked at. Once the time of any
+    /// job has come that no claim has let in yet, it MAY say yes whatever `filter` is. It MUST cost no more than a probe
     /// of an index for each kind of job that there is, however many jobs are stored.
     fn can_claim(&self, filter: &ClaimFilter) -> Result<bool>;
 
@@ -112,15 +112,15 @@ pub trait ClaimWrite: ClaimRead {
     /// [`Error::LeaseLost`](crate::Error::LeaseLost); those of `record_result`.
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended>;
 
-    /// The run ended badly: the job is tried again as its policy says, or FAILED. The same report again
-    /// is [`Ended::Repeated`], and counts once.
+    /// The run ended badly: the job is tried again as its policy says, or FAILED; or CANCELLED, where it was
+    /// asked to stop. The same report again is [`Ended::Repeated`], and counts once.
     ///
     /// # Errors
     /// [`Error::LeaseLost`](crate::Error::LeaseLost); those of `record_result`.
     fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended>;
 
-    /// The worker gives the job back, which is QUEUED again and may be claimed from `not_before` on. No
-    /// policy counts that.
+    /// The worker gives the job back, which is QUEUED again and may be claimed from `not_before` on; or
+    /// CANCELLED, where it was asked to stop. No policy counts that.
     ///
     /// # Errors
     /// [`Error::LeaseLost`](crate::Error::LeaseLost).

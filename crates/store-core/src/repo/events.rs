@@ -25,7 +25,8 @@ pub trait EventRead {
     fn newest_sequence(&self) -> Result<EventSequence>;
 }
 
-/// Writing the history. Every other method that writes adds to it by itself.
+/// Writing the history. Every other method that changes a job adds to it by itself; but `heartbeat` changes none,
+/// and what is deleted takes its history along.
 pub trait EventWrite: EventRead {
     /// Adds a note to a job's history and returns its event.
     ///

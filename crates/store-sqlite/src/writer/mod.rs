@@ -321,10 +321,12 @@ fn run<T>(
     actor: Actor,
     work: impl FnOnce(&Unit<'_, Writing>) -> Result<T>,
 ) -> (Verdict, Outcome<T>) {
-    // What a panic leaves behind is not known.
-    let mut has_written = true;
+    let mut has_written = false;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let unit = Unit::writing(connection, clock.now(), actor);
+        let now = clock.now();
+        // What a panic leaves behind from here on is not known.
+        has_written = true;
+        let unit = Unit::writing(connection, now, actor);
         let value = work(&unit).and_then(|value| unit.finish().map(|()| value));
         has_written = unit.has_written();
         value
