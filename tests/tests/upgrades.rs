@@ -183,3 +183,39 @@ fn a_store_that_is_up_to_date_is_not_copied() -> TestResult {
     assert_eq!(copies(scratch.path())?, expected);
     Ok(())
 }
+
+#[test]
+fn what_users_have_put_on_the_tables_is_still_there_after_an_upgrade() -> TestResult {
+    let of_users = |connection: &Connection| -> TestResult<Vec<(String, String)>> {
+        let mut objects = connection.prepare(
+            "SELECT name, tbl_name FROM sqlite_schema WHERE name LIKE 'my\\_%' ESCAPE '\\' ORDER BY name",
+        )?;
+        Ok(objects
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?)
+    };
+    for version in released::versions() {
+        let (_scratch, path) = populated(version)?;
+        let connection = raw::connect(&path)?;
+        connection.execute_batch(
+            "CREATE INDEX my_hosts ON jobs (host);
+             CREATE TRIGGER my_inputs AFTER INSERT ON job_inputs
+             BEGIN UPDATE jobs SET host = 'here' WHERE id = NEW.job_id; END;
+             CREATE TRIGGER my_names AFTER UPDATE OF name ON jobs
+             BEGIN UPDATE jobs SET host = NEW.name WHERE id = NEW.id; END;
+             CREATE VIEW my_view AS SELECT id, name, host FROM jobs;",
+        )?;
+        let before = of_users(&connection)?;
+        assert_eq!(before.len(), 4);
+        raw::close(connection)?;
+
+        Options::new(&path).open()?.close()?;
+        let connection = raw::connect(&path)?;
+        assert_eq!(of_users(&connection)?, before, "from version {version}");
+        connection.execute_batch("UPDATE jobs SET name = 'renamed' WHERE id = 1")?;
+        let host = "SELECT host FROM my_view WHERE id = 1";
+        let host: String = connection.query_one(host, [], |row| row.get(0))?;
+        assert_eq!(host, "renamed", "from version {version}");
+    }
+    Ok(())
+}

@@ -66,19 +66,20 @@ pub fn apply(transaction: &Connection, set: &MigrationSet) -> Result<Vec<Applied
 /// its own, with the fence before it and the check of references after it.
 ///
 /// # Errors
-/// Those of [`apply`], [`Error::ForeignKeys`], and SQLite's; nothing has changed then.
+/// Those of [`apply`], [`Error::ForeignKeys`], and SQLite's. Nothing has changed then, unless a migration ended
+/// the transaction itself ([`Error::TransactionEnded`]), or SQLite failed to "commit the migrations", of which
+/// nobody knows whether it happened.
 pub fn migrate(connection: &Connection, set: &MigrationSet) -> Result<Vec<Applied>> {
     let _fence = ForeignKeysOff::put_up(connection)?;
-    let doing = "migrate in a transaction";
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
-            .map_err(Error::while_doing(doing))?;
+            .map_err(Error::while_doing("begin the transaction of the migrations"))?;
     let applied = apply(&transaction, set)?;
     let violations = foreign_key_violations(&transaction)?;
     if !violations.is_empty() {
         return Err(Error::ForeignKeys(violations));
     }
-    transaction.commit().map_err(Error::while_doing(doing))?;
+    transaction.commit().map_err(Error::while_doing("commit the migrations"))?;
     Ok(applied)
 }
 

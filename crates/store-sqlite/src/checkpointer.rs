@@ -262,10 +262,11 @@ impl Work {
     fn turn_in_a_round(&self, task: &'static str) -> Result<Turn<'_>, GateError> {
         let until = Instant::now() + ROUND;
         loop {
-            let turn = self.turn(LONG_WORK, task);
-            self.turns.tell_if_older_than(LONG_WORK);
-            if turn.is_ok() || Instant::now() >= until {
-                return turn;
+            match self.turn(LONG_WORK, task) {
+                Err(GateError::Waited { .. }) if Instant::now() < until => {
+                    self.turns.tell_if_older_than(LONG_WORK);
+                }
+                outcome => return outcome,
             }
         }
     }

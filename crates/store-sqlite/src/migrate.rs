@@ -101,7 +101,9 @@ fn migrate(
     if pending(connection, location, set)?.is_none() {
         return Ok(());
     }
+    let of_users = of_users(connection, set).meaning().map_err(failed("reading its schema"))?;
     let applied = schema::apply(connection, set).map_err(|error| refusal(error, location))?;
+    of_users.iter().for_each(|object| object.make_again(connection));
     for migration in &applied {
         tracing::info!(
             version = migration.version,
@@ -118,6 +120,42 @@ fn migrate(
     }
     let committed = scope.commit().map_err(|error| meaning_at_commit(&Arc::new(error)));
     committed.map_err(failed("committing the upgrade"))
+}
+
+/// An index or a trigger that is not the store's.
+struct Object {
+    name: String,
+    sql: String,
+}
+
+/// What users have put on the tables. It vanishes with a table that is made anew, and nothing would say so.
+fn of_users(connection: &Connection, set: &MigrationSet) -> rusqlite::Result<Vec<Object>> {
+    let is_of_the_store = |object: &Object| {
+        set.iter().any(|migration| migration.sql().unwrap_or_default().contains(&object.name))
+    };
+    let mut objects: Vec<Object> = connection
+        .prepare(
+            "SELECT name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL",
+        )?
+        .query_map([], |row| Ok(Object { name: row.get(0)?, sql: row.get(1)? }))?
+        .collect::<rusqlite::Result<_>>()?;
+    objects.retain(|object| !is_of_the_store(object));
+    Ok(objects)
+}
+
+impl Object {
+    /// Makes it again, if it has vanished. An upgrade does not fail for what is not the store's.
+    fn make_again(&self, connection: &Connection) {
+        const IS_THERE: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
+        let made =
+            connection.query_one(IS_THERE, [&self.name], |row| row.get(0)).and_then(|is_there| {
+                if is_there { Ok(()) } else { connection.execute_batch(&self.sql) }
+            });
+        if let Err(error) = made {
+            let Self { name, sql } = self;
+            tracing::warn!(name, sql, %error, "the upgraded tables cannot have this, which was not the store's");
+        }
+    }
 }
 
 fn refusal(error: SchemaError, location: &Location) -> OpenError {

@@ -361,7 +361,8 @@ fn memory(sizes: Sizes) -> Contest {
     made
 }
 
-/// How large the log becomes while snapshots overlap that are held for so long.
+/// How large the log becomes while snapshots overlap that are held for so long, and how long writers wait while
+/// it is emptied.
 fn log(milliseconds: u32, sizes: Sizes) -> Contest {
     let ours = Contestant {
         side: Side::Ours,
@@ -375,6 +376,13 @@ fn log(milliseconds: u32, sizes: Sizes) -> Contest {
     let target = |_| Some(Target::Below(64.0));
     let name = format!("log-size-{milliseconds}ms-reader");
     let mut made = contest(&name, ours, pool, Metric::Log, target);
+    let slowest = Figure {
+        name: format!("slowest-write-beside-{milliseconds}ms-readers"),
+        metric: Metric::Slowest,
+        target: Some(Target::Below(100.0)),
+        ..made.figures[0].clone()
+    };
+    made.figures.push(slowest);
     // What it comes to hardly differs from run to run, and gigabytes take their time.
     made.rounds_at_most = 1;
     made

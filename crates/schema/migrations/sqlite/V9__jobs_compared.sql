@@ -1,6 +1,6 @@
 -- Each write of a job checks its words. For a list of more than two SQLite builds a table each time; two by two it
--- compares, which takes a fifth of the work off a creation and off a change of status. What is accepted is what
--- was. SQLite cannot change a check in place: the table is made anew, with all that is on it.
+-- compares, which takes a seventh of the work off a creation and off a change of status. What is accepted is
+-- what was. SQLite cannot change a check in place: the table is made anew, with all that is on it.
 
 -- What names it elsewhere is out of the way meanwhile.
 DROP TRIGGER job_tags_created_on_insert;

@@ -305,7 +305,12 @@ fn statistics_of_a_lopsided_store_change_no_plan() -> Outcome {
          FROM n;
          ANALYZE",
     )?;
-    let after = plans(&connection)?;
+    let analyzed = plans(&connection)?;
+    // A migration that makes a table anew leaves the others' statistics behind.
+    connection
+        .execute_batch("DELETE FROM sqlite_stat1 WHERE tbl = 'jobs'; ANALYZE sqlite_schema")?;
+    assert_eq!(plans(&connection)?, analyzed);
+    let after = analyzed;
     let differ = |(name, plan): &(&String, &String)| before.get(*name) != Some(plan);
     assert_eq!(after.iter().filter(differ).collect::<Vec<_>>(), []);
     assert_eq!(after.len(), before.len());

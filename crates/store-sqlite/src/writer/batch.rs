@@ -55,12 +55,13 @@ impl Failed {
 }
 
 impl Core {
-    /// Commits `first` and what others have queued, hands the lead on, and tells everybody. The error is
-    /// that of `first`.
+    /// Commits `first`, for which somebody waits or not, and what others have queued, hands the lead on, and
+    /// tells everybody. The error is that of `first`.
     pub(super) fn commit(
         &self,
         lead: Lead<'_>,
         terms: Terms,
+        first_waits: bool,
         first: impl FnOnce(&Connection) -> Verdict,
     ) -> Result<()> {
         let _span = tracing::trace_span!("write_batch").entered();
@@ -68,7 +69,8 @@ impl Core {
         let begun = Instant::now();
         let mut taken = Vec::new();
         let outcome = self.run_batch(terms, first, &mut taken);
-        let callers = 1 + taken.iter().filter(|caller| caller.waits()).count();
+        let others = taken.iter().filter(|caller| caller.waits()).count();
+        let callers = usize::from(first_waits) + others;
         let now = Instant::now();
         let until = now + (now - begun).min(LONGEST_GATHERING);
         self.queue.expect(Expected { callers, until });

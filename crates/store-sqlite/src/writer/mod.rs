@@ -12,6 +12,7 @@ mod queue;
 
 pub(crate) use self::queue::Extent;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location as Origin, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -123,7 +124,7 @@ impl Writer {
                         outcome = Some(own);
                         verdict
                     };
-                    (core.commit(lead, terms, first), outcome)
+                    (core.commit(lead, terms, true, first), outcome)
                 }
                 Place::Queued => {
                     let (outcome, seat) = waits.expect("made with the request");
@@ -252,7 +253,7 @@ impl Core {
     fn lead_own(&self, seat: &Arc<Seat>) -> Result<()> {
         let lead = self.queue.lead();
         let own = self.queue.take(seat).expect("who is told to lead is still in the queue");
-        self.commit(lead, own.terms, own.work)
+        self.commit(lead, own.terms, true, own.work)
     }
 
     /// The submitter: leads whenever the first in the queue has no thread of its own.
@@ -262,7 +263,7 @@ impl Core {
         while let Some(lead) = self.queue.called() {
             let Some(Request { work, caller, terms }) = self.queue.next(|_| true) else { continue };
             let first = Taken::new(caller);
-            let committed = self.commit(lead, terms, work);
+            let committed = self.commit(lead, terms, first.waits(), work);
             first.tell(committed.inspect_err(|error| self.count(error)));
         }
     }
@@ -321,17 +322,17 @@ fn run<T>(
     actor: Actor,
     work: impl FnOnce(&Unit<'_, Writing>) -> Result<T>,
 ) -> (Verdict, Outcome<T>) {
-    let mut has_written = false;
+    let has_written = Cell::new(false);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let now = clock.now();
         // What a panic leaves behind from here on is not known.
-        has_written = true;
+        has_written.set(true);
         let unit = Unit::writing(connection, now, actor);
         let value = work(&unit).and_then(|value| unit.finish().map(|()| value));
-        has_written = unit.has_written();
+        has_written.set(unit.has_written());
         value
     }));
-    let verdict = match (&outcome, has_written) {
+    let verdict = match (&outcome, has_written.get()) {
         (Ok(Ok(_)), _) => Verdict::Keep,
         (_, true) => Verdict::Undo,
         (_, false) => Verdict::Nothing,
