@@ -29,9 +29,10 @@ const ROUND: Duration = Duration::from_secs(1);
 /// After how long it writes down, in the place of a writer, what that writer does in its turn.
 const LONG_WORK: Duration = Duration::from_millis(500);
 
-/// How long it leaves everybody alone after readers were in its way, while the log is below three quarters of
-/// its limit; four busy processes write the last quarter in less than the third rest. Each time that they
-/// still are, it rests twice as long, until the longest: a drain in vain makes all writers wait for nothing.
+/// How long the checkpointers of all processes leave everybody alone after readers were in the way of one. Each
+/// time that they still are, it is twice as long, until the longest: a drain in vain makes all writers wait
+/// for nothing. In the last quarter of the log's limit it is no longer than a drain, so that writers wait
+/// for half of the time at the most, and for one drain.
 const REST: Duration = Duration::from_millis(10);
 const LONGEST_REST: Duration = Duration::from_millis(800);
 
@@ -168,7 +169,6 @@ impl Checkpointer {
                 Durability::Normal => options.checkpoint_pages.saturating_mul(PASSES_OF_A_LOG),
             },
             slow_snapshot: options.slow_snapshot,
-            resting_until: None,
             rest: REST,
         };
         let spawned = thread::Builder::new()
@@ -202,7 +202,7 @@ struct Work {
     /// From how many pages of the log on a pass ends in a turn at the gate.
     finished_from: u32,
     slow_snapshot: Duration,
-    resting_until: Option<Instant>,
+    /// How long the next drain leaves everybody alone after one in vain, of whatever process.
     rest: Duration,
 }
 
@@ -228,14 +228,24 @@ impl Work {
         }
         self.sight.counters.checkpointed(report.log_pages);
         self.sight.notices.passed_to(report.log_pages);
-        let rests = self.resting_until.is_some_and(|until| Instant::now() < until);
-        let bytes = u64::from(report.log_pages) * self.logged_page;
-        let half = self.limit_bytes / 2;
-        if bytes > half + half / 2 || (bytes > half && !rests) {
-            self.drain();
+        if self.is_large(report) {
+            let quarters = self.bytes(report) / (self.limit_bytes / 4).max(1);
+            let rest = if quarters >= 3 { self.rest.min(LONGEST_DRAIN) } else { self.rest };
+            if self.has_rested(rest) {
+                self.drain(rest);
+            }
         } else if report.log_pages >= self.finished_from {
             self.finish();
         }
+    }
+
+    fn bytes(&self, report: CheckpointReport) -> u64 {
+        u64::from(report.log_pages) * self.logged_page
+    }
+
+    /// Whether a log is to be drained.
+    fn is_large(&self, report: CheckpointReport) -> bool {
+        self.bytes(report) > self.limit_bytes / 2
     }
 
     /// Brings the little that was written during the pass into the database while nobody writes, so that
@@ -271,18 +281,39 @@ impl Work {
         }
     }
 
-    fn drain(&mut self) {
+    /// Whether it is so long since readers were in the way of a drain, whoever drained.
+    fn has_rested(&self, rest: Duration) -> bool {
+        self.gate.last_vain_drain().is_none_or(|ago| ago >= rest)
+    }
+
+    fn drain(&mut self, rest: Duration) {
         let Ok(turn) = self.turn_in_a_round("emptying the write-ahead log") else { return };
+        // Others may have waited for their drains as well, and writers behind all of them.
+        if !self.has_rested(rest) {
+            return;
+        }
         let until = Instant::now() + LONGEST_DRAIN;
         // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
         let complete = loop {
-            let is_done = |mode| self.checkpoint(mode).is_some_and(|report| report.complete);
-            let emptied = is_done(Mode::Passive) && is_done(Mode::Truncate(Duration::ZERO));
+            let passed = self.checkpoint(Mode::Passive);
+            if let Some(report) =
+                passed.filter(|report| report.log_pages > 0 && !self.is_large(*report))
+            {
+                // Another process has emptied it meanwhile.
+                self.sight.notices.passed_to(report.log_pages);
+                return;
+            }
+            let is_done = |report: CheckpointReport| report.complete;
+            let emptied = passed.is_some_and(is_done)
+                && self.checkpoint(Mode::Truncate(Duration::ZERO)).is_some_and(is_done);
             if emptied || Instant::now() >= until {
                 break emptied;
             }
             thread::sleep(LOOK);
         };
+        if !complete {
+            self.gate.tell_of_a_vain_drain();
+        }
         drop(turn);
         #[cfg(feature = "metrics")]
         if complete {
@@ -293,7 +324,6 @@ impl Work {
             self.sight.notices.passed_to(0);
             self.rest = REST;
         } else {
-            self.resting_until = Some(Instant::now() + self.rest);
             self.rest = (2 * self.rest).min(LONGEST_REST);
         }
         tracing::debug!(complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 use store_core::{Error, Holder, Occupation, OccupationKind};
 
 use self::keeper::Keeper;
@@ -219,6 +220,21 @@ impl Gate {
         Some(describe(pid, Some(Told { occupation, thread: None })))
     }
 
+    /// Tells the checkpointers of all processes that readers were in the way of a drain: by the time of the
+    /// queue's file. Where that cannot be set, they know of their own drains no more than of others'.
+    pub(crate) fn tell_of_a_vain_drain(&self) {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let now = Timestamps { last_access: now, last_modification: now };
+        let _told = futimens(&self.locks.queue, &now);
+    }
+
+    /// How long ago readers were in the way of a drain, of whatever process.
+    pub(crate) fn last_vain_drain(&self) -> Option<Duration> {
+        let modified = self.locks.queue.metadata().and_then(|file| file.modified());
+        // A clock that was set back says nothing.
+        modified.ok()?.elapsed().ok()
+    }
+
     fn lock(&self, deadline: Instant) -> Result<(), GateError> {
         let begun = Instant::now();
         let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
@@ -299,6 +315,21 @@ mod tests {
             drop(turn);
             drop(one.enter(soon(), Doing::Opening).expect("free again"));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_drain_in_vain_is_known_to_all_who_have_the_gate() -> io::Result<()> {
+        let hour = Duration::from_secs(3_600);
+        let scratch = tempfile::tempdir()?;
+        let (one, other) = (gate(scratch.path()), gate(scratch.path()));
+        let now = one.locks.queue.metadata()?.modified()?;
+        one.locks.queue.set_modified(now - hour)?;
+        assert!(other.last_vain_drain().is_some_and(|ago| ago >= hour));
+        one.tell_of_a_vain_drain();
+        assert!(other.last_vain_drain().is_some_and(|ago| ago < hour));
+        one.locks.queue.set_modified(now + hour)?;
+        assert_eq!(other.last_vain_drain(), None, "the clock was set back");
         Ok(())
     }
 
