@@ -147,7 +147,7 @@ fn waits_and_shares_are_measured() -> TestResult {
 
 #[test]
 fn reads_are_measured() -> TestResult {
-    for only in ["get-by-id", "statuses-1000"] {
+    for only in ["get-by-id", "statuses-1000", "find"] {
         quick(only)?;
     }
     let beside = quick("read-beside-4-writers 1x1 normal")?;
@@ -156,7 +156,7 @@ fn reads_are_measured() -> TestResult {
     let had = beside.iter().filter(|one| one["name"] == "core-of-the-reader");
     let had: Vec<f64> = had.filter_map(|one| one["ours"].as_f64()).collect();
     assert!(had.len() == 2 && had.iter().all(|had| *had > 0.0 && *had < 101.0), "{had:?}");
-    let lists = quick("newest-50")?;
+    let lists = quick("newest-50-of")?;
     assert_eq!(lists.len(), 4);
     assert_eq!(lists[3]["reference"], "ours, of the shortest list");
     Ok(())

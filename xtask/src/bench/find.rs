@@ -92,7 +92,8 @@ impl By {
                 let gap = Comparison::Below(5.0.into());
                 all().document(DocumentCondition::new("$.band_gap_ev", gap)?)
             }
-            Self::Text => all().text("JOB_4321"),
+            // Of a million, 111 have it; of few, those in the older half have it too.
+            Self::Text => all().text(format!("JOB_{}", jobs * 4_321 / 1_000_000)),
         };
         let middle = jobs / 2;
         let (order, value) = match self {
