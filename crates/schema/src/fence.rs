@@ -58,11 +58,9 @@ fn are_on(connection: &Connection) -> Result<bool> {
 }
 
 fn set(connection: &Connection, foreign_keys: bool, rename_plainly: bool) -> Result<()> {
-    connection
-        .pragma_update(None, "foreign_keys", foreign_keys)
-        .and_then(|()| {
-            let setting = DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE;
-            connection.set_db_config(setting, rename_plainly).map(drop)
-        })
-        .map_err(Error::while_doing(SETTING))
+    let setting = DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE;
+    // Both are tried, whatever becomes of the first.
+    let renaming = connection.set_db_config(setting, rename_plainly).map(drop);
+    let enforcing = connection.pragma_update(None, "foreign_keys", foreign_keys);
+    enforcing.and(renaming).map_err(Error::while_doing(SETTING))
 }

@@ -169,6 +169,7 @@ impl Checkpointer {
                 Durability::Normal => options.checkpoint_pages.saturating_mul(PASSES_OF_A_LOG),
             },
             slow_snapshot: options.slow_snapshot,
+            last_vain_drain: None,
             rest: REST,
         };
         let spawned = thread::Builder::new()
@@ -202,6 +203,8 @@ struct Work {
     /// From how many pages of the log on a pass ends in a turn at the gate.
     finished_from: u32,
     slow_snapshot: Duration,
+    /// Of its own, where the gate cannot tell.
+    last_vain_drain: Option<Instant>,
     /// How long the next drain leaves everybody alone after one in vain, of whatever process.
     rest: Duration,
 }
@@ -228,12 +231,10 @@ impl Work {
         }
         self.sight.counters.checkpointed(report.log_pages);
         self.sight.notices.passed_to(report.log_pages);
-        if self.is_large(report) {
-            let quarters = self.bytes(report) / (self.limit_bytes / 4).max(1);
-            let rest = if quarters >= 3 { self.rest.min(LONGEST_DRAIN) } else { self.rest };
-            if self.has_rested(rest) {
-                self.drain(rest);
-            }
+        let quarters = self.bytes(report) / (self.limit_bytes / 4).max(1);
+        let rest = if quarters >= 3 { self.rest.min(LONGEST_DRAIN) } else { self.rest };
+        if self.is_large(report) && self.has_rested(rest) {
+            self.drain(rest);
         } else if report.log_pages >= self.finished_from {
             self.finish();
         }
@@ -283,7 +284,8 @@ impl Work {
 
     /// Whether it is so long since readers were in the way of a drain, whoever drained.
     fn has_rested(&self, rest: Duration) -> bool {
-        self.gate.last_vain_drain().is_none_or(|ago| ago >= rest)
+        let own = self.last_vain_drain.map(|last| last.elapsed());
+        [own, self.gate.last_vain_drain()].into_iter().flatten().all(|ago| ago >= rest)
     }
 
     fn drain(&mut self, rest: Duration) {
@@ -294,15 +296,20 @@ impl Work {
         }
         let until = Instant::now() + LONGEST_DRAIN;
         // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
+        let mut readers_are_there = false;
         let complete = loop {
             let passed = self.checkpoint(Mode::Passive);
             if let Some(report) =
                 passed.filter(|report| report.log_pages > 0 && !self.is_large(*report))
             {
                 // Another process has emptied it meanwhile.
+                drop(turn);
                 self.sight.notices.passed_to(report.log_pages);
+                self.rest = REST;
                 return;
             }
+            // Else another process makes a pass at this moment.
+            readers_are_there |= passed.is_some_and(|report| report.log_pages > 0);
             let is_done = |report: CheckpointReport| report.complete;
             let emptied = passed.is_some_and(is_done)
                 && self.checkpoint(Mode::Truncate(Duration::ZERO)).is_some_and(is_done);
@@ -311,7 +318,7 @@ impl Work {
             }
             thread::sleep(LOOK);
         };
-        if !complete {
+        if !complete && readers_are_there {
             self.gate.tell_of_a_vain_drain();
         }
         drop(turn);
@@ -324,6 +331,7 @@ impl Work {
             self.sight.notices.passed_to(0);
             self.rest = REST;
         } else {
+            self.last_vain_drain = Some(Instant::now());
             self.rest = (2 * self.rest).min(LONGEST_REST);
         }
         tracing::debug!(complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");

@@ -1,16 +1,17 @@
 //! Upgrades: all pending migrations in one transaction, behind a copy, with a fence around foreign keys.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use schema::inspect::foreign_key_violations;
 use schema::ledger::{self, LedgerState};
 use schema::migrations::MigrationSet;
 use schema::{Error as SchemaError, ForeignKeysOff};
 
-use crate::create::connect_read_only;
+use crate::create::{connect_read_only, fresh_in_memory};
 use crate::error::{Meaning, OpenError, meaning_at_commit};
 use crate::gate::Turn;
 use crate::identity::{self, Identity};
@@ -98,12 +99,14 @@ fn migrate(
     let scope = patience::until(deadline, connection, options.busy_timeout, || (), begin)
         .map_err(failed("beginning the upgrade"))?;
     // A writer that ignores the gate may have been here since.
-    if pending(connection, location, set)?.is_none() {
-        return Ok(());
-    }
-    let of_users = of_users(connection, set).meaning().map_err(failed("reading its schema"))?;
+    let Some(old) = pending(connection, location, set)? else { return Ok(()) };
+    let known = released_objects(&set.up_to(old)).map_err(|error| refusal(error, location))?;
+    let mut of_users = objects(connection).meaning().map_err(failed("reading its schema"))?;
+    of_users.retain(|object| !known.contains(&object.name));
     let applied = schema::apply(connection, set).map_err(|error| refusal(error, location))?;
-    of_users.iter().for_each(|object| object.make_again(connection));
+    for object in of_users {
+        object.make_again(connection).meaning().map_err(failed("keeping what users have made"))?;
+    }
     for migration in &applied {
         tracing::info!(
             version = migration.version,
@@ -122,39 +125,58 @@ fn migrate(
     committed.map_err(failed("committing the upgrade"))
 }
 
-/// An index or a trigger that is not the store's.
+/// An index or a trigger.
 struct Object {
     name: String,
     sql: String,
 }
 
-/// What users have put on the tables. It vanishes with a table that is made anew, and nothing would say so.
-fn of_users(connection: &Connection, set: &MigrationSet) -> rusqlite::Result<Vec<Object>> {
-    let is_of_the_store = |object: &Object| {
-        set.iter().any(|migration| migration.sql().unwrap_or_default().contains(&object.name))
-    };
-    let mut objects: Vec<Object> = connection
-        .prepare(
-            "SELECT name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL",
-        )?
-        .query_map([], |row| Ok(Object { name: row.get(0)?, sql: row.get(1)? }))?
-        .collect::<rusqlite::Result<_>>()?;
-    objects.retain(|object| !is_of_the_store(object));
-    Ok(objects)
+/// The indexes and triggers of a database.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
+    const OBJECTS: &str = "SELECT name, sql FROM sqlite_schema \
+                           WHERE type IN ('index', 'trigger') AND sql IS NOT NULL";
+    let mut statement = connection.prepare(OBJECTS)?;
+    let objects =
+        statement.query_map([], |row| Ok(Object { name: row.get(0)?, sql: row.get(1)? }))?;
+    objects.collect()
+}
+
+/// The names of those that migrations have made.
+fn released_objects(set: &MigrationSet) -> Result<BTreeSet<String>, SchemaError> {
+    let reading = |source| SchemaError::Sqlite { doing: "read a fresh schema", source };
+    let fresh = fresh_in_memory().map_err(reading)?;
+    schema::migrate(&fresh, set)?;
+    Ok(objects(&fresh).map_err(reading)?.into_iter().map(|object| object.name).collect())
 }
 
 impl Object {
-    /// Makes it again, if it has vanished. An upgrade does not fail for what is not the store's.
-    fn make_again(&self, connection: &Connection) {
+    /// Makes again what has vanished with a table that was made anew; nothing else would say so. Where the new
+    /// tables cannot have it, the upgrade does not fail for that.
+    fn make_again(&self, connection: &Connection) -> rusqlite::Result<()> {
         const IS_THERE: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
-        let made =
-            connection.query_one(IS_THERE, [&self.name], |row| row.get(0)).and_then(|is_there| {
-                if is_there { Ok(()) } else { connection.execute_batch(&self.sql) }
-            });
-        if let Err(error) = made {
-            let Self { name, sql } = self;
-            tracing::warn!(name, sql, %error, "the upgraded tables cannot have this, which was not the store's");
+        if connection.query_one(IS_THERE, [&self.name], |row| row.get(0))? {
+            return Ok(());
         }
+        // One statement: the text comes out of the file, and SQLite itself reads no more of it.
+        match connection.execute(&self.sql, []) {
+            Err(error) if is_of_the_statement(&error) => {
+                let Self { name, sql } = self;
+                tracing::warn!(name, sql, %error, "the upgraded tables cannot have this, which was not the store's");
+                Ok(())
+            }
+            outcome => outcome.map(drop),
+        }
+    }
+}
+
+/// Whether a statement was refused for what it says, and not for the state of the disk or of memory.
+fn is_of_the_statement(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            matches!(failure.code, ErrorCode::Unknown | ErrorCode::ConstraintViolation)
+        }
+        rusqlite::Error::SqlInputError { .. } | rusqlite::Error::MultipleStatement => true,
+        _ => false,
     }
 }
 
