@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
+use schema::migrations::MigrationSet;
 
 use crate::error::{Meaning, OpenError};
 use crate::identity::flags;
@@ -40,9 +41,17 @@ pub(crate) fn connect_untouched(path: &Path) -> Result<Connection, OpenError> {
         .map_err(|source| OpenError::at(path, "looking at it", source))
 }
 
-/// A database of this schema in memory, to compare with.
+/// An empty database in memory.
 pub(crate) fn fresh_in_memory() -> rusqlite::Result<Connection> {
     Connection::open_in_memory()
+}
+
+/// A database in memory as the migrations make it, to compare with.
+pub(crate) fn migrated_in_memory(set: &MigrationSet) -> Result<Connection, schema::Error> {
+    let doing = "open a database in memory";
+    let fresh = fresh_in_memory().map_err(|source| schema::Error::Sqlite { doing, source })?;
+    schema::migrate(&fresh, set)?;
+    Ok(fresh)
 }
 
 /// The path as the path of a URI: every byte that is not plain, by its number.

@@ -221,7 +221,7 @@ impl Gate {
     }
 
     /// Tells the checkpointers of all processes that readers were in the way of a drain: by the time of the
-    /// queue's file. Where that cannot be set, they know of their own drains no more than of others'.
+    /// queue's file. Where that cannot be set, each knows of its own drains alone.
     pub(crate) fn tell_of_a_vain_drain(&self) {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let now = Timestamps { last_access: now, last_modification: now };

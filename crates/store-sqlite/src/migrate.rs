@@ -11,7 +11,7 @@ use schema::ledger::{self, LedgerState};
 use schema::migrations::MigrationSet;
 use schema::{Error as SchemaError, ForeignKeysOff};
 
-use crate::create::{connect_read_only, fresh_in_memory};
+use crate::create::{connect_read_only, migrated_in_memory};
 use crate::error::{Meaning, OpenError, meaning_at_commit};
 use crate::gate::Turn;
 use crate::identity::{self, Identity};
@@ -144,9 +144,8 @@ fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
 /// The names of those that migrations have made.
 fn released_objects(set: &MigrationSet) -> Result<BTreeSet<String>, SchemaError> {
     let reading = |source| SchemaError::Sqlite { doing: "read a fresh schema", source };
-    let fresh = fresh_in_memory().map_err(reading)?;
-    schema::migrate(&fresh, set)?;
-    Ok(objects(&fresh).map_err(reading)?.into_iter().map(|object| object.name).collect())
+    let objects = objects(&migrated_in_memory(set)?).map_err(reading)?;
+    Ok(objects.into_iter().map(|object| object.name).collect())
 }
 
 impl Object {

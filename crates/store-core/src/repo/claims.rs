@@ -16,9 +16,9 @@ use crate::worker::Worker;
 
 /// Reading what workers do.
 pub trait ClaimRead {
-    /// Whether a claim would find something now: also the limits of clusters are looked at. Once the time of any
-    /// job has come that no claim has let in yet, it MAY say yes whatever `filter` is. It MUST cost no more than a probe
-    /// of an index for each kind of job that there is, however many jobs are stored.
+    /// Whether a claim would find something now: also the limits of clusters are looked at. Once the time of
+    /// any job has come that no claim has let in yet, it MAY say yes whatever `filter` is. It MUST cost no more
+    /// than a probe of an index for each kind of job that there is, however many jobs are stored.
     fn can_claim(&self, filter: &ClaimFilter) -> Result<bool>;
 
     /// The lease on a job, if somebody holds one.

@@ -5,10 +5,9 @@ use std::panic::Location;
 
 use rusqlite::Connection;
 use schema::inspect::{Structure, foreign_key_violations};
-use schema::migrations::MigrationSet;
 use store_core::{Error, JobStatus, Result};
 
-use crate::create::{connect_read_only, fresh_in_memory};
+use crate::create::{connect_read_only, migrated_in_memory};
 use crate::error::Meaning;
 use crate::pool::on_snapshot;
 use crate::store::SqliteStore;
@@ -77,7 +76,7 @@ impl SqliteStore {
             };
             let violations = foreign_key_violations(connection).map_err(broken)?;
             problems.extend(violations.iter().map(ToString::to_string));
-            let released = released(&self.options().migrations)?;
+            let released = migrated_in_memory(&self.options().migrations).map_err(fault)?;
             let found = Structure::of(connection).map_err(broken)?;
             let differences = found.differences(&Structure::of(&released).map_err(fault)?);
             problems.extend(differences.iter().map(ToString::to_string));
@@ -119,13 +118,6 @@ pub(crate) fn integrity(connection: &Connection, pragma: &str) -> Result<Vec<Str
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).meaning()?;
     let lines: Vec<String> = rows.collect::<rusqlite::Result<_>>().meaning()?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
-}
-
-/// A database as the migrations make it.
-fn released(migrations: &MigrationSet) -> Result<Connection> {
-    let fresh = fresh_in_memory().meaning()?;
-    schema::migrate(&fresh, migrations).map_err(fault)?;
-    Ok(fresh)
 }
 
 fn fault(error: schema::Error) -> Error {

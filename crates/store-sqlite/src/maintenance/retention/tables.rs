@@ -160,14 +160,12 @@ fn parent_column(key: &ForeignKey) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::create::fresh_in_memory;
+    use crate::create::migrated_in_memory;
 
     type Outcome = std::result::Result<(), Box<dyn std::error::Error>>;
 
     fn migrated() -> std::result::Result<Connection, Box<dyn std::error::Error>> {
-        let connection = fresh_in_memory()?;
-        schema::migrate(&connection, &schema::migrations::embedded())?;
-        Ok(connection)
+        Ok(migrated_in_memory(&schema::migrations::embedded())?)
     }
 
     /// Tables that say of which job a row is, and are neither moved with it nor filled by a trigger.
