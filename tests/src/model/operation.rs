@@ -22,6 +22,7 @@ pub enum Operation {
     Claim(Worker, ClaimFilter, u32, Duration),
     Heartbeat(Vec<LeaseKey>, Duration),
     Complete(LeaseKey, Completion),
+    CompleteAndClaim(LeaseKey, Completion, Worker, ClaimFilter, u32, Duration),
     Fail(LeaseKey, Failure),
     Release(LeaseKey, Option<String>, Option<Timestamp>),
     RecoverExpired(u32),
@@ -74,6 +75,9 @@ impl Operation {
             }
             Self::Heartbeat(keys, lease) => w.heartbeat(keys, *lease).map(print),
             Self::Complete(key, completion) => w.complete(key, completion).map(print),
+            Self::CompleteAndClaim(key, completion, worker, filter, count, lease) => {
+                w.complete_and_claim(key, completion, worker, filter, *count, *lease).map(print)
+            }
             Self::Fail(key, failure) => w.fail(key, failure).map(print),
             Self::Release(key, reason, not_before) => {
                 w.release(key, reason.as_deref(), *not_before).map(print)

@@ -18,16 +18,23 @@ use crate::shared::choices::Durability;
 const LEASE: Duration = Duration::from_secs(3_600);
 /// The jobs of a batch.
 const BATCH: u32 = 128;
-const FOUR_BY_TWO: Shape = Shape { processes: 4, threads: 2, durability: Durability::Normal };
 
-/// Claims up to `most` jobs and, if asked, completes them, all in one unit of work; how many there were.
-pub fn claim(store: &SqliteStore, most: u32, complete: bool) -> Result<u32> {
-    // A worker looks once who it is: that reads files.
+/// A worker looks once who it is: that reads files.
+fn worker() -> &'static Worker {
     static WORKER: OnceLock<Worker> = OnceLock::new();
-    let worker = WORKER.get_or_init(|| this_worker("benchmark"));
-    let claims = store.claim(worker, &ClaimFilter::all(), most, LEASE)?;
+    WORKER.get_or_init(|| this_worker("benchmark"))
+}
+
+/// How many there are.
+pub fn number(keys: &[LeaseKey]) -> u32 {
+    u32::try_from(keys.len()).unwrap_or(u32::MAX)
+}
+
+/// Claims up to `most` jobs and, if asked, completes them in a second transaction; how many there were.
+pub fn claim(store: &SqliteStore, most: u32, complete: bool) -> Result<u32> {
+    let claims = store.claim(worker(), &ClaimFilter::all(), most, LEASE)?;
     let keys: Vec<LeaseKey> = claims.iter().map(|claim| claim.lease.key()).collect();
-    let number = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    let number = number(&keys);
     let completion = Completion::default();
     match keys.as_slice() {
         [key] if complete => store.complete(key, &completion).map(drop)?,
@@ -41,6 +48,24 @@ pub fn claim(store: &SqliteStore, most: u32, complete: bool) -> Result<u32> {
     Ok(number)
 }
 
+/// Completes `held` and claims up to `most` jobs, in one transaction; what was claimed.
+pub fn complete_and_claim(
+    store: &SqliteStore,
+    held: Vec<LeaseKey>,
+    most: u32,
+) -> Result<Vec<LeaseKey>> {
+    let (completion, filter) = (Completion::default(), ClaimFilter::all());
+    let claims = match held.as_slice() {
+        [] => store.claim(worker(), &filter, most, LEASE)?,
+        [key] => store.complete_and_claim(key, &completion, worker(), &filter, most, LEASE)?.1,
+        _ => store.write(move |w| {
+            held.iter().try_for_each(|key| w.complete(key, &completion).map(drop))?;
+            w.claim(worker(), &filter, most, LEASE)
+        })?,
+    };
+    Ok(claims.iter().map(|claim| claim.lease.key()).collect())
+}
+
 /// Claims the best job of the queue and completes it, in a transaction each.
 pub fn pass_through_queue(store: &SqliteStore) -> Result<()> {
     claim(store, 1, true).map(drop)
@@ -49,15 +74,21 @@ pub fn pass_through_queue(store: &SqliteStore) -> Result<()> {
 /// All contests; `many` jobs are a large store.
 pub fn contests(many: u32, seconds: f64, long_seconds: f64) -> Vec<Contest> {
     let (until, long) = (Until::Seconds(seconds), Until::Seconds(long_seconds));
-    vec![
-        claim_among(many),
-        finishing("claim-and-complete", 1, 0.5, until, many / 10),
-        // Five times the half that claims and ends one by one are to reach.
-        finishing("claim-and-complete-128", BATCH, 5.0 * 0.5, until, many / 2),
-        nothing(many / 10, until),
-        fairness(long, many / 2),
-        come_due(many / 50),
-    ]
+    let mut contests = vec![claim_among(many)];
+    for durability in [Durability::Normal, Durability::Full] {
+        for (name, work) in [
+            ("claim-and-complete", Work::ClaimAndComplete as fn(u32) -> Work),
+            ("complete-and-claim", Work::CompleteAndClaim),
+        ] {
+            // Five times the half that claims and ends one by one are to reach.
+            let batches = (format!("{name}-{BATCH}"), BATCH, 5.0 * 0.5);
+            for (name, most, least) in [(name.to_owned(), 1, 0.5), batches] {
+                contests.push(finishing(name, work(most), least, durability, until, many / 10));
+            }
+        }
+    }
+    contests.extend([nothing(many / 10, until), fairness(long, many / 2), come_due(many / 50)]);
+    contests
 }
 
 fn contestant(work: Work, shape: Shape, stock: Stock, until: Until) -> Contestant {
@@ -94,21 +125,30 @@ fn claim_among(many: u32) -> Contest {
     Contest { name: "claim 1x1 normal".to_owned(), contestants, figures, rounds_at_most: 5 }
 }
 
-/// Jobs claimed and completed, against plain changes of status by as many.
-fn finishing(name: &str, most: u32, least: f64, until: Until, jobs: u32) -> Contest {
+/// Jobs claimed and completed by eight workers, against plain changes of status by as many.
+fn finishing(
+    name: String,
+    work: Work,
+    least: f64,
+    durability: Durability,
+    until: Until,
+    jobs: u32,
+) -> Contest {
+    let shape = Shape { processes: 4, threads: 2, durability };
     let contestants = vec![
-        contestant(Work::ClaimAndComplete(most), FOUR_BY_TWO, Stock::Queued(jobs), until),
-        contestant(Work::ChangeStatus, FOUR_BY_TWO, Stock::Pending(5_000.min(jobs)), until),
+        contestant(work, shape, Stock::Queued(jobs), until),
+        contestant(Work::ChangeStatus, shape, Stock::Pending(5_000.min(jobs)), until),
     ];
+    let contest = format!("{name} 4x2 {}", durability.as_str());
     let figures = vec![Figure {
-        name: name.to_owned(),
+        name,
         metric: Metric::Rate,
         of: 0,
         against: 1,
         reference: "changes of status",
         target: Some(Target::RatioAtLeast(least)),
     }];
-    Contest { name: format!("{name} 4x2 normal"), contestants, figures, rounds_at_most: u32::MAX }
+    Contest { name: contest, contestants, figures, rounds_at_most: u32::MAX }
 }
 
 fn nothing(jobs: u32, until: Until) -> Contest {

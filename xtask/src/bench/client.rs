@@ -59,6 +59,12 @@ pub trait Client {
         Err(Trouble::wrong("a reference has no claims"))
     }
 
+    /// Completes what the last call claimed and claims up to so many more, in one unit of work; how many were
+    /// completed, and how many claimed.
+    fn complete_and_claim(&mut self, _most: u32) -> Answer<(u32, u32)> {
+        Err(Trouble::wrong("a reference has no claims"))
+    }
+
     /// Ends a RUNNING job well, with its event, so that those can be claimed that wait for it.
     fn finish_parent(&mut self, _job: i64) -> Answer<()> {
         Err(Trouble::wrong("nobody waits for a job on this side"))

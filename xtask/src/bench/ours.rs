@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use store_core::prelude::*;
 use store_core::{
-    Actor, Clock, Error, EventSequence, Feed, Job, JobFilter, JobId, JobStatus, NewJob, NewResult,
-    NewWorkflow, Page, StatusChange, SystemClock, Ticket, Timestamp,
+    Actor, Clock, Error, EventSequence, Feed, Job, JobFilter, JobId, JobStatus, LeaseKey, NewJob,
+    NewResult, NewWorkflow, Page, StatusChange, SystemClock, Ticket, Timestamp,
 };
 use store_sqlite::{Options, Retention, SqliteStore};
 
@@ -42,12 +42,15 @@ pub struct Ours {
     feed: Option<Feed<SqliteStore>>,
     /// The event that was seen last, by one who looks now and then.
     place: Option<EventSequence>,
+    /// What was claimed and has not ended.
+    held: Vec<LeaseKey>,
 }
 
 impl Ours {
     /// Uses this one.
     pub fn new(store: &SqliteStore) -> Self {
-        Self { store: store.clone(), under_way: VecDeque::new(), feed: None, place: None }
+        let (under_way, held) = (VecDeque::new(), Vec::new());
+        Self { store: store.clone(), under_way, feed: None, place: None, held }
     }
 }
 
@@ -103,6 +106,13 @@ impl Client for Ours {
 
     fn claim(&mut self, most: u32, complete: bool) -> Answer<u32> {
         claims::claim(&self.store, most, complete).map_err(trouble)
+    }
+
+    fn complete_and_claim(&mut self, most: u32) -> Answer<(u32, u32)> {
+        let completed = claims::number(&self.held);
+        self.held = claims::complete_and_claim(&self.store, std::mem::take(&mut self.held), most)
+            .map_err(trouble)?;
+        Ok((completed, claims::number(&self.held)))
     }
 
     fn finish_parent(&mut self, job: i64) -> Answer<()> {

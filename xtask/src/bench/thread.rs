@@ -233,6 +233,14 @@ impl<'t> Worker<'t> {
                 self.worked.operations += claimed;
                 return Ok(claimed > 0);
             }
+            Work::CompleteAndClaim(most) => {
+                let (completed, claimed) = self.call(|client| client.complete_and_claim(most))?;
+                let events = u64::from(completed) + u64::from(claimed);
+                self.worked.tally.add(Tally { events, ..Tally::default() });
+                // What is still held at the end does not count.
+                self.worked.operations += u64::from(completed);
+                return Ok(events > 0);
+            }
             Work::ClaimNothing => {
                 let claimed = self.call(|client| client.claim(1, false))?;
                 expect(claimed == 0, || "there was something to claim".to_owned())?;

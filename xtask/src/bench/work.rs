@@ -76,8 +76,10 @@ pub enum Work {
     Mix,
     /// So many jobs are claimed at once, under a lease.
     Claim(u32),
-    /// So many jobs are claimed at once and completed in one unit of work.
+    /// So many jobs are claimed at once, and completed in a unit of work of their own.
     ClaimAndComplete(u32),
+    /// So many jobs are completed and the next ones claimed, all in one unit of work.
+    CompleteAndClaim(u32),
     /// A claim that finds nothing.
     ClaimNothing,
     /// A job ends that others wait for.

@@ -59,6 +59,8 @@ kinds! {
     Record = "record" true,
     /// Runs are reported to have ended well.
     Complete = "complete" true,
+    /// A run is reported to have ended well, and the next jobs are claimed, in one transaction.
+    CompleteAndClaim = "complete and claim" true,
     /// Runs are reported to have ended badly.
     Fail = "fail" true,
     /// Runs are given back.

@@ -35,6 +35,7 @@ impl Act {
         Self("claim"),
         Self("heartbeat"),
         Self("complete"),
+        Self("complete_and_claim"),
         Self("fail"),
         Self("release"),
         Self("recover_expired"),
@@ -96,6 +97,10 @@ impl Act {
                 some(beats.into_iter().filter(|beat| matches!(beat, Heartbeat::Renewed { .. })))
             }
             "complete" => w.complete(&cast.lease, &with_result).map(drop),
+            "complete_and_claim" => {
+                let (key, filter) = (&cast.lease, ClaimFilter::all());
+                some(w.complete_and_claim(key, &with_result, &worker, &filter, 1, LONG)?.1)
+            }
             "fail" => w.fail(&cast.lease, &failure).map(drop),
             "release" => w.release(&cast.lease, Some("going home"), None).map(drop),
             "recover_expired" => some(w.recover_expired(10)?),
@@ -176,6 +181,11 @@ impl Act {
             "complete" => {
                 vec![(cast.held, EventKind::ResultRecorded), (cast.held, EventKind::StatusChanged)]
             }
+            "complete_and_claim" => vec![
+                (cast.held, EventKind::ResultRecorded),
+                (cast.held, EventKind::StatusChanged),
+                (cast.queued, EventKind::Claimed),
+            ],
             "fail" => vec![(cast.held, EventKind::StatusChanged)],
             "release" | "recover_lost" => vec![(cast.held, EventKind::Requeued)],
             "recover_expired" => vec![(cast.lapsed, EventKind::Requeued)],

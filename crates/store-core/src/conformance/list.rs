@@ -88,7 +88,6 @@ macro_rules! each_promise {
                 no_report_lands_once_the_job_has_gone_on
                 a_handle_that_comes_too_late_is_kept_for_cancelling
                 a_handle_of_a_cluster_that_is_gone_is_not_taken
-                only_attempts_that_were_are_recorded
                 a_lease_is_good_for_its_own_job_alone
                 of_many_results_none_lands_when_one_lease_is_lost
             }
@@ -228,6 +227,7 @@ macro_rules! each_promise {
             }
             runs {
                 a_completion_lands_with_its_result
+                an_end_and_the_next_claim_land_together
                 the_same_report_twice_counts_once
                 a_failure_is_tried_again_as_the_policy_says
                 a_retry_by_hand_gives_one_more_attempt
@@ -259,6 +259,7 @@ macro_rules! each_promise {
             }
             submissions {
                 an_intent_is_kept_until_it_is_settled
+                only_attempts_that_were_are_recorded
                 an_intent_ends_with_the_handle_it_was_given
                 what_never_reached_the_scheduler_is_abandoned
                 an_attempt_is_submitted_once

@@ -54,6 +54,10 @@ impl Act {
             "claim" => w.claim(&worker, &ClaimFilter::all(), 0, LONG).map(drop),
             "heartbeat" => w.heartbeat(&[cast.lease], Duration::ZERO).map(drop),
             "complete" => w.complete(&stale, &Completion::default()).map(drop),
+            "complete_and_claim" => {
+                let (filter, completion) = (ClaimFilter::all(), Completion::default());
+                w.complete_and_claim(&cast.lease, &completion, &worker, &filter, 0, LONG).map(drop)
+            }
             "fail" => w.fail(&stale, &Failure::of(FailureKind::unknown())).map(drop),
             "release" => w.release(&stale, None, None).map(drop),
             // Nothing that could be given to these two is refused.

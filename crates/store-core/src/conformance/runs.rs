@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::attempt::{Attempt, AttemptOutcome};
 use crate::claim::ClaimFilter;
+use crate::cluster::{ClusterLimits, NewCluster};
 use crate::dependency::DependencyKind;
 use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::job::NewJob;
 use crate::lease::{Heartbeat, Lease};
 use crate::policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
-use crate::repo::{ClaimRead, ClaimWrite, EventRead, JobRead, JobWrite, ResultRead};
+use crate::repo::{ClaimRead, ClaimWrite, ClusterWrite, EventRead, JobRead, JobWrite, ResultRead};
 use crate::run::{Cancellation, Completion, Ended, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
@@ -20,7 +21,9 @@ use crate::worker::Process;
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
-use super::samples::{HOUR, job_in, open, sample_job, sample_result, sample_worker, tick};
+use super::samples::{
+    HOUR, job_in, open, sample_cluster, sample_job, sample_result, sample_worker, tick,
+};
 
 fn claim_next<S: Store>(store: &S) -> Result<Lease> {
     let mut claims = store.claim(&sample_worker("w"), &ClaimFilter::all(), 1, HOUR)?;
@@ -52,6 +55,39 @@ pub fn a_completion_lands_with_its_result<F: Fixture>(fixture: &F) -> Outcome {
     assert_eq!(event.to, Some(JobStatus::Completed));
     assert_eq!(event.detail["exit_code"], 0);
     assert_eq!(store.leases()?, []);
+    Ok(())
+}
+
+/// An end and the next claim land together, and what the end sets free is claimed: the place in the cluster,
+/// and the job that waited for it.
+pub fn an_end_and_the_next_claim_land_together<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let one = ClusterLimits { max_running: Some(1), ..ClusterLimits::default() };
+    let cluster = store.create_cluster(&NewCluster { limits: one, ..sample_cluster("small") })?.id;
+    let on_cluster = |new: NewJob| NewJob { cluster: Some(cluster), ..new.queued() };
+    let first = store.create_job(&on_cluster(sample_job("MgO")))?.id;
+    let after = sample_job("CaO").after(first, DependencyKind::AfterOk);
+    let second = store.create_job(&on_cluster(after))?.id;
+    let lease = claim_next(&store)?;
+    let (worker, filter, now) = (sample_worker("w"), ClaimFilter::all(), tick(&clock));
+    let completion = Completion::with(sample_result(-1.5));
+    let (ended, claims) =
+        store.complete_and_claim(&lease.key(), &completion, &worker, &filter, 10, HOUR)?;
+    assert_eq!(ended, Ended::Finally(JobStatus::Completed));
+    let claimed: Vec<_> = claims.iter().map(|claim| (claim.job.id, claim.job.status)).collect();
+    assert_eq!(claimed, [(second, JobStatus::Running)]);
+    assert_eq!(store.leases()?, [claims[0].lease.clone()]);
+    assert_eq!(store.newest_result(first)?.expect("a result").result, sample_result(-1.5));
+    assert_eq!((store.job(first)?.finished_at, claims[0].job.started_at), (Some(now), Some(now)));
+
+    // With nothing to claim, the run has ended all the same.
+    let key = claims[0].lease.key();
+    let nothing = store.complete_and_claim(&key, &completion, &worker, &filter, 1, HOUR)?;
+    assert_eq!(nothing, (Ended::Finally(JobStatus::Completed), vec![]));
+    // The same report again is answered as ever, and the worker gets its next job.
+    let third = store.create_job(&sample_job("SrO").queued())?.id;
+    let (ended, claims) = store.complete_and_claim(&key, &completion, &worker, &filter, 1, HOUR)?;
+    assert_eq!((ended, claims[0].job.id), (Ended::Repeated, third));
     Ok(())
 }
 

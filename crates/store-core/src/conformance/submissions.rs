@@ -81,6 +81,28 @@ pub fn an_intent_is_kept_until_it_is_settled<F: Fixture>(fixture: &F) -> Outcome
     Ok(())
 }
 
+/// What was submitted is of an attempt that the job has had, and an intent of the present one.
+pub fn only_attempts_that_were_are_recorded<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let (cluster, job) = ready_to_submit(&store)?;
+    store.change_status(job, &StatusChange::to(JobStatus::Failed))?;
+    store.retry_job(job, InitialStatus::Queued)?;
+    let new = NewRemoteJob::new(job, cluster, "7");
+    for never in [0, 3, u32::MAX] {
+        assert_refused!(
+            assert_untouched(&store, || store.record_submission(new.clone().of_attempt(never))),
+            Error::Invalid(Invalid { field: "attempt", .. })
+        );
+    }
+    let intent = NewRemoteJob::intended(job, cluster).of_attempt(2);
+    assert_refused!(
+        assert_untouched(&store, || store.begin_submission(&intent)),
+        Error::Invalid(Invalid { field: "attempt", .. })
+    );
+    assert_eq!(store.record_submission(new.of_attempt(2))?.attempt, 2);
+    Ok(())
+}
+
 /// A confirmed intent has its handle and its time; the same handle again is the same report.
 pub fn an_intent_ends_with_the_handle_it_was_given<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);

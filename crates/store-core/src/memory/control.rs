@@ -70,6 +70,7 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::ClaimsTheWaiting, "claims", "a_job_is_claimed_only_once_its_dependencies_are_met"),
         (Fault::IgnoresLimits, "limits", "a_cluster_runs_no_more_than_its_limits"),
         (Fault::ForgetsTokens, "leases", "whoever_lost_a_lease_is_refused"),
+        (Fault::ClaimsAfterARefusal, "fencing", "no_report_lands_once_the_job_has_gone_on"),
         (Fault::ForgetsTokens, "fencing", "no_report_lands_once_the_job_has_gone_on"),
         (Fault::TakesLateResults, "fencing", "no_report_lands_once_the_job_has_gone_on"),
         (Fault::TakesLateResults, "fencing", "of_many_results_none_lands_when_one_lease_is_lost"),

@@ -112,6 +112,31 @@ pub trait ClaimWrite: ClaimRead {
     /// [`Error::LeaseLost`](crate::Error::LeaseLost); those of `record_result`.
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended>;
 
+    /// Completes a run and takes up to `count` jobs for the next: [`complete`](Self::complete) and
+    /// [`claim`](Self::claim) in one transaction, so that a worker with short jobs commits once for each of
+    /// them. What the end sets free can be claimed at once: the jobs that waited for it, and its place in its
+    /// cluster. Where there is nothing to claim the run is completed all the same.
+    ///
+    /// # Atomicity
+    /// The end and the claims land together. If the lease is lost, nothing is claimed.
+    ///
+    /// # Errors
+    /// Those of both. An argument of the claim that is refused leaves the run going.
+    fn complete_and_claim(
+        &self,
+        key: &LeaseKey,
+        completion: &Completion,
+        worker: &Worker,
+        filter: &ClaimFilter,
+        count: u32,
+        lease_time: Duration,
+    ) -> Result<(Ended, Vec<Claim>)> {
+        // What may be refused comes before what writes: after an end nothing refuses a claim any more.
+        claim::check(worker, count, lease_time)?;
+        let ended = self.complete(key, completion)?;
+        Ok((ended, self.claim(worker, filter, count, lease_time)?))
+    }
+
     /// The run ended badly: the job is tried again as its policy says, or FAILED; or CANCELLED, where it was
     /// asked to stop. The same report again is [`Ended::Repeated`], and counts once.
     ///
@@ -231,6 +256,23 @@ impl<S: Store> ClaimWrite for S {
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
         let (key, completion) = (*key, completion.clone());
         self.change(move |w| w.complete(&key, &completion))
+    }
+
+    #[track_caller]
+    fn complete_and_claim(
+        &self,
+        key: &LeaseKey,
+        completion: &Completion,
+        worker: &Worker,
+        filter: &ClaimFilter,
+        count: u32,
+        lease_time: Duration,
+    ) -> Result<(Ended, Vec<Claim>)> {
+        let (key, completion) = (*key, completion.clone());
+        let (worker, filter) = (worker.clone(), filter.clone());
+        self.change(move |w| {
+            w.complete_and_claim(&key, &completion, &worker, &filter, count, lease_time)
+        })
     }
 
     #[track_caller]

@@ -61,6 +61,11 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
             .prop_map(|(worker, filter, count, lease)| O::Claim(worker, filter, count, lease)),
         3 => (vec(lease_key(), 1..3), lease()).prop_map(|(keys, lease)| O::Heartbeat(keys, lease)),
         9 => (lease_key(), completion()).prop_map(|(key, done)| O::Complete(key, done)),
+        6 => ((lease_key(), completion()), worker(), claim_filter(), 0u32..4, lease()).prop_map(
+            |((key, done), worker, filter, count, lease)| {
+                O::CompleteAndClaim(key, done, worker, filter, count, lease)
+            },
+        ),
         6 => (lease_key(), failure()).prop_map(|(key, failure)| O::Fail(key, failure)),
         9 => (lease_key(), reason(), option::weighted(0.3, moment()))
             .prop_map(|(key, reason, not_before)| O::Release(key, reason, not_before)),

@@ -39,13 +39,20 @@ pub struct JobRow {
     pub finished_at: Option<i64>,
     pub updated_at: i64,
     pub archived_at: Option<i64>,
+    pub memory_mib: Option<u32>,
+    pub not_before: Option<i64>,
+    pub policy: Option<String>,
+    pub cancel_requested_at: Option<i64>,
+    pub probe_since: Option<i64>,
+    pub cached_from: Option<[u8; 16]>,
 }
 
 macro_rules! columns {
     () => {
         "id, uuid, name, work_dir, status, attempt, code, runner, workflow, cluster_id, nodes, \
          mpi_ranks, threads, pid, host, priority, idempotency_key, created_at, queued_at, \
-         started_at, finished_at, updated_at, archived_at"
+         started_at, finished_at, updated_at, archived_at, memory_mib, not_before, policy, \
+         cancel_requested_at, probe_since, cached_from"
     };
 }
 
@@ -74,6 +81,12 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         finished_at: row.get(20)?,
         updated_at: row.get(21)?,
         archived_at: row.get(22)?,
+        memory_mib: row.get(23)?,
+        not_before: row.get(24)?,
+        policy: row.get(25)?,
+        cancel_requested_at: row.get(26)?,
+        probe_since: row.get(27)?,
+        cached_from: row.get(28)?,
     })
 }
 
@@ -323,6 +336,26 @@ mod tests {
             }
         }
         Ok(dump)
+    }
+
+    /// The columns that the store reads of a job: all but those that say how it is kept.
+    #[test]
+    fn a_job_is_read_as_the_store_reads_it() -> Result<()> {
+        let folder = tempfile::tempdir().doing(|| "make a folder".to_owned())?;
+        let database = folder.path().join("project.db");
+        ours::open(&database, Durability::Normal)?.close().doing(|| "close".to_owned())?;
+        let told = || "read the columns of jobs".to_owned();
+        let connection = connection::open(&database).doing(told)?;
+        let sql = "SELECT name FROM pragma_table_xinfo('jobs') \
+                   WHERE name NOT IN ('archived', 'claims', 'lane_id')";
+        let mut statement = connection.prepare(sql).doing(told)?;
+        let names = statement.query_map([], |row| row.get(0));
+        let mut there: Vec<String> = names.and_then(Iterator::collect).doing(told)?;
+        let mut read: Vec<&str> = columns!().split(", ").collect();
+        there.sort();
+        read.sort_unstable();
+        assert_eq!(read, there);
+        Ok(())
     }
 
     #[test]

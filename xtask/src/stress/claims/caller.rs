@@ -101,12 +101,46 @@ impl<'a, S: Store> Caller<'a, S> {
             },
             |claims| claims.iter().map(|claim| claimed(&claim.lease.key())).collect(),
         );
-        let claims = claims.unwrap_or_default();
+        self.judged(claims.unwrap_or_default(), filter, count)
+    }
+
+    /// Completes a run, and claims up to `count` jobs in the same transaction.
+    pub fn complete_and_claim(
+        &mut self,
+        key: LeaseKey,
+        filter: &ClaimFilter,
+        count: u32,
+        lease_time: Duration,
+    ) -> Vec<Claim> {
+        let (worker, reported) = (self.worker.clone(), RunEnd::Completed(None));
+        let completion = Completion { result: None, exit_code: Some(0) };
+        let keys = |claims: &[Claim]| claims.iter().map(|one| one.lease.key()).collect();
+        let answer = self.call(
+            Kind::CompleteAndClaim,
+            Asked::CompleteAndClaim(key),
+            |store| store.complete_and_claim(&key, &completion, &worker, filter, count, lease_time),
+            |answer| match answer {
+                Ok((ended, claims)) => Heard::EndedAndClaimed(came(*ended), keys(claims)),
+                Err(Error::LeaseLost { key, .. }) => Heard::LeaseLost(*key),
+                Err(_) => Heard::Unknown,
+            },
+            |(came, claims)| {
+                let mut effects = ended(&key, Report::Completed, *came, &reported);
+                effects.extend(claims.iter().map(|claim| claimed(&claim.lease.key())));
+                effects
+            },
+        );
+        self.judged(answer.map_or_else(Vec::new, |(_, claims)| claims), filter, count)
+    }
+
+    /// Counts what was claimed, and looks whether it is what was asked for.
+    fn judged(&mut self, claims: Vec<Claim>, filter: &ClaimFilter, count: u32) -> Vec<Claim> {
+        let worker = &self.worker;
         self.claimed.fetch_add(claims.len() as u64, Ordering::Relaxed);
         let right = |claim: &Claim| {
             claim.job.status == JobStatus::Running
                 && claim.job.attempt == claim.lease.attempt
-                && claim.lease.worker == worker
+                && claim.lease.worker == *worker
                 && filter.admits(&claim.job)
         };
         self.session.expect(

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use store_core::prelude::*;
 use store_core::{
-    ClaimFilter, Convergence, Energy, EnergyUnit, Failure, FailureKind, LeaseKey, NewResult, Runner,
+    Claim, ClaimFilter, Convergence, Energy, EnergyUnit, Failure, FailureKind, LeaseKey, NewResult,
+    Runner,
 };
 
 use super::caller::{Caller, RunEnd};
@@ -26,39 +27,75 @@ pub fn run<S: Store>(caller: &mut Caller<'_, S>) {
     }
 }
 
+/// What a worker asks for.
+struct Wanted {
+    filter: ClaimFilter,
+    count: u32,
+    /// Whether it goes on after the end of its leases.
+    is_slow: bool,
+}
+
+impl Wanted {
+    fn next<S>(caller: &mut Caller<'_, S>) -> Self {
+        let random = &mut caller.session.random;
+        let count = if random.chance(30) { 1 + random.below(MOST) } else { 1 };
+        let is_slow = random.chance(2);
+        let clusters = &caller.session.shared.plan.clusters;
+        let filter = match random.below(20) {
+            0 => ClaimFilter::all().runner(Runner::Local),
+            1 => random
+                .pick(clusters)
+                .map_or_else(ClaimFilter::all, |one| ClaimFilter::all().cluster(*one)),
+            2 => ClaimFilter::all().workflow(super::scheduler::workflow(random.below(3))),
+            _ => ClaimFilter::all(),
+        };
+        Self { filter, count: u32::try_from(count).unwrap_or(1), is_slow }
+    }
+
+    const fn lease_time(&self) -> Duration {
+        if self.is_slow { SHORT_LEASE } else { LEASE }
+    }
+}
+
 fn step<S: Store>(caller: &mut Caller<'_, S>) {
-    let random = &mut caller.session.random;
-    let count = if random.chance(30) { 1 + random.below(MOST) } else { 1 };
-    let is_slow = random.chance(2);
-    let clusters = &caller.session.shared.plan.clusters;
-    let filter = match random.below(20) {
-        0 => ClaimFilter::all().runner(Runner::Local),
-        1 => random
-            .pick(clusters)
-            .map_or_else(ClaimFilter::all, |one| ClaimFilter::all().cluster(*one)),
-        2 => ClaimFilter::all().workflow(super::scheduler::workflow(random.below(3))),
-        _ => ClaimFilter::all(),
-    };
-    let lease_time = if is_slow { SHORT_LEASE } else { LEASE };
-    let count = u32::try_from(count).unwrap_or(1);
-    let claims = caller.claim(&filter, count, lease_time);
+    let wanted = Wanted::next(caller);
+    let claims = caller.claim(&wanted.filter, wanted.count, wanted.lease_time());
     if claims.is_empty() {
         caller.session.meter.totals.found_nothing += 1;
         std::thread::sleep(REST);
-        return;
     }
+    let mut next = Some((claims, wanted.is_slow));
+    while let Some((claims, is_slow)) = next {
+        next = work(caller, &claims, is_slow);
+    }
+}
+
+/// Works on what was claimed; what was claimed together with its end, and whether the worker is slow with
+/// that.
+fn work<S: Store>(
+    caller: &mut Caller<'_, S>,
+    claims: &[Claim],
+    is_slow: bool,
+) -> Option<(Vec<Claim>, bool)> {
     let mut keys: Vec<LeaseKey> = claims.iter().map(|claim| claim.lease.key()).collect();
     if is_slow {
         std::thread::sleep(SHORT_LEASE * 3);
     }
-    if caller.session.random.chance(30) {
+    if !keys.is_empty() && caller.session.random.chance(30) {
         let renewed = caller.heartbeat(&keys, LEASE);
         // A worker that does not stop is what tokens are for.
         if caller.session.random.chance(50) {
             keys = renewed;
         }
     }
+    if let ([key], true) = (keys.as_slice(), caller.session.random.chance(25)) {
+        let wanted = Wanted::next(caller);
+        let Wanted { filter, count, is_slow } = &wanted;
+        let next = caller.complete_and_claim(*key, filter, *count, wanted.lease_time());
+        return Some((next, *is_slow));
+    }
     report(caller, &keys);
+    None
 }
 
 fn report<S: Store>(caller: &mut Caller<'_, S>, keys: &[LeaseKey]) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use store_core::{JobId, LeaseKey};
 
-use super::job::{Call, Came};
+use super::job::{Call, Came, Report};
 use super::record::{Asked, Found, Heard, Record};
 use super::search::Operation;
 
@@ -27,13 +27,13 @@ pub fn of(records: &BTreeMap<u32, Vec<Record>>, found: &[Found]) -> Histories {
                 Record::Returned { thread, at, heard } => {
                     let Some((invoked, asked)) = begun.remove(thread) else { continue };
                     let span = (invoked, (*heard != Heard::Unknown).then_some(*at));
-                    if let Heard::Claimed(keys) = heard {
+                    if let Heard::Claimed(keys) | Heard::EndedAndClaimed(_, keys) = heard {
                         told.extend(
                             keys.iter().map(|key| (*process, *thread, key.job, key.attempt)),
                         );
                     }
                     add(&mut histories, span, asked, heard);
-                    if (asked, heard) == (&Asked::Claim, &Heard::Unknown) {
+                    if asked.claims() && *heard == Heard::Unknown {
                         open_claims.entry((*process, *thread)).or_default().push(invoked);
                     }
                 }
@@ -41,7 +41,7 @@ pub fn of(records: &BTreeMap<u32, Vec<Record>>, found: &[Found]) -> Histories {
         }
         for (thread, (invoked, asked)) in begun {
             add(&mut histories, (invoked, None), asked, &Heard::Unknown);
-            if *asked == Asked::Claim {
+            if asked.claims() {
                 open_claims.entry((*process, thread)).or_default().push(invoked);
             }
         }
@@ -85,9 +85,18 @@ fn add(histories: &mut Histories, span: (u64, Option<u64>), asked: &Asked, heard
         (Asked::End(report, keys), Heard::Unknown) => {
             keys.iter().for_each(|key| add(key, Call::End(*key, *report, Came::Unknown)));
         }
+        (Asked::CompleteAndClaim(key), Heard::EndedAndClaimed(came, keys)) => {
+            add(key, Call::End(*key, Report::Completed, *came));
+            keys.iter().for_each(|key| add(key, Call::Claim(Some(*key))));
+        }
+        (Asked::CompleteAndClaim(_), Heard::LeaseLost(key)) => {
+            add(key, Call::End(*key, Report::Completed, Came::LeaseLost));
+        }
+        (Asked::CompleteAndClaim(key), Heard::Unknown) => {
+            add(key, Call::End(*key, Report::Completed, Came::Unknown));
+        }
         (Asked::Recover, Heard::Ended(ends)) => {
-            use super::job::Report::Lost;
-            ends.iter().for_each(|(key, came)| add(key, Call::End(*key, Lost, *came)));
+            ends.iter().for_each(|(key, came)| add(key, Call::End(*key, Report::Lost, *came)));
         }
         // A renewal that nobody heard of changes nothing that a job answers.
         _ => {}

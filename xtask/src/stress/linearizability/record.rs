@@ -25,8 +25,17 @@ pub enum Asked {
     Record(LeaseKey),
     /// To end these in one unit of work.
     End(Report, Vec<LeaseKey>),
+    /// To complete this and get jobs, in one transaction.
+    CompleteAndClaim(LeaseKey),
     /// To take jobs away from whoever lost them.
     Recover,
+}
+
+impl Asked {
+    /// Whether jobs are asked for.
+    pub const fn claims(&self) -> bool {
+        matches!(self, Self::Claim | Self::CompleteAndClaim(_))
+    }
 }
 
 /// What is answered.
@@ -41,6 +50,8 @@ pub enum Heard {
     Recorded,
     /// What became of each run.
     Ended(Vec<(LeaseKey, Came)>),
+    /// What became of the run, and these jobs are the caller's.
+    EndedAndClaimed(Came, Vec<LeaseKey>),
     /// All were refused, because this lease was lost.
     LeaseLost(LeaseKey),
     /// An error that leaves open what was done.

@@ -290,3 +290,28 @@ fn a_claim_in_flight_explains_what_the_history_says_of_its_thread_alone() {
     assert_eq!(judged(&[]), 1);
     assert_eq!(judged(&[Found { thread: 2, ..found }]), 1);
 }
+
+#[test]
+fn an_end_together_with_a_claim_is_a_call_on_each_of_its_jobs() {
+    let (first, second) = (key(1, 1), LeaseKey { job: JobId::new(2), ..key(1, 1) });
+    let call = |thread, at, asked, heard: Option<Heard>| {
+        let returned = heard.map(|heard| Record::Returned { thread, at: at + 1, heard });
+        [Record::Invoked { thread, at, asked }].into_iter().chain(returned).collect::<Vec<_>>()
+    };
+    let claimed = |thread, at, key| call(thread, at, Asked::Claim, Some(Heard::Claimed(vec![key])));
+    let both = Some(Heard::EndedAndClaimed(COMPLETED, vec![second]));
+    let gone_on = Some(Heard::Ended(vec![(second, Came::Queued(2))]));
+    let recovered = || call(2, 20, Asked::Recover, gone_on.clone());
+    let judged = |calls: [Vec<Record>; 3], found: &[Found]| {
+        order::judge(&histories::of(&BTreeMap::from([(1, calls.concat())]), found)).faults
+    };
+    let heard = || call(1, 10, Asked::CompleteAndClaim(first), both.clone());
+    assert_eq!(judged([claimed(1, 0, first), heard(), recovered()], &[]), 0);
+    assert_eq!(judged([vec![], heard(), recovered()], &[]), 1, "nobody had claimed what it ended");
+    assert_eq!(judged([claimed(1, 0, first), heard(), claimed(2, 20, second)], &[]), 1);
+    // One that did not return may have taken what the history says of its thread.
+    let unheard = || call(1, 10, Asked::CompleteAndClaim(first), None);
+    let found = Found { process: 1, thread: 1, job: second.job, attempt: 1 };
+    assert_eq!(judged([claimed(1, 0, first), unheard(), recovered()], &[found]), 0);
+    assert_eq!(judged([claimed(1, 0, first), unheard(), recovered()], &[]), 1);
+}

@@ -132,6 +132,24 @@ pass_on! {
             self.inner.complete(&self.fenced(key), completion)
         }
 
+        fn complete_and_claim(
+            &self,
+            key: &LeaseKey,
+            completion: &Completion,
+            worker: &Worker,
+            filter: &ClaimFilter,
+            count: u32,
+            lease_time: Duration,
+        ) -> Result<(Ended, Vec<Claim>)> {
+            let (inner, key) = (&self.inner, self.fenced(key));
+            let answer =
+                inner.complete_and_claim(&key, completion, worker, filter, count, lease_time);
+            if self.fault == Fault::ClaimsAfterARefusal && answer.is_err() {
+                self.claim(worker, filter, count, lease_time)?;
+            }
+            answer
+        }
+
         fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
             let ended = self.inner.fail(&self.fenced(key), failure)?;
             if (self.fault, ended) == (Fault::CountsAFailureTwice, Ended::Repeated) {

@@ -98,6 +98,8 @@ pub(super) enum Fault {
     ClaimsTwice,
     /// A claim takes jobs that wait for others.
     ClaimsTheWaiting,
+    /// A worker that lost its lease is refused the end, and claims all the same.
+    ClaimsAfterARefusal,
     /// A claim overlooks what a cluster may run.
     IgnoresLimits,
     /// A worker that lost its lease may report all the same.
