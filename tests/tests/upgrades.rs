@@ -6,6 +6,8 @@ use rusqlite::Connection;
 use schema::inspect::Structure;
 use schema::migrations::embedded;
 use schema::released;
+use store_core::repo::JobRead;
+use store_core::{Archived, JobFilter, Order, Page, SortKey};
 use store_sqlite::{CheckDepth, Options};
 use tests::raw::{self, Contents};
 use tests::{TestResult, model, population};
@@ -138,6 +140,27 @@ fn an_upgraded_store_is_whole_and_can_be_read_and_written() -> TestResult {
         // The id that was given out and deleted in the old version does not come back.
         let job = store.create_job(&tests::jobs::sample("new"))?;
         assert_eq!(job.id.get(), 10, "from version {version}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_times_of_jobs_from_before_an_upgrade_are_in_order() -> TestResult {
+    let filter = JobFilter { archived: Archived::Include, ..JobFilter::all() };
+    for version in released::versions() {
+        let (_scratch, path) = populated(version)?;
+        let store = Options::new(&path).open()?;
+        let jobs = store.jobs(&filter, Page::first(Page::LARGEST)?)?.jobs;
+        for key in [SortKey::Queued, SortKey::Started, SortKey::Finished] {
+            let order = Order::descending(key);
+            let mut places: Vec<_> = jobs.iter().filter_map(|job| order.place(job, None)).collect();
+            places.sort_by(|one, other| order.compare(one, other));
+            let expected: Vec<_> = places.iter().map(|place| place.id).collect();
+            let listed = store.jobs(&filter, Page::first(Page::LARGEST)?.ordered(order))?.jobs;
+            let listed: Vec<_> = listed.iter().map(|job| job.id).collect();
+            assert!(expected.len() >= 3, "{key}: {expected:?}");
+            assert_eq!(listed, expected, "version {version}, {order}");
+        }
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
--- The schema of version 9 as one page: every table with its seed rows, indexes and triggers.
+-- The schema of version 10 as one page: every table with its seed rows, indexes and triggers.
 --
 -- Nothing executes this but the test that holds it equal to the migrations. A change of the schema
 -- is a new migration, and then the same change here.
@@ -119,10 +119,10 @@ CREATE INDEX jobs_by_runner ON jobs (archived, runner, created_at);
 -- The order of priorities, and that of names.
 CREATE INDEX jobs_by_priority ON jobs (archived, priority);
 CREATE INDEX jobs_by_name ON jobs (archived, name);
--- The jobs that were queued, began or ended in a range of time.
-CREATE INDEX jobs_by_queued ON jobs (queued_at) WHERE queued_at IS NOT NULL;
-CREATE INDEX jobs_by_started ON jobs (started_at) WHERE started_at IS NOT NULL;
-CREATE INDEX jobs_by_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+-- The orders of when jobs were queued, began and ended, and those that did in a range of time.
+CREATE INDEX jobs_by_queued ON jobs (archived, queued_at) WHERE queued_at IS NOT NULL;
+CREATE INDEX jobs_by_started ON jobs (archived, started_at) WHERE started_at IS NOT NULL;
+CREATE INDEX jobs_by_finished ON jobs (archived, finished_at) WHERE finished_at IS NOT NULL;
 -- The few of which a time is before that of creation, because the clock was set back.
 CREATE INDEX jobs_untimely ON jobs (created_at)
     WHERE queued_at < created_at OR started_at < created_at OR finished_at < created_at;

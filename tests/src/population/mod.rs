@@ -21,6 +21,7 @@ pub const PAGES: &[(i32, &str)] = &[
     (7, include_str!("v7.sql")),
     (8, include_str!("v8.sql")),
     (9, include_str!("v9.sql")),
+    (10, include_str!("v10.sql")),
 ];
 
 /// The version that the first pages fit together. Later ones build on what was upgraded from it, as the

@@ -242,29 +242,31 @@ fn waits(sizes: Sizes) -> Vec<Contest> {
     made.into()
 }
 
+/// Under NORMAL alone: no read waits for a sync.
 fn reads(sizes: Sizes) -> Vec<Contest> {
     let stock = Stock::Mixed(sizes.lists[1]);
-    let reader = |work, threads| Contestant {
-        side: Side::Ours,
-        work,
-        shape: Shape { processes: 1, threads, durability: Normal },
-        stock,
-        until: Until::Seconds(sizes.seconds),
-        beside: None,
-    };
-    let mut made: Vec<Contest> = sizes
-        .threads
-        .iter()
-        .map(|&threads| {
-            let target =
-                |side| (threads == 1 && side == Side::Limit).then_some(Target::RatioAtLeast(0.8));
-            let others = [Side::Limit, Side::Pool].map(|side| (side, Work::GetById));
-            contest("get-by-id", reader(Work::GetById, threads), others, Metric::Rate, target)
-        })
+    let works = [
+        ("get-by-id", Work::GetById),
+        ("newest-50", Work::Newest(50)),
+        ("statuses-1000", Work::Statuses(1000.min(sizes.lists[1]))),
+    ];
+    let shapes: Vec<(u32, u32)> = [(1, sizes.threads), (4, sizes.threads_of_four)]
+        .into_iter()
+        .flat_map(|(processes, threads)| threads.iter().map(move |&threads| (processes, threads)))
         .collect();
-    let statuses = Work::Statuses(1000.min(sizes.lists[1]));
-    let others = [(Side::Limit, statuses)];
-    made.push(contest("statuses-1000", reader(statuses, 1), others, Metric::Rate, |_| None));
+    let mut made = Vec::new();
+    for (name, work) in works {
+        for &(processes, threads) in &shapes {
+            let shape = Shape { processes, threads, durability: Normal };
+            let until = Until::Seconds(sizes.seconds);
+            let ours = Contestant { side: Side::Ours, work, shape, stock, until, beside: None };
+            let judged = (work, processes, threads) == (Work::GetById, 1, 1);
+            let target =
+                |side| (judged && side == Side::Limit).then_some(Target::RatioAtLeast(0.8));
+            let others = [Side::Limit, Side::Pool].map(|side| (side, work));
+            made.push(contest(name, ours, others, Metric::Rate, target));
+        }
+    }
     made
 }
 

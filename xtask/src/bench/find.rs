@@ -37,13 +37,16 @@ pub enum By {
     Energy,
     Document,
     Text,
+    InOrderOfQueued,
+    InOrderOfStarted,
+    InOrderOfFinished,
     InOrderOfPriority,
     InOrderOfEnergy,
     InOrderOfName,
 }
 
 impl By {
-    const ALL: [(Self, &'static str); 17] = [
+    const ALL: [(Self, &'static str); 20] = [
         (Self::All, "all"),
         (Self::Status, "status"),
         (Self::Code, "code"),
@@ -58,6 +61,9 @@ impl By {
         (Self::Energy, "energy"),
         (Self::Document, "document"),
         (Self::Text, "text"),
+        (Self::InOrderOfQueued, "order-queued"),
+        (Self::InOrderOfStarted, "order-started"),
+        (Self::InOrderOfFinished, "order-finished"),
         (Self::InOrderOfPriority, "order-priority"),
         (Self::InOrderOfEnergy, "order-energy"),
         (Self::InOrderOfName, "order-name"),
@@ -74,9 +80,13 @@ impl By {
         let energy = |value| Energy::new(value, EnergyUnit::Hartree);
         let energies = EnergyRange { least: Some(energy(-275.5)?), most: Some(energy(-275.0)?) };
         let filter = match self {
-            Self::All | Self::InOrderOfPriority | Self::InOrderOfEnergy | Self::InOrderOfName => {
-                all()
-            }
+            Self::All
+            | Self::InOrderOfQueued
+            | Self::InOrderOfStarted
+            | Self::InOrderOfFinished
+            | Self::InOrderOfPriority
+            | Self::InOrderOfEnergy
+            | Self::InOrderOfName => all(),
             Self::Status => all().status(JobStatus::Failed),
             Self::Code => all().code(Code::Vasp),
             Self::Runner => JobFilter { runner: Some(Runner::Slurm), ..all() },
@@ -97,6 +107,15 @@ impl By {
         };
         let middle = jobs / 2;
         let (order, value) = match self {
+            Self::InOrderOfQueued => {
+                (Order::descending(SortKey::Queued), SortValue::Queued(moment(middle)))
+            }
+            Self::InOrderOfStarted => {
+                (Order::descending(SortKey::Started), SortValue::Started(moment(middle)))
+            }
+            Self::InOrderOfFinished => {
+                (Order::descending(SortKey::Finished), SortValue::Finished(moment(middle)))
+            }
             Self::InOrderOfPriority => {
                 (Order::descending(SortKey::Priority), SortValue::Priority(5))
             }

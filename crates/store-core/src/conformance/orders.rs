@@ -8,6 +8,7 @@ use crate::query::{Archived, Cursor, JobFilter, JobPage, Order, Page, SortKey};
 use crate::repo::{JobRead, JobWrite, ResultWrite};
 use crate::status::{JobStatus, StatusChange};
 use crate::store::{ReadUnit, Store};
+use crate::time::TimeRange;
 use crate::units::{Energy, EnergyUnit};
 
 use super::dump::all_jobs;
@@ -20,11 +21,12 @@ fn orders() -> Vec<Order> {
     SortKey::ALL.iter().flat_map(both).collect()
 }
 
-/// Jobs with ties in each of the keys; some have no energy, and some are put away.
+/// Jobs with ties in each of the keys; some have no energy, some were never queued or did not start, and some
+/// are put away.
 fn populate<F: Fixture>(fixture: &F) -> Result<F::Store> {
     let (store, clock) = open(fixture);
     let names = ["MgO", "mgo", "Fe₂O₃", " a%", "MgO "];
-    for n in 0..40_usize {
+    for n in 0..60_usize {
         if n % 3 == 0 {
             tick(&clock);
         }
@@ -37,14 +39,22 @@ fn populate<F: Fixture>(fixture: &F) -> Result<F::Store> {
             result.energy = Some(Energy::new([-275.5, 0.0, 1e-9, -551.0][(n / 2) % 4], unit)?);
             store.record_result(id, &result)?;
         }
-        if n % 5 == 0 {
-            store.change_status(id, &StatusChange::to(JobStatus::Failed))?;
-            if n % 2 == 0 {
-                store.archive_job(id)?;
+        let steps = [JobStatus::Queued, JobStatus::Running, JobStatus::Failed];
+        let taken = [0..3, 1..3, 2..3, 0..1, 0..2, 0..0][n % 6].clone();
+        let has_failed = taken.end == steps.len();
+        for (place, step) in taken.clone().zip(&steps[taken]) {
+            if (n + place) % 4 == 0 {
+                tick(&clock);
             }
+            store.change_status(id, &StatusChange::to(*step))?;
+        }
+        if has_failed && n % 5 == 0 {
+            store.archive_job(id)?;
         }
         if n % 9 == 8 {
-            store.change_status(id, &StatusChange::to(JobStatus::Failed))?;
+            if !has_failed {
+                store.change_status(id, &StatusChange::to(JobStatus::Failed))?;
+            }
             store.retry_job(id, crate::InitialStatus::Queued)?;
         }
     }
@@ -119,7 +129,17 @@ pub fn orders_hold_under_filters<F: Fixture>(fixture: &F) -> Outcome {
         least: None,
         most: Some(Energy::new(0.0, EnergyUnit::Rydberg)?),
     };
+    let times = |place: usize| Ok::<_, Error>(store.job(JobId::new(place as i64))?.created_at);
+    let (early, late) = (times(15)?, times(45)?);
+    let until_late = TimeRange { from: None, until: Some(late) };
+    let from_early = TimeRange { from: Some(early), until: None };
+    let between = TimeRange { from: Some(early), until: Some(late) };
     let filters = [
+        JobFilter { queued: from_early, ..JobFilter::all() },
+        JobFilter { started: until_late, archived: Archived::Include, ..JobFilter::all() },
+        JobFilter { finished: between, ..JobFilter::all() },
+        JobFilter { finished: between, archived: Archived::Include, ..JobFilter::all() }
+            .status(JobStatus::Failed),
         JobFilter::all().status(JobStatus::Pending),
         JobFilter::all().status(JobStatus::Failed).status(JobStatus::Queued),
         JobFilter::all().tag("n", "1"),

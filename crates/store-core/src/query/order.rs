@@ -16,6 +16,13 @@ words! {
     pub enum SortKey as "sort key" {
         /// When the jobs were created.
         Created = "created",
+        /// When their present attempt was queued. A job that has not been has no place in this order, nor in the
+        /// two that follow: it is left out.
+        Queued = "queued",
+        /// When their present attempt began.
+        Started = "started",
+        /// When they ended.
+        Finished = "finished",
         /// Their priority.
         Priority = "priority",
         /// The energy of their present attempt's result, in electronvolts. A job that has none has no
@@ -60,6 +67,9 @@ impl Order {
     pub fn place(self, job: &Job, energy: Option<Energy>) -> Option<Cursor> {
         let value = match self.key {
             SortKey::Created => SortValue::Created(job.created_at),
+            SortKey::Queued => SortValue::Queued(job.queued_at?),
+            SortKey::Started => SortValue::Started(job.started_at?),
+            SortKey::Finished => SortValue::Finished(job.finished_at?),
             SortKey::Priority => SortValue::Priority(job.priority),
             SortKey::Energy => SortValue::Energy(energy?.electron_volts()),
             SortKey::Name => SortValue::Name(job.name.clone()),
@@ -87,6 +97,12 @@ impl std::fmt::Display for Order {
 pub enum SortValue {
     /// When it was created.
     Created(Timestamp),
+    /// When its present attempt was queued.
+    Queued(Timestamp),
+    /// When its present attempt began.
+    Started(Timestamp),
+    /// When it ended.
+    Finished(Timestamp),
     /// Its priority.
     Priority(i32),
     /// The energy of its result in electronvolts; finite.
@@ -100,6 +116,9 @@ impl SortValue {
     pub const fn key(&self) -> SortKey {
         match self {
             Self::Created(_) => SortKey::Created,
+            Self::Queued(_) => SortKey::Queued,
+            Self::Started(_) => SortKey::Started,
+            Self::Finished(_) => SortKey::Finished,
             Self::Priority(_) => SortKey::Priority,
             Self::Energy(_) => SortKey::Energy,
             Self::Name(_) => SortKey::Name,
@@ -109,7 +128,10 @@ impl SortValue {
     /// Values of different keys do not meet: a cursor of another order is refused.
     fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Self::Created(one), Self::Created(other)) => one.cmp(other),
+            (Self::Created(one), Self::Created(other))
+            | (Self::Queued(one), Self::Queued(other))
+            | (Self::Started(one), Self::Started(other))
+            | (Self::Finished(one), Self::Finished(other)) => one.cmp(other),
             (Self::Priority(one), Self::Priority(other)) => one.cmp(other),
             (Self::Energy(one), Self::Energy(other)) => {
                 one.partial_cmp(other).unwrap_or(Ordering::Equal)

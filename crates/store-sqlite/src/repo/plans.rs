@@ -172,6 +172,9 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
 fn deep(order: Order) -> Result<Page, Box<dyn Error>> {
     let value = match order.key {
         SortKey::Created => SortValue::Created(Timestamp::from_micros(9)),
+        SortKey::Queued => SortValue::Queued(Timestamp::from_micros(9)),
+        SortKey::Started => SortValue::Started(Timestamp::from_micros(9)),
+        SortKey::Finished => SortValue::Finished(Timestamp::from_micros(9)),
         SortKey::Priority => SortValue::Priority(9),
         SortKey::Energy => SortValue::Energy(-9.0),
         SortKey::Name => SortValue::Name("MgO".to_owned()),

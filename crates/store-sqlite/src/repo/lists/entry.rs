@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 use store_core::query::{Comparison, DocumentCondition, Operand};
-use store_core::{Archived, Energy, EnergyRange, JobFilter, SortKey, TimeRange};
+use store_core::{Archived, Energy, EnergyRange, JobFilter, SortKey, TimeRange, Timestamp};
 
 use super::texts;
 
@@ -36,6 +36,8 @@ pub(super) struct Entry {
     pub(super) condition: String,
     /// The values of the condition's places.
     pub(super) values: Vec<Value>,
+    /// Which of them are the beginning and the end of a range of the key that the rows are sorted by.
+    pub(super) range: [Option<usize>; 2],
     /// The columns of the index that the rows follow each other by, the key and the job's id.
     pub(super) sorted_by: [&'static str; 2],
     /// Whether jobs that were put away are told apart by the index.
@@ -66,7 +68,8 @@ impl Entry {
     fn of_jobs(from: &'static str, condition: &str, values: Vec<Value>) -> Self {
         let knows_archived = condition.starts_with("jobs.archived = ?");
         let (join, condition) = ("", condition.to_owned());
-        Self { from, join, condition, values, sorted_by: OWN_ORDER, knows_archived }
+        let (sorted_by, range) = (OWN_ORDER, [None; 2]);
+        Self { from, join, condition, values, range, sorted_by, knows_archived }
     }
 }
 
@@ -83,6 +86,7 @@ impl Choice {
             join: "CROSS JOIN jobs NOT INDEXED ON jobs.id = job_texts.rowid",
             condition: "job_texts MATCH ?".to_owned(),
             values: vec![expression],
+            range: [None; 2],
             sorted_by: OWN_ORDER,
             knows_archived: false,
         };
@@ -106,10 +110,13 @@ fn halves(filter: &JobFilter) -> &'static [i64] {
     }
 }
 
-/// The jobs in the order of a key, all of them.
+/// The jobs in the order of a key, all that have a place in it.
 pub(super) fn everything(filter: &JobFilter, key: SortKey) -> Choice {
     let (from, sorted_by) = match key {
         SortKey::Energy => return by_energy(filter.energy.unwrap_or_default()),
+        SortKey::Queued => return by_time(&QUEUED, filter, filter.queued),
+        SortKey::Started => return by_time(&STARTED, filter, filter.started),
+        SortKey::Finished => return by_time(&FINISHED, filter, filter.finished),
         SortKey::Created => ("jobs INDEXED BY jobs_by_created", OWN_ORDER),
         SortKey::Priority => ("jobs INDEXED BY jobs_by_priority", ["jobs.priority", "jobs.id"]),
         SortKey::Name => ("jobs INDEXED BY jobs_by_name", ["jobs.name", "jobs.id"]),
@@ -141,6 +148,7 @@ pub(super) fn named(filter: &JobFilter) -> Vec<Choice> {
             join: "CROSS JOIN jobs NOT INDEXED ON jobs.id = job_tags.job_id",
             condition: "job_tags.key = ? AND job_tags.value = ?".to_owned(),
             values: vec![text(key), text(value)],
+            range: [None; 2],
             sorted_by: ["job_tags.created_at", "job_tags.job_id"],
             knows_archived: false,
         };
@@ -159,15 +167,11 @@ pub(super) fn named(filter: &JobFilter) -> Vec<Choice> {
         choices.push(Choice::newest_first(vec![entry], Part::Cluster));
     }
     choices.extend(filter.energy.map(by_energy));
-    for (range, part, from, column) in [
-        (filter.finished, Part::Finished, "jobs INDEXED BY jobs_by_finished", "jobs.finished_at"),
-        (filter.started, Part::Started, "jobs INDEXED BY jobs_by_started", "jobs.started_at"),
-        (filter.queued, Part::Queued, "jobs INDEXED BY jobs_by_queued", "jobs.queued_at"),
-    ] {
+    for (time, range) in
+        [(&FINISHED, filter.finished), (&STARTED, filter.started), (&QUEUED, filter.queued)]
+    {
         if range != TimeRange::default() {
-            let (condition, values) = within(column, range);
-            let entry = Entry::of_jobs(from, &condition, values);
-            choices.push(Choice::unordered(entry, part));
+            choices.push(by_time(time, filter, range));
         }
     }
     let words = |from, column: &str, part, mut words: Vec<&str>| {
@@ -209,6 +213,47 @@ pub(super) fn within(column: &str, range: TimeRange) -> (String, Vec<Value>) {
     (conditions.join(" AND "), values)
 }
 
+/// A time that only some jobs have, and its index.
+struct PartialTime {
+    key: SortKey,
+    part: Part,
+    from: &'static str,
+    sorted_by: [&'static str; 2],
+}
+
+const QUEUED: PartialTime = PartialTime {
+    key: SortKey::Queued,
+    part: Part::Queued,
+    from: "jobs INDEXED BY jobs_by_queued",
+    sorted_by: ["jobs.queued_at", "jobs.id"],
+};
+const STARTED: PartialTime = PartialTime {
+    key: SortKey::Started,
+    part: Part::Started,
+    from: "jobs INDEXED BY jobs_by_started",
+    sorted_by: ["jobs.started_at", "jobs.id"],
+};
+const FINISHED: PartialTime = PartialTime {
+    key: SortKey::Finished,
+    part: Part::Finished,
+    from: "jobs INDEXED BY jobs_by_finished",
+    sorted_by: ["jobs.finished_at", "jobs.id"],
+};
+
+fn by_time(time: &PartialTime, filter: &JobFilter, range: TimeRange) -> Choice {
+    // There is a beginning whatever the range is: the index has no job without the time.
+    let from = Some(range.from.unwrap_or(Timestamp::from_micros(i64::MIN)));
+    let (within, ends) = within(time.sorted_by[0], TimeRange { from, ..range });
+    let condition = format!("jobs.archived = ? AND {within}");
+    let entry = |half: &i64| {
+        let values = [Value::Integer(*half)].into_iter().chain(ends.clone()).collect();
+        let range = [Some(1), range.until.map(|_| 2)];
+        Entry { sorted_by: time.sorted_by, range, ..Entry::of_jobs(time.from, &condition, values) }
+    };
+    let entries = halves(filter).iter().map(entry).collect();
+    Choice { entries, part: time.part, tag: None, order: Some(time.key) }
+}
+
 fn by_energy(range: EnergyRange) -> Choice {
     let bound = |energy: Option<Energy>, open: f64| {
         Value::Real(energy.map_or(open, Energy::electron_volts))
@@ -218,6 +263,7 @@ fn by_energy(range: EnergyRange) -> Choice {
         join: TO_JOBS_OF_RESULTS,
         condition: "job_results.energy_ev BETWEEN ? AND ?".to_owned(),
         values: vec![bound(range.least, f64::MIN), bound(range.most, f64::MAX)],
+        range: [Some(0), Some(1)],
         sorted_by: ["job_results.energy_ev", "job_results.job_id"],
         knows_archived: false,
     };
@@ -254,6 +300,7 @@ fn of_document(condition: &DocumentCondition) -> Option<Choice> {
         join: TO_JOBS_OF_VALUES,
         condition: format!("job_result_values.path = ?{range}"),
         values,
+        range: [None; 2],
         sorted_by: OWN_ORDER,
         knows_archived: false,
     };

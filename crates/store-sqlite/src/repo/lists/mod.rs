@@ -14,7 +14,10 @@ mod texts;
 mod walk;
 
 use rusqlite::Row;
-use store_core::{Cursor, Job, JobFilter, JobPage, JobStatus, Page, Result, SortKey, SortValue};
+use rusqlite::types::Type;
+use store_core::{
+    Cursor, Energy, EnergyUnit, Job, JobFilter, JobPage, JobStatus, Page, Result, SortKey,
+};
 
 use super::jobs::decode;
 use crate::codec::Columns;
@@ -124,13 +127,17 @@ impl<M: Mode> Unit<'_, M> {
 fn placed(row: &Row<'_>, page: &Page) -> rusqlite::Result<(Cursor, Job)> {
     let job = decode(row)?;
     let order = page.order();
-    let value = match order.key {
-        SortKey::Created => SortValue::Created(job.created_at),
-        SortKey::Priority => SortValue::Priority(job.priority),
-        SortKey::Energy => SortValue::Energy(row.get("energy_ev")?),
-        SortKey::Name => SortValue::Name(job.name.clone()),
+    let energy: Option<f64> = match order.key {
+        SortKey::Energy => row.get("energy_ev")?,
+        _ => None,
     };
-    Ok((Cursor { descending: order.descending, value, id: job.id }, job))
+    let energy = energy.and_then(|value| Energy::new(value, EnergyUnit::ElectronVolt).ok());
+    // Each walk leaves out the jobs that have no place in its order: then the index is not what the rows are.
+    let unplaced = || {
+        let reason = format!("job {} has no place in the order {order}", job.id);
+        rusqlite::Error::FromSqlConversionFailure(0, Type::Null, reason.into())
+    };
+    Ok((order.place(&job, energy).ok_or_else(unplaced)?, job))
 }
 
 /// The queries that pages and counts of a filter can come to, by name, for the test of their plans. Those

@@ -129,11 +129,14 @@ fn walk(filter: &JobFilter, page: &Page, choice: &Choice, entry: &Entry, place: 
     let (filter, place) = tighten(filter, place, descending);
     let in_order = choice.order == Some(key);
     let by_energy = key == SortKey::Energy;
-    // An energy index is entered by its own energies, whatever the order.
+    // The rows of an index of energies have theirs already, whatever the order.
     let needs_energy = by_energy && choice.part != Part::Energy;
     let [column, id] = match key {
         _ if in_order => entry.sorted_by,
         SortKey::Created => ["jobs.created_at", "jobs.id"],
+        SortKey::Queued => ["jobs.queued_at", "jobs.id"],
+        SortKey::Started => ["jobs.started_at", "jobs.id"],
+        SortKey::Finished => ["jobs.finished_at", "jobs.id"],
         SortKey::Priority => ["jobs.priority", "jobs.id"],
         SortKey::Energy => ["job_results.energy_ev", "jobs.id"],
         SortKey::Name => ["jobs.name", "jobs.id"],
@@ -146,13 +149,14 @@ fn walk(filter: &JobFilter, page: &Page, choice: &Choice, entry: &Entry, place: 
         sorted, from, join, energy
     ));
     let mut values = entry.values.clone();
-    if let (Part::Energy, Place::Beyond(SortValue::Energy(at))) = (choice.part, place) {
-        values[usize::from(descending)] =
-            tighter(values[usize::from(descending)].clone(), *at, descending);
+    if let Place::Beyond(at) = place
+        && let Some(end) = entry.range[usize::from(descending)]
+    {
+        tighten_range(&mut values[end], value(at), descending);
     }
     walk.and(&entry.condition, values);
-    if needs_energy {
-        walk.and("job_results.energy_ev IS NOT NULL", []);
+    if !in_order && may_be_missing(key) {
+        walk.and(&format!("{column} IS NOT NULL"), []);
     }
     let created = if key == SortKey::Created { column } else { "jobs.created_at" };
     let (comparison, direction) = if descending { ("<", "DESC") } else { (">", "ASC") };
@@ -177,6 +181,14 @@ fn walk(filter: &JobFilter, page: &Page, choice: &Choice, entry: &Entry, place: 
     walk
 }
 
+/// Whether there are jobs that have no place in the order of a key; an index of the key leaves them out.
+const fn may_be_missing(key: SortKey) -> bool {
+    match key {
+        SortKey::Queued | SortKey::Started | SortKey::Finished | SortKey::Energy => true,
+        SortKey::Created | SortKey::Priority | SortKey::Name => false,
+    }
+}
+
 /// Of the walk's place and a bound of the filter's time of creation, leaves out the one that the other
 /// makes idle: of two bounds SQLite enters the index by one and reads on from there, and it must not be the
 /// farther one.
@@ -197,19 +209,25 @@ fn tighten<'p>(filter: &JobFilter, place: Place<'p>, descending: bool) -> (JobFi
     (filter, place)
 }
 
-/// Of the end of an energy range and the energy that a walk has come to, the one that is met later; for the
-/// reason that [`tighten`] has.
-fn tighter(bound: Value, at: f64, descending: bool) -> Value {
-    match bound {
-        Value::Real(bound) if descending => Value::Real(bound.min(at)),
-        Value::Real(bound) => Value::Real(bound.max(at)),
-        other => other,
+/// Of the end of a choice's range and the place that a walk has come to, leaves the one that is met later; for
+/// the reason that [`tighten`] has.
+fn tighten_range(bound: &mut Value, at: Value, descending: bool) {
+    let is_later = match (&*bound, &at) {
+        (Value::Real(bound), Value::Real(at)) => (at < bound) == descending,
+        (Value::Integer(bound), Value::Integer(at)) => (at < bound) == descending,
+        _ => false,
+    };
+    if is_later {
+        *bound = at;
     }
 }
 
 fn value(sorted_by: &SortValue) -> Value {
     match sorted_by {
-        SortValue::Created(moment) => Value::Integer(moment.as_micros()),
+        SortValue::Created(moment)
+        | SortValue::Queued(moment)
+        | SortValue::Started(moment)
+        | SortValue::Finished(moment) => Value::Integer(moment.as_micros()),
         SortValue::Priority(priority) => Value::Integer(i64::from(*priority)),
         SortValue::Energy(energy) => Value::Real(*energy),
         SortValue::Name(name) => Value::Text(name.clone()),
