@@ -93,7 +93,7 @@ fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
             }
         }
     }
-    assert_eq!(met.len(), 41, "a method is never called: {met:?}");
+    assert_eq!(met.len(), 42, "a method is never called: {met:?}");
     // Nothing that could be given to these is refused.
     let granted = |name: &str| matches!(name, "RecoverExpired" | "RecoverLost");
     let is_rare = |(name, [success, refusal]): &(&String, &[u32; 2])| {

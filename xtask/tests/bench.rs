@@ -147,7 +147,7 @@ fn waits_and_shares_are_measured() -> TestResult {
 
 #[test]
 fn reads_are_measured() -> TestResult {
-    for only in ["get-by-id", "statuses-1000", "find"] {
+    for only in ["get-by-id", "newest-50 ", "statuses-1000", "find"] {
         quick(only)?;
     }
     let beside = quick("read-beside-4-writers 1x1 normal")?;
@@ -173,6 +173,12 @@ fn claims_are_measured() -> TestResult {
             "claim-before-4000-edges",
             "claim-and-complete",
             "claim-and-complete-128",
+            "complete-and-claim",
+            "complete-and-claim-128",
+            "claim-and-complete",
+            "claim-and-complete-128",
+            "complete-and-claim",
+            "complete-and-claim-128",
             "claim-of-nothing",
             "smallest-share-of-claims",
             "slowest-claim-and-complete",

@@ -299,7 +299,7 @@ fn lists(sizes: Sizes) -> Contest {
         reference: "ours, of the shortest list",
         target: Some(Target::RatioAtMost(2.0)),
     });
-    let name = named("newest-50", Shape::alone(Normal));
+    let name = named("newest-50-by-length", Shape::alone(Normal));
     Contest { name, contestants, figures, rounds_at_most: ROUNDS }
 }
 
