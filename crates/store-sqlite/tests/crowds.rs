@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use common::{Outcome, another_program, job, scratch};
 use store_core::prelude::*;
-use store_core::{ClaimFilter, Clock, Code, JobId, ManualClock, NewJob, Timestamp};
+use store_core::{
+    ClaimFilter, Clock, ClusterKind, ClusterLimits, Code, JobId, ManualClock, NewCluster, NewJob,
+    Timestamp,
+};
 use store_sqlite::Options;
 use store_sqlite::worker::this_worker;
 
@@ -68,5 +71,45 @@ fn of_a_crowd_that_comes_due_a_claim_lets_in_a_part_and_takes_the_best() -> Outc
     }
     assert!(taken == expected, "the best priority first, then the oldest job");
     assert_eq!(claim(&ClaimFilter::all(), 1)?, []);
+    Ok(())
+}
+
+/// What a filter admits is reached also behind more due jobs than a claim looks at, and behind better ones than a
+/// claim lets in whose cluster is full: each claim takes some out of what has come due.
+#[test]
+fn nothing_that_comes_due_starves_behind_a_crowd() -> Outcome {
+    let (_directory, path) = scratch();
+    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_700_000_000_000_000)));
+    let options = Options::new(&path).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let store = options.open()?;
+    let moment = |micros: i64| Timestamp::from_micros(clock.now().as_micros() + micros);
+    let full = ClusterLimits { max_running: Some(0), ..ClusterLimits::default() };
+    let full = NewCluster { limits: full, ..NewCluster::new("full", ClusterKind::Slurm, "login") };
+    let full = store.create_cluster(&full)?.id;
+    let better = crowd("better", 2_500, moment(1_000_000), |_| 100);
+    let better = better.into_iter().map(|new| NewJob { cluster: Some(full), ..new }.queued());
+    store.create_jobs(&better.collect::<Vec<_>>())?;
+    let many = crowd("many", 22_500, moment(1_000_001), |_| 0);
+    store.create_jobs(&many.into_iter().map(NewJob::queued).collect::<Vec<_>>())?;
+    let last = crowd("last", 1, moment(1_000_002), |_| -1).remove(0);
+    let last = store.create_job(&NewJob { code: Code::Vasp, ..last }.queued())?.id;
+    clock.advance(Duration::from_secs(2));
+
+    let worker = this_worker("worker");
+    let vasp = ClaimFilter { code: Some(Code::Vasp), ..ClaimFilter::all() };
+    let first = store.claim(&worker, &ClaimFilter::all(), 1, LEASE)?;
+    assert_eq!(first, [], "the 2,000 that it lets in are the better ones, which have no room");
+    let mut empty = 0;
+    let claimed = loop {
+        assert!(store.can_claim(&vasp)?, "after {empty} claims");
+        match store.claim(&worker, &vasp, 1, LEASE)?.pop() {
+            Some(claim) => break claim.job.id,
+            None => empty += 1,
+        }
+        assert!(empty < 3, "23,000 jobs are ahead, of which each claim lets in 2,000");
+    };
+    assert_eq!((claimed, empty), (last, 2), "a claim looks at 20,000");
+    let next = store.claim(&worker, &ClaimFilter::all(), 1, LEASE)?;
+    assert_eq!(next.len(), 1, "what needs no cluster has been let in meanwhile");
     Ok(())
 }
