@@ -119,10 +119,11 @@ CREATE INDEX jobs_by_runner ON jobs (archived, runner, created_at);
 -- The order of priorities, and that of names.
 CREATE INDEX jobs_by_priority ON jobs (archived, priority);
 CREATE INDEX jobs_by_name ON jobs (archived, name);
--- The orders of when jobs were queued, began and ended, and those that did in a range of time.
+-- The orders of when jobs were queued, began and ended, and those that did in a range of time. What has ended
+-- changes its status no more but by a retry, which takes its time away too.
 CREATE INDEX jobs_by_queued ON jobs (archived, queued_at) WHERE queued_at IS NOT NULL;
 CREATE INDEX jobs_by_started ON jobs (archived, started_at) WHERE started_at IS NOT NULL;
-CREATE INDEX jobs_by_finished ON jobs (archived, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_by_finished ON jobs (archived, status, finished_at) WHERE finished_at IS NOT NULL;
 -- The few of which a time is before that of creation, because the clock was set back.
 CREATE INDEX jobs_untimely ON jobs (created_at)
     WHERE queued_at < created_at OR started_at < created_at OR finished_at < created_at;

@@ -180,10 +180,11 @@ pub fn explain(
     if let Some(not_before) = job.not_before.filter(|not_before| *not_before > now) {
         obstacles.push(Obstacle::NotBefore(not_before));
     }
-    if let Some((cluster, load)) = cluster
-        && let Some(shortage) = cluster.config.shortage(load, job.parallelism.needs())
-    {
-        obstacles.push(Obstacle::Cluster { name: cluster.config.name.clone(), shortage });
+    if let Some((cluster, load)) = cluster {
+        let name = &cluster.config.name;
+        let shortages = cluster.config.shortages(load, job.parallelism.needs());
+        let of_cluster = |shortage| Obstacle::Cluster { name: name.clone(), shortage };
+        obstacles.extend(shortages.map(of_cluster));
     }
     Explanation::NotStarted(obstacles)
 }

@@ -215,30 +215,34 @@ impl std::fmt::Display for Shortage {
 }
 
 impl NewCluster {
-    /// Why a job that needs so much cannot start under this load; nothing where it can.
-    pub fn shortage(&self, load: ClusterLoad, needs: Resources) -> Option<Shortage> {
-        if self.status != ClusterStatus::Active {
-            return Some(Shortage::NotActive(self.status));
-        }
-        if self.intake != Intake::Open {
-            return Some(Shortage::NotOpen(self.intake));
-        }
-        let limits = self.limits;
-        if let Some(most) = limits.max_running.filter(|most| load.running >= i64::from(*most)) {
-            return Some(Shortage::Jobs { running: load.running, most });
-        }
-        let in_use = load.in_use;
-        [
+    /// All that keeps a job that needs so much from starting under this load; nothing where it can.
+    pub fn shortages(
+        &self,
+        load: ClusterLoad,
+        needs: Resources,
+    ) -> impl Iterator<Item = Shortage> + use<> {
+        let (status, intake, limits, in_use) = (self.status, self.intake, self.limits, load.in_use);
+        let not_active = (status != ClusterStatus::Active).then_some(Shortage::NotActive(status));
+        let not_open = (intake != Intake::Open).then_some(Shortage::NotOpen(intake));
+        let most = limits.max_running.filter(|most| load.running >= i64::from(*most));
+        let jobs = most.map(|most| Shortage::Jobs { running: load.running, most });
+        let resources = [
             ("nodes", needs.nodes, in_use.nodes, limits.nodes),
             ("cores", needs.cores, in_use.cores, limits.cores),
             ("memory_mib", needs.memory_mib, in_use.memory_mib, limits.memory_mib),
-        ]
-        .into_iter()
-        .find_map(|(what, needed, in_use, most)| {
+        ];
+        let short_of = |(what, needed, in_use, most): (_, i64, i64, Option<u32>)| {
             let most = most?;
             let fits = in_use.saturating_add(needed) <= i64::from(most);
             (!fits).then_some(Shortage::Resource { what, needed, in_use, most })
-        })
+        };
+        let of_cluster = [not_active, not_open, jobs].into_iter().flatten();
+        of_cluster.chain(resources.into_iter().filter_map(short_of))
+    }
+
+    /// Whether a job that needs so much can start under this load.
+    pub fn has_room(&self, load: ClusterLoad, needs: Resources) -> bool {
+        self.shortages(load, needs).next().is_none()
     }
 }
 

@@ -205,6 +205,13 @@ impl<M: Mode> Unit<'_, M> {
         self.judge(rows)
     }
 
+    /// The fault that rows have which contradict each other.
+    pub(crate) fn damaged(&self, what: String, source: Error) -> Error {
+        let fault = Error::Corrupt { what, source: Some(source.into()) };
+        self.mode.met(&fault);
+        fault
+    }
+
     fn judge<T>(&self, outcome: rusqlite::Result<T>) -> Result<T> {
         outcome.meaning().inspect_err(|fault| self.mode.met(fault))
     }

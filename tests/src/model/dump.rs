@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use store_core::{
-    Archived, ClusterId, Code, Comparison, DocumentCondition, Energy, EnergyRange, EnergyUnit,
-    EventSequence, InitialStatus, InputDeck, Job, JobFilter, JobId, JobStatus, Order, Page,
-    ReadUnit, Result, Reuse, Runner, SortKey, SubmissionToken, TimeRange,
+    Archived, ClaimFilter, ClusterId, Code, Comparison, DocumentCondition, Energy, EnergyRange,
+    EnergyUnit, EventSequence, InitialStatus, InputDeck, Job, JobFilter, JobId, JobStatus, Order,
+    Page, ReadUnit, Result, Reuse, Runner, SortKey, SubmissionToken, TimeRange,
 };
 
 use super::strategies::BEGINNING;
@@ -35,11 +35,20 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
         say("waits for", &unit.dependencies_of(id)?);
         say("waited for by", &unit.dependents_of(id)?);
         say("readiness", &unit.readiness(id)?);
-        say("submissions", &unit.remote_jobs_of(id)?);
+        let submissions = unit.remote_jobs_of(id)?;
+        for remote in &submissions {
+            say("the same by its id", &(unit.remote_job(remote.id)? == *remote));
+        }
+        say("submissions", &submissions);
         say("newest submission", &unit.newest_remote_job(id)?);
         say("results", &unit.results_of(id)?);
         say("newest result", &unit.newest_result(id)?);
-        say("lease", &unit.lease_of(id)?);
+        let lease = unit.lease_of(id)?;
+        if let Some(lease) = &lease {
+            let shown = unit.check_lease(&lease.key());
+            say("the same by its key", &shown.is_ok_and(|found| found == *lease));
+        }
+        say("lease", &lease);
         say("attempts", &unit.attempts_of(id)?);
         say("explanation", &unit.explain(id)?);
         say("history", &unit.history(id)?);
@@ -62,6 +71,13 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
     for token in 0..12 {
         let token = SubmissionToken::from_bytes([token; 16]);
         say("under a token", &unit.find_remote_job_by_token(token)?.map(|found| found.id));
+    }
+    // Where a time has come that no claim has let in, a store may say yes whatever the filter is.
+    let is_delayed = |job: &Job| job.not_before.is_some() && !job.status.is_terminal();
+    if !listed(unit, &everything)?.iter().any(is_delayed) {
+        for filter in claim_filters() {
+            say(&format!("something to claim, {filter:?}"), &unit.can_claim(&filter)?);
+        }
     }
     say("leases", &unit.leases()?);
     say("to probe", &unit.jobs_to_probe(5)?);
@@ -195,6 +211,17 @@ fn filters() -> Vec<JobFilter> {
     filters
 }
 
+fn claim_filters() -> [ClaimFilter; 5] {
+    let all = ClaimFilter::all;
+    [
+        all(),
+        all().runner(Runner::Local),
+        all().cluster(ClusterId::new(1)),
+        all().code(Code::Vasp),
+        all().workflow("surfaces"),
+    ]
+}
+
 fn conditions() -> Vec<DocumentCondition> {
     let made = [
         ("$.gap", Comparison::AtLeast(7.8.into())),
@@ -204,4 +231,34 @@ fn conditions() -> Vec<DocumentCondition> {
     ]
     .map(|(path, comparison)| DocumentCondition::new(path, comparison));
     made.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_method_that_reads_is_called() {
+        let calls = include_str!("dump.rs");
+        for source in [
+            include_str!("../../../crates/store-core/src/repo/claims.rs"),
+            include_str!("../../../crates/store-core/src/repo/clusters.rs"),
+            include_str!("../../../crates/store-core/src/repo/dependencies.rs"),
+            include_str!("../../../crates/store-core/src/repo/events.rs"),
+            include_str!("../../../crates/store-core/src/repo/jobs.rs"),
+            include_str!("../../../crates/store-core/src/repo/remote_jobs.rs"),
+            include_str!("../../../crates/store-core/src/repo/results.rs"),
+            include_str!("../../../crates/store-core/src/repo/workflows.rs"),
+            include_str!("../../../crates/store-core/src/repo/tags.rs"),
+        ] {
+            let (_, reading) = source.split_once("Read {").expect("a trait that reads");
+            let (declared, _) = reading.split_once("\n}\n").expect("the trait's end");
+            let names: Vec<&str> = declared
+                .lines()
+                .filter_map(|line| line.strip_prefix("    fn ")?.split(['(', '<']).next())
+                .collect();
+            assert!(!names.is_empty());
+            for name in names {
+                assert!(calls.contains(&format!("unit.{name}(")), "{name} is not called");
+            }
+        }
+    }
 }

@@ -84,10 +84,12 @@ pub fn an_end_and_the_next_claim_land_together<F: Fixture>(fixture: &F) -> Outco
     let key = claims[0].lease.key();
     let nothing = store.complete_and_claim(&key, &completion, &worker, &filter, 1, HOUR)?;
     assert_eq!(nothing, (Ended::Finally(JobStatus::Completed), vec![]));
-    // The same report again is answered as ever, and the worker gets its next job.
-    let third = store.create_job(&sample_job("SrO").queued())?.id;
-    let (ended, claims) = store.complete_and_claim(&key, &completion, &worker, &filter, 1, HOUR)?;
-    assert_eq!((ended, claims[0].job.id), (Ended::Repeated, third));
+    // The same report again takes no job that the worker would not know of.
+    store.create_job(&sample_job("SrO").queued())?;
+    let again = assert_untouched(&store, || {
+        store.complete_and_claim(&key, &completion, &worker, &filter, 1, HOUR)
+    })?;
+    assert_eq!(again, (Ended::Repeated, vec![]));
     Ok(())
 }
 

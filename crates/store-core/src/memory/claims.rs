@@ -240,7 +240,7 @@ impl State {
         let cluster = job.cluster.and_then(|id| self.cluster(id).ok());
         cluster.is_none_or(|cluster| {
             let needs = job.parallelism.needs();
-            cluster.config.shortage(self.load(cluster.id), needs).is_none()
+            cluster.config.has_room(self.load(cluster.id), needs)
         })
     }
 

@@ -117,6 +117,10 @@ pub trait ClaimWrite: ClaimRead {
     /// them. What the end sets free can be claimed at once: the jobs that waited for it, and its place in its
     /// cluster. Where there is nothing to claim the run is completed all the same.
     ///
+    /// The same report again is [`Ended::Repeated`] and claims nothing, so that it may be repeated after
+    /// [`CommitUnknown`](crate::Error::CommitUnknown): what the first one took, if it landed, is among the
+    /// [`leases`](ClaimRead::leases) under the worker's name.
+    ///
     /// # Atomicity
     /// The end and the claims land together. If the lease is lost, nothing is claimed.
     ///
@@ -133,8 +137,10 @@ pub trait ClaimWrite: ClaimRead {
     ) -> Result<(Ended, Vec<Claim>)> {
         // What may be refused comes before what writes: after an end nothing refuses a claim any more.
         claim::check(worker, count, lease_time)?;
-        let ended = self.complete(key, completion)?;
-        Ok((ended, self.claim(worker, filter, count, lease_time)?))
+        match self.complete(key, completion)? {
+            Ended::Repeated => Ok((Ended::Repeated, Vec::new())),
+            ended => Ok((ended, self.claim(worker, filter, count, lease_time)?)),
+        }
     }
 
     /// The run ended badly: the job is tried again as its policy says, or FAILED; or CANCELLED, where it was

@@ -248,7 +248,12 @@ impl Unit<'_, Writing> {
         lease_time: Duration,
     ) -> Result<Claim> {
         let token = LeaseToken::new(earlier_claims + 1);
-        let (step, lease) = lease::claim(job, worker, token, lease_time, self.now())?;
+        // It is among what can be claimed, so nothing may refuse it. Of a call that has written before, as an end
+        // together with a claim has, nothing is to stay.
+        let (step, lease) =
+            lease::claim(job, worker, token, lease_time, self.now()).map_err(|refused| {
+                self.damaged(format!("job_queue has job {} as claimable", job.id), refused)
+            })?;
         let job = step.job;
         self.execute(
             START,

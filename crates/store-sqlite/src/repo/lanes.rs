@@ -86,7 +86,7 @@ impl Clusters {
     /// Whether a lane's cluster has room for one of its jobs.
     pub(super) fn have_room(&self, cluster: Option<ClusterId>, needs: Resources) -> bool {
         let found = self.0.iter().find(|(known, _)| Some(known.id) == cluster);
-        found.is_none_or(|(known, load)| known.config.shortage(*load, needs).is_none())
+        found.is_none_or(|(known, load)| known.config.has_room(*load, needs))
     }
 
     /// Counts a job that was claimed.

@@ -108,12 +108,13 @@ impl<'a, S: Store> Caller<'a, S> {
     pub fn complete_and_claim(
         &mut self,
         key: LeaseKey,
+        result: Option<NewResult>,
         filter: &ClaimFilter,
         count: u32,
         lease_time: Duration,
     ) -> Vec<Claim> {
-        let (worker, reported) = (self.worker.clone(), RunEnd::Completed(None));
-        let completion = Completion { result: None, exit_code: Some(0) };
+        let completion = Completion { result: result.clone(), exit_code: Some(0) };
+        let (worker, reported) = (self.worker.clone(), RunEnd::Completed(result));
         let keys = |claims: &[Claim]| claims.iter().map(|one| one.lease.key()).collect();
         let answer = self.call(
             Kind::CompleteAndClaim,

@@ -91,8 +91,16 @@ fn work<S: Store>(
     if let ([key], true) = (keys.as_slice(), caller.session.random.chance(25)) {
         let wanted = Wanted::next(caller);
         let Wanted { filter, count, is_slow } = &wanted;
-        let next = caller.complete_and_claim(*key, filter, *count, wanted.lease_time());
-        return Some((next, *is_slow));
+        let random = &mut caller.session.random;
+        let result = random.chance(40).then(|| result(random.fraction()));
+        // Some do not hear the answer, and ask again: what the first call took lapses.
+        let is_heard = !random.chance(3);
+        let mut ask = || {
+            let (result, lease_time) = (result.clone(), wanted.lease_time());
+            caller.complete_and_claim(*key, result, filter, *count, lease_time)
+        };
+        let claims = ask();
+        return Some((if is_heard { claims } else { ask() }, *is_slow));
     }
     report(caller, &keys);
     None

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use store_core::{JobId, LeaseKey};
+use store_core::{JobId, JobStatus, LeaseKey};
 
 use super::job::{Call, Came, Report};
 use super::record::{Asked, Found, Heard, Record};
@@ -16,7 +16,7 @@ pub type Histories = BTreeMap<JobId, Vec<Operation<Call>>>;
 pub fn of(records: &BTreeMap<u32, Vec<Record>>, found: &[Found]) -> Histories {
     let mut histories = Histories::new();
     let mut told: BTreeSet<(u32, u32, JobId, u32)> = BTreeSet::new();
-    let mut open_claims: BTreeMap<(u32, u32), Vec<u64>> = BTreeMap::new();
+    let mut open_claims: BTreeMap<(u32, u32), Vec<(u64, &Asked)>> = BTreeMap::new();
     for (process, records) in records {
         let mut begun: BTreeMap<u32, (u64, &Asked)> = BTreeMap::new();
         for record in records {
@@ -34,7 +34,7 @@ pub fn of(records: &BTreeMap<u32, Vec<Record>>, found: &[Found]) -> Histories {
                     }
                     add(&mut histories, span, asked, heard);
                     if asked.claims() && *heard == Heard::Unknown {
-                        open_claims.entry((*process, *thread)).or_default().push(invoked);
+                        open_claims.entry((*process, *thread)).or_default().push((invoked, asked));
                     }
                 }
             }
@@ -42,7 +42,7 @@ pub fn of(records: &BTreeMap<u32, Vec<Record>>, found: &[Found]) -> Histories {
         for (thread, (invoked, asked)) in begun {
             add(&mut histories, (invoked, None), asked, &Heard::Unknown);
             if asked.claims() {
-                open_claims.entry((*process, thread)).or_default().push(invoked);
+                open_claims.entry((*process, thread)).or_default().push((invoked, asked));
             }
         }
     }
@@ -50,7 +50,12 @@ pub fn of(records: &BTreeMap<u32, Vec<Record>>, found: &[Found]) -> Histories {
         if told.contains(&(one.process, one.thread, one.job, one.attempt)) {
             continue;
         }
-        for invoked in open_claims.get(&(one.process, one.thread)).into_iter().flatten() {
+        let open = open_claims.get(&(one.process, one.thread)).map_or(&[][..], Vec::as_slice);
+        if let [(invoked, Asked::CompleteAndClaim(key))] = open {
+            let ended = histories.get_mut(&key.job).into_iter().flatten();
+            ended.filter(|one| one.invoked == *invoked).for_each(has_landed);
+        }
+        for (invoked, _) in open {
             let claim = Operation { invoked: *invoked, returned: None, call: Call::Claim(None) };
             histories.entry(one.job).or_default().push(claim);
         }
@@ -59,6 +64,14 @@ pub fn of(records: &BTreeMap<u32, Vec<Record>>, found: &[Found]) -> Histories {
         history.sort_by_key(|operation| operation.invoked);
     }
     histories
+}
+
+/// An end whose claims landed has landed with them, some time.
+const fn has_landed(operation: &mut Operation<Call>) {
+    if let Call::End(key, report, Came::Unknown) = operation.call {
+        operation.call = Call::End(key, report, Came::Ended(JobStatus::Completed));
+        operation.returned = Some(u64::MAX);
+    }
 }
 
 fn add(histories: &mut Histories, span: (u64, Option<u64>), asked: &Asked, heard: &Heard) {

@@ -314,4 +314,11 @@ fn an_end_together_with_a_claim_is_a_call_on_each_of_its_jobs() {
     let found = Found { process: 1, thread: 1, job: second.job, attempt: 1 };
     assert_eq!(judged([claimed(1, 0, first), unheard(), recovered()], &[found]), 0);
     assert_eq!(judged([claimed(1, 0, first), unheard(), recovered()], &[]), 1);
+    // Then it has ended the other one: half of it cannot have landed.
+    let lost = || {
+        let gone_on = Some(Heard::Ended(vec![(first, Came::Queued(2))]));
+        call(2, 20, Asked::Recover, gone_on)
+    };
+    assert_eq!(judged([claimed(1, 0, first), unheard(), lost()], &[]), 0, "nothing of it has");
+    assert_eq!(judged([claimed(1, 0, first), unheard(), lost()], &[found]), 1);
 }

@@ -2,7 +2,9 @@
 
 use rusqlite::types::Value;
 use store_core::query::{Comparison, DocumentCondition, Operand};
-use store_core::{Archived, Energy, EnergyRange, JobFilter, SortKey, TimeRange, Timestamp};
+use store_core::{
+    Archived, Energy, EnergyRange, JobFilter, JobStatus, SortKey, TimeRange, Timestamp,
+};
 
 use super::texts;
 
@@ -213,6 +215,14 @@ pub(super) fn within(column: &str, range: TimeRange) -> (String, Vec<Value>) {
     (conditions.join(" AND "), values)
 }
 
+/// The statuses of jobs that have ended which a filter admits.
+fn ended_statuses(filter: &JobFilter) -> impl Iterator<Item = &'static str> {
+    let admitted = |status: &&JobStatus| {
+        status.is_terminal() && (filter.statuses.is_empty() || filter.statuses.contains(status))
+    };
+    JobStatus::ALL.iter().filter(admitted).map(|status| status.as_str())
+}
+
 /// A time that only some jobs have, and its index.
 struct PartialTime {
     key: SortKey,
@@ -244,13 +254,25 @@ fn by_time(time: &PartialTime, filter: &JobFilter, range: TimeRange) -> Choice {
     // There is a beginning whatever the range is: the index has no job without the time.
     let from = Some(range.from.unwrap_or(Timestamp::from_micros(i64::MIN)));
     let (within, ends) = within(time.sorted_by[0], TimeRange { from, ..range });
-    let condition = format!("jobs.archived = ? AND {within}");
-    let entry = |half: &i64| {
-        let values = [Value::Integer(*half)].into_iter().chain(ends.clone()).collect();
-        let range = [Some(1), range.until.map(|_| 2)];
+    let halves = halves(filter).iter().map(|half| vec![Value::Integer(*half)]);
+    // The index of ends has the statuses before the time.
+    let (first, groups): (_, Vec<Vec<Value>>) = match time.key {
+        SortKey::Finished => {
+            let of_half = |half: Vec<Value>| {
+                let with = move |status: &str| [half.clone(), vec![text(status)]].concat();
+                ended_statuses(filter).map(with)
+            };
+            ("jobs.archived = ? AND jobs.status = ?", halves.flat_map(of_half).collect())
+        }
+        _ => ("jobs.archived = ?", halves.collect()),
+    };
+    let condition = format!("{first} AND {within}");
+    let entry = |group: Vec<Value>| {
+        let range = [Some(group.len()), range.until.map(|_| group.len() + 1)];
+        let values = [group, ends.clone()].concat();
         Entry { sorted_by: time.sorted_by, range, ..Entry::of_jobs(time.from, &condition, values) }
     };
-    let entries = halves(filter).iter().map(entry).collect();
+    let entries = groups.into_iter().map(entry).collect();
     Choice { entries, part: time.part, tag: None, order: Some(time.key) }
 }
 

@@ -22,7 +22,7 @@ use store_core::{
 use super::jobs::decode;
 use crate::codec::Columns;
 use crate::unit::{Mode, Unit};
-use entry::Choice;
+use entry::{Choice, Part};
 
 /// From how many rows on they are not read and sorted any more. With a page of 50 and a million jobs it is
 /// about here that meeting the 50 along the list becomes as cheap as reading all.
@@ -82,6 +82,12 @@ impl<M: Mode> Unit<'_, M> {
     /// rows wins, and of those that have many the first.
     fn choose(&self, filter: &JobFilter, key: SortKey) -> Result<Choice> {
         let mut named = entry::named(filter);
+        // All that it names is in the index of ends.
+        if key == SortKey::Finished
+            && named.iter().all(|one| matches!(one.part, Part::Statuses | Part::Finished))
+        {
+            return Ok(entry::everything(filter, key));
+        }
         if let [only] = &*named
             && only.order == Some(key)
         {
@@ -164,4 +170,70 @@ pub(super) fn queries(filter: &JobFilter, page: &Page) -> Vec<(String, String)> 
         }
     }
     queries
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{StatementStatus, params_from_iter};
+    use store_core::prelude::*;
+    use store_core::{
+        Code, Convergence, Cursor, Energy, EnergyUnit, JobFilter, JobId, NewJob, NewResult, Order,
+        Page, Placement, Result, SortKey, WorkDir,
+    };
+
+    use super::{entry, walk};
+    use crate::error::Meaning;
+    use crate::{Options, SqliteStore};
+
+    const PAGE: u32 = 20;
+
+    /// How many steps SQLite takes for a page.
+    fn steps(store: &SqliteStore, page: &Page) -> Result<i32> {
+        let filter = JobFilter::all();
+        let choice = entry::everything(&filter, page.order().key);
+        store.on_reader(|_, connection| {
+            let mut steps = 0;
+            for walk in walk::walks(&filter, page, &choice) {
+                let mut statement = connection.prepare(&walk.sql).meaning()?;
+                let parameters = params_from_iter(walk.parameters);
+                let rows = statement.query_map(parameters, |_| Ok(()));
+                rows.and_then(Iterator::collect::<rusqlite::Result<Vec<()>>>).meaning()?;
+                steps += statement.get_status(StatementStatus::VmStep);
+            }
+            Ok(steps)
+        })
+    }
+
+    #[test]
+    fn a_page_amid_jobs_that_are_equal_costs_what_it_shows() -> Result<()> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let store = Options::new(scratch.path().join("project.db")).open().expect("opened");
+        let below = Placement::Under(WorkDir::new("/scratch")?);
+        let new = NewJob::new("MgO", Code::Crystal, below).queued();
+        let jobs = store.create_jobs(&vec![new; 1_000])?;
+        let mut result = NewResult::new(Convergence::Converged);
+        result.energy = Some(Energy::new(-275.5, EnergyUnit::Hartree)?);
+        let results: Vec<_> = jobs.iter().map(|job| (job.id, result.clone())).collect();
+        store.record_results(&results)?;
+        let middle = &jobs[500];
+        for key in [SortKey::Created, SortKey::Queued, SortKey::Energy, SortKey::Name] {
+            for order in [Order::ascending(key), Order::descending(key)] {
+                let page = Page::first(PAGE)?.ordered(order);
+                let first = steps(&store, &page)?;
+                assert!(first > 0);
+                let place = order.place(middle, result.energy).expect("it has all of them");
+                let ids = |page: Page| -> Result<Vec<JobId>> {
+                    let found = store.jobs(&JobFilter::all(), page)?;
+                    Ok(found.jobs.iter().map(|job| job.id).collect())
+                };
+                for page in [page.clone().after(place.clone()), page.before(place)] {
+                    let Some(Cursor { id, .. }) = page.cursor() else { unreachable!("it has one") };
+                    assert!(!ids(page.clone())?.contains(id));
+                    let amid = steps(&store, &page)?;
+                    assert!(amid < 2 * first, "{order}: {amid} steps, of the first page {first}");
+                }
+            }
+        }
+        Ok(())
+    }
 }

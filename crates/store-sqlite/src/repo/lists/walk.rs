@@ -210,15 +210,15 @@ fn tighten<'p>(filter: &JobFilter, place: Place<'p>, descending: bool) -> (JobFi
 }
 
 /// Of the end of a choice's range and the place that a walk has come to, leaves the one that is met later; for
-/// the reason that [`tighten`] has.
+/// the reason that [`tighten`] has. The walk goes on beyond that place, and all that are equal to it in the key are
+/// not to be read once more: both ends of a range of energies are in it, and the beginning of one of times.
 fn tighten_range(bound: &mut Value, at: Value, descending: bool) {
-    let is_later = match (&*bound, &at) {
-        (Value::Real(bound), Value::Real(at)) => (at < bound) == descending,
-        (Value::Integer(bound), Value::Integer(at)) => (at < bound) == descending,
-        _ => false,
-    };
-    if is_later {
-        *bound = at;
+    match (bound, at) {
+        (Value::Real(most), Value::Real(at)) if descending => *most = most.min(at.next_down()),
+        (Value::Real(least), Value::Real(at)) => *least = least.max(at.next_up()),
+        (Value::Integer(until), Value::Integer(at)) if descending => *until = at.min(*until),
+        (Value::Integer(from), Value::Integer(at)) => *from = at.saturating_add(1).max(*from),
+        _ => {}
     }
 }
 

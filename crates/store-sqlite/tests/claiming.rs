@@ -1,0 +1,61 @@
+//! An end together with the next claim: one commit, and all of it or nothing.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Outcome, another_program, job, scratch};
+use store_core::prelude::*;
+use store_core::{ClaimFilter, Completion, Error, JobStatus, LeaseKey};
+use store_sqlite::worker::this_worker;
+use store_sqlite::{Options, SqliteStore};
+
+const LEASE: Duration = Duration::from_secs(3_600);
+
+fn claim(store: &SqliteStore) -> Result<LeaseKey, Error> {
+    let mut claims = store.claim(&this_worker("w"), &ClaimFilter::all(), 1, LEASE)?;
+    Ok(claims.pop().expect("something to claim").lease.key())
+}
+
+#[test]
+fn an_end_and_the_next_claim_are_one_commit() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).open()?;
+    store.create_jobs(&[job("MgO").queued(), job("CaO").queued()])?;
+    let key = claim(&store)?;
+    let before = store.stats()?.activity.commits;
+    let (worker, all, done) = (this_worker("w"), ClaimFilter::all(), Completion::default());
+    let (_, claims) = store.complete_and_claim(&key, &done, &worker, &all, 1, LEASE)?;
+    assert_eq!(claims.len(), 1);
+    assert_eq!(store.stats()?.activity.commits, before + 1);
+    Ok(())
+}
+
+#[test]
+fn where_the_queue_is_damaged_no_half_of_it_lands() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).open()?;
+    store.create_job(&job("MgO").queued())?;
+    let key = claim(&store)?;
+    let pending = store.create_job(&job("CaO"))?.id;
+    let damage = "UPDATE job_queue SET obstacles = 0 WHERE job_id = ?1";
+    assert_eq!(another_program(&path).execute(damage, [pending.get()])?, 1);
+    let (worker, all, done) = (this_worker("w"), ClaimFilter::all(), Completion::default());
+    let straight = store.complete_and_claim(&key, &done, &worker, &all, 1, LEASE);
+    let named = format!("job_queue has job {pending} as claimable");
+    assert!(
+        matches!(&straight, Err(Error::Corrupt { what, .. }) if *what == named),
+        "{straight:?}"
+    );
+    let unit = store.write(move |w| {
+        let refused = w.complete_and_claim(&key, &done, &worker, &all, 1, LEASE);
+        assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
+        Ok(())
+    });
+    assert!(matches!(unit, Err(Error::Storage(_))), "a unit that goes on: {unit:?}");
+    assert_eq!(store.job(key.job)?.status, JobStatus::Running);
+    assert_eq!(store.check_lease(&key)?.key(), key);
+    // Its end alone has nothing to do with the queue.
+    store.complete(&key, &Completion::default())?;
+    Ok(())
+}
