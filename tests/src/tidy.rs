@@ -7,6 +7,9 @@ use crate::TestResult;
 /// The longest that a file of Rust may be, in lines.
 pub const LONGEST: usize = 400;
 
+/// The longest that an example may be: one is read in one go.
+pub const LONGEST_EXAMPLE: usize = 149;
+
 /// The rooms in which a connection is opened by hand: files, and folders that end with `/`. One line
 /// makes another; a test tells which are no longer needed.
 pub const OPENING_ROOMS: &[&str] = &[
@@ -73,7 +76,8 @@ fn begins_with_its_idea(source: Source<'_>) -> Option<String> {
 
 fn is_not_too_long(source: Source<'_>) -> Option<String> {
     let lines = source.text.lines().count();
-    (lines > LONGEST).then(|| format!("has {lines} lines, {LONGEST} are plenty"))
+    let most = if source.path.starts_with("examples/") { LONGEST_EXAMPLE } else { LONGEST };
+    (lines > most).then(|| format!("has {lines} lines, {most} are plenty"))
 }
 
 fn names_no_sql_in_core(source: Source<'_>) -> Option<String> {

@@ -156,6 +156,9 @@ fn a_planted_fault_breaks_its_rule_and_no_other() {
     }
     assert_eq!(broken(own, &"//! Long.\n".repeat(tidy::LONGEST)), none);
     assert_eq!(broken(own, &"//! Long.\n".repeat(tidy::LONGEST + 1)), [long]);
+    let example = |lines| broken("examples/scheduler.rs", &"//! Long.\n".repeat(lines));
+    assert_eq!(example(tidy::LONGEST_EXAMPLE), none);
+    assert_eq!(example(tidy::LONGEST_EXAMPLE + 1), [long]);
 
     for word in ["SELECT id FROM jobs", "INSERT INTO jobs", "PRAGMA foreign_keys"] {
         let text = format!("//! Jobs.\nconst SQL: &str = \"{word}\";\n");

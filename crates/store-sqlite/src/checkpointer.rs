@@ -216,10 +216,7 @@ impl Work {
             if due {
                 self.pass();
             }
-            for snapshot in self.sight.snapshots.newly_older_than(self.slow_snapshot) {
-                self.sight.counters.slow_snapshot();
-                tracing::warn!(%snapshot, "a snapshot is held for long; the log cannot be emptied");
-            }
+            self.sight.tell_of_snapshots_older_than(self.slow_snapshot);
         }
     }
 

@@ -138,9 +138,14 @@ impl SqliteStore {
         let _span = tracing::trace_span!("read", %origin).entered();
         let held = opened.sight.snapshots.hold(origin);
         let outcome = work(&opened, &connection);
+        let limit = self.shared.options.slow_snapshot;
+        if opened.writer.is_none() {
+            // No thread of a store that only reads has looked for it meanwhile.
+            opened.sight.tell_of_snapshots_older_than(limit);
+        }
         if tracing::enabled!(tracing::Level::DEBUG) {
             let took = held.age();
-            if took > self.shared.options.slow_snapshot {
+            if took > limit {
                 tracing::debug!(?took, %origin, "a slow read has ended");
             }
         }
