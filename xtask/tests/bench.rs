@@ -132,7 +132,7 @@ fn every_sort_of_write_is_measured() -> TestResult {
     for only in ["change-status 1x8 normal", "write-result 4x2 normal", "mix 1x8 normal"] {
         quick(only)?;
     }
-    for only in ["create-bulk", "create-in-flight"] {
+    for only in ["create-bulk", "create-in-flight", "change-status-bulk", "write-result-bulk"] {
         assert_eq!(quick(only)?[0]["reference"], "limit, batches of 500");
     }
     Ok(())

@@ -15,12 +15,12 @@ use super::work::{Shape, Side, Stock, Until, Work};
 use crate::shared::choices::Durability;
 
 /// Longer than any measurement.
-const LEASE: Duration = Duration::from_secs(3_600);
+pub const LEASE: Duration = Duration::from_secs(3_600);
 /// The jobs of a batch.
 const BATCH: u32 = 128;
 
 /// A worker looks once who it is: that reads files.
-fn worker() -> &'static Worker {
+pub fn worker() -> &'static Worker {
     static WORKER: OnceLock<Worker> = OnceLock::new();
     WORKER.get_or_init(|| this_worker("benchmark"))
 }
@@ -135,19 +135,26 @@ fn finishing(
     jobs: u32,
 ) -> Contest {
     let shape = Shape { processes: 4, threads: 2, durability };
-    let contestants = vec![
+    let mut contestants = vec![
         contestant(work, shape, Stock::Queued(jobs), until),
         contestant(Work::ChangeStatus, shape, Stock::Pending(5_000.min(jobs)), until),
     ];
     let contest = format!("{name} 4x2 {}", durability.as_str());
-    let figures = vec![Figure {
-        name,
+    let figure = |against, reference, target| Figure {
+        name: name.clone(),
         metric: Metric::Rate,
         of: 0,
-        against: 1,
-        reference: "changes of status",
-        target: Some(Target::RatioAtLeast(least)),
-    }];
+        against,
+        reference,
+        target,
+    };
+    let mut figures = vec![figure(1, "changes of status", Some(Target::RatioAtLeast(least)))];
+    if let Work::ClaimAndComplete(_) = work {
+        let alone = Shape::alone(durability);
+        let limit = contestant(work, alone, Stock::Queued(jobs), until);
+        contestants.push(Contestant { side: Side::Limit, ..limit });
+        figures.push(figure(2, Side::Limit.as_str(), None));
+    }
     Contest { name: contest, contestants, figures, rounds_at_most: u32::MAX }
 }
 

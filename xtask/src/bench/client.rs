@@ -49,14 +49,20 @@ pub trait Client {
     /// Changes a status, with its event.
     fn change_status(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Answer<()>;
 
+    /// Changes statuses in one transaction, each with its event.
+    fn change_statuses(&mut self, _changes: &[(i64, JobStatus, JobStatus)]) -> Answer<()> {
+        Err(Trouble::wrong("this side changes one status at a time"))
+    }
+
     /// Enqueues a job, claims one, and completes it: three transactions.
     fn pass_through_queue(&mut self, _new: &NewJob) -> Answer<()> {
         Err(Trouble::wrong("this side has no queue"))
     }
 
-    /// Claims up to so many jobs, and completes them where that is asked for; how many there were.
+    /// Claims up to so many jobs in one transaction, and completes them in another where that is asked for; how
+    /// many there were.
     fn claim(&mut self, _most: u32, _complete: bool) -> Answer<u32> {
-        Err(Trouble::wrong("a reference has no claims"))
+        Err(Trouble::wrong("this side has no claims"))
     }
 
     /// Completes what the last call claimed and claims up to so many more, in one unit of work; how many were
@@ -83,6 +89,11 @@ pub trait Client {
 
     /// Writes a result, with its event.
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()>;
+
+    /// Writes the same result of several jobs in one transaction, each with its event.
+    fn write_results(&mut self, _jobs: &[i64], _result: &NewResult) -> Answer<()> {
+        Err(Trouble::wrong("this side writes one result at a time"))
+    }
 
     /// Writes a result and ends the job, in one transaction, with an event each.
     fn finish(&mut self, job: i64, result: &NewResult) -> Answer<()>;

@@ -40,13 +40,15 @@ pub enum By {
     InOrderOfQueued,
     InOrderOfStarted,
     InOrderOfFinished,
+    /// Those that have failed, the last ones first.
+    LastFailed,
     InOrderOfPriority,
     InOrderOfEnergy,
     InOrderOfName,
 }
 
 impl By {
-    const ALL: [(Self, &'static str); 20] = [
+    const ALL: [(Self, &'static str); 21] = [
         (Self::All, "all"),
         (Self::Status, "status"),
         (Self::Code, "code"),
@@ -64,6 +66,7 @@ impl By {
         (Self::InOrderOfQueued, "order-queued"),
         (Self::InOrderOfStarted, "order-started"),
         (Self::InOrderOfFinished, "order-finished"),
+        (Self::LastFailed, "status-order-finished"),
         (Self::InOrderOfPriority, "order-priority"),
         (Self::InOrderOfEnergy, "order-energy"),
         (Self::InOrderOfName, "order-name"),
@@ -87,7 +90,7 @@ impl By {
             | Self::InOrderOfPriority
             | Self::InOrderOfEnergy
             | Self::InOrderOfName => all(),
-            Self::Status => all().status(JobStatus::Failed),
+            Self::Status | Self::LastFailed => all().status(JobStatus::Failed),
             Self::Code => all().code(Code::Vasp),
             Self::Runner => JobFilter { runner: Some(Runner::Slurm), ..all() },
             Self::Cluster => all().cluster(ClusterId::new(1)),
@@ -113,7 +116,7 @@ impl By {
             Self::InOrderOfStarted => {
                 (Order::descending(SortKey::Started), SortValue::Started(moment(middle)))
             }
-            Self::InOrderOfFinished => {
+            Self::InOrderOfFinished | Self::LastFailed => {
                 (Order::descending(SortKey::Finished), SortValue::Finished(moment(middle)))
             }
             Self::InOrderOfPriority => {

@@ -99,6 +99,14 @@ impl Client for Ours {
         self.store.change_status(JobId::new(job), &change).map(drop).map_err(trouble)
     }
 
+    fn change_statuses(&mut self, changes: &[(i64, JobStatus, JobStatus)]) -> Answer<()> {
+        let change = |&(job, from, to): &(i64, JobStatus, JobStatus)| {
+            (JobId::new(job), StatusChange::to(to).expecting(from))
+        };
+        let changes: Vec<_> = changes.iter().map(change).collect();
+        self.store.change_statuses(&changes).map(drop).map_err(trouble)
+    }
+
     fn pass_through_queue(&mut self, new: &NewJob) -> Answer<()> {
         self.store.create_job(new).map_err(trouble)?;
         claims::pass_through_queue(&self.store).map_err(trouble)
@@ -134,6 +142,11 @@ impl Client for Ours {
 
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()> {
         self.store.record_result(JobId::new(job), result).map(drop).map_err(trouble)
+    }
+
+    fn write_results(&mut self, jobs: &[i64], result: &NewResult) -> Answer<()> {
+        let results: Vec<_> = jobs.iter().map(|job| (JobId::new(*job), result.clone())).collect();
+        self.store.record_results(&results).map(drop).map_err(trouble)
     }
 
     fn finish(&mut self, job: i64, result: &NewResult) -> Answer<()> {

@@ -1,5 +1,6 @@
 //! One thread of a process: it does its work over and over, and keeps count.
 
+mod changes;
 mod crowds;
 mod follow;
 
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use store_core::{JobStatus, NewResult};
+use store_core::NewResult;
 
 use super::client::{Answer, Client, Trouble};
 use super::drafts::{self, Drafts};
@@ -206,17 +207,9 @@ impl<'t> Worker<'t> {
                 return Ok(true);
             }
             Work::ChangeStatus => self.change_status()?,
-            Work::WriteResult => {
-                let task = self.task;
-                let taken = shared.taken.fetch_add(1, Ordering::Relaxed);
-                let job = taken * u64::from(task.processes) + u64::from(task.process);
-                if job > u64::from(task.stock.jobs()) {
-                    return Ok(false);
-                }
-                let (job, result) = (id(job), self.result.clone());
-                self.call(|client| client.write_result(job, &result))?;
-                self.worked.tally.add(Tally { events: 1, results: 1, ..Tally::default() });
-            }
+            Work::ChangeStatuses(number) => return self.change_statuses(number),
+            Work::WriteResult => return self.write_results(shared, 1),
+            Work::WriteResults(number) => return self.write_results(shared, number),
             Work::PassThroughQueue => {
                 let new = self.drafts.next()?.queued();
                 self.call(|client| client.pass_through_queue(&new))?;
@@ -299,61 +292,6 @@ impl<'t> Worker<'t> {
         }
         self.worked.operations += 1;
         Ok(true)
-    }
-
-    /// Each thread has jobs of its own, which go to and fro.
-    fn change_status(&mut self) -> Result<()> {
-        let task = self.task;
-        let all = u64::from(task.threads * task.processes);
-        let place = u64::from((task.process - 1) * task.threads + self.thread);
-        let own = (u64::from(task.stock.jobs()).saturating_sub(place)).div_ceil(all);
-        expect(own > 0, || "there are more threads than jobs".to_owned())?;
-        let (round, index) = (self.turns / own, self.turns % own);
-        self.turns += 1;
-        let job = id(1 + place + index * all);
-        let (from, to) = match round.is_multiple_of(2) {
-            true => (JobStatus::Pending, JobStatus::Queued),
-            false => (JobStatus::Queued, JobStatus::Pending),
-        };
-        self.moved(job, from, to)
-    }
-
-    /// A UI lists and looks, a scheduler creates and queues, a worker runs and finishes.
-    fn mix(&mut self) -> Result<()> {
-        let (turn, job) = (self.turns % 8, self.current);
-        self.turns += 1;
-        match turn {
-            0 => {
-                self.listed = self.call(|client| client.newest(50))?;
-                expect(self.listed.len() == 50, || "fewer than 50 jobs were listed".to_owned())
-            }
-            1 => {
-                let new = self.drafts.next()?;
-                self.current = self.call(|client| client.create(&new))?;
-                self.created(1);
-                Ok(())
-            }
-            2 | 6 => self.call(|client| client.get(job)).map(drop),
-            3 => self.moved(job, JobStatus::Pending, JobStatus::Queued),
-            4 => {
-                let listed = std::mem::take(&mut self.listed);
-                let found = self.call(|client| client.statuses(&listed))?;
-                expect(found == listed.len(), || format!("{found} statuses of 50 came"))
-            }
-            5 => self.moved(job, JobStatus::Queued, JobStatus::Running),
-            _ => {
-                let result = self.result.clone();
-                self.call(|client| client.finish(job, &result))?;
-                self.worked.tally.add(Tally { events: 2, results: 1, ..Tally::default() });
-                Ok(())
-            }
-        }
-    }
-
-    fn moved(&mut self, job: i64, from: JobStatus, to: JobStatus) -> Result<()> {
-        self.call(|client| client.change_status(job, from, to))?;
-        self.worked.tally.add(Tally { events: 1, ..Tally::default() });
-        Ok(())
     }
 
     fn created(&mut self, jobs: u64) {

@@ -68,8 +68,12 @@ pub enum Work {
     CreateInFlight(u32),
     /// PENDING to QUEUED or back, with its event.
     ChangeStatus,
+    /// So many of these in one transaction.
+    ChangeStatuses(u32),
     /// A result with its event.
     WriteResult,
+    /// So many of these in one transaction.
+    WriteResults(u32),
     /// A job is enqueued, one is claimed, and it is completed, in a transaction each.
     PassThroughQueue,
     /// What a UI, a scheduler and workers do, half of it reads.

@@ -10,6 +10,7 @@
 //! They differ in how a thread comes by its connection ([`Access`](raw::Access)) alone. Their
 //! checkpoints are SQLite's own, every 1,000 pages.
 
+mod claims;
 pub mod connection;
 mod graphs;
 pub mod limit;

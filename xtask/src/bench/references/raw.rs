@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use store_core::{JobStatus, NewJob, NewResult, NewWorkflow};
 
-use super::{graphs, retire, rows};
+use super::{claims, graphs, retire, rows};
 use crate::bench::client::{Answer, Client, Trouble};
 use crate::bench::work::Retired;
 use crate::failure::{Failure, chain};
@@ -64,6 +64,24 @@ impl<A: Access> Client for Raw<A> {
         self.write(|transaction| rows::update_status(transaction, job, from, to))
     }
 
+    fn change_statuses(&mut self, changes: &[(i64, JobStatus, JobStatus)]) -> Answer<()> {
+        self.write(|transaction| {
+            changes
+                .iter()
+                .try_for_each(|&(job, from, to)| rows::update_status(transaction, job, from, to))
+        })
+    }
+
+    fn claim(&mut self, most: u32, complete: bool) -> Answer<u32> {
+        let held = self.write(|transaction| claims::claim(transaction, most))?;
+        if complete && !held.is_empty() {
+            self.write(|transaction| {
+                held.iter().try_for_each(|job| claims::complete(transaction, *job))
+            })?;
+        }
+        Ok(u32::try_from(held.len()).unwrap_or(u32::MAX))
+    }
+
     fn finish_parent(&mut self, job: i64) -> Answer<()> {
         self.read(|connection| graphs::do_by_hand(connection))?;
         self.write(|transaction| graphs::finish_parent(transaction, job))
@@ -79,6 +97,12 @@ impl<A: Access> Client for Raw<A> {
 
     fn write_result(&mut self, job: i64, result: &NewResult) -> Answer<()> {
         self.write(|transaction| rows::insert_result(transaction, job, result))
+    }
+
+    fn write_results(&mut self, jobs: &[i64], result: &NewResult) -> Answer<()> {
+        self.write(|transaction| {
+            jobs.iter().try_for_each(|job| rows::insert_result(transaction, *job, result))
+        })
     }
 
     fn finish(&mut self, job: i64, result: &NewResult) -> Answer<()> {

@@ -136,7 +136,7 @@ pub fn insert_job(connection: &Connection, new: &NewJob) -> rusqlite::Result<i64
     Ok(id)
 }
 
-fn insert_event(
+pub fn insert_event(
     connection: &Connection,
     job: i64,
     now: i64,
@@ -300,7 +300,11 @@ mod tests {
         {
             client.change_status(first, from, to).map_err(told)?;
         }
-        client.finish_parent(first).map_err(told)
+        client.finish_parent(first).map_err(told)?;
+        let (from, to) = (JobStatus::Pending, JobStatus::Queued);
+        client.change_statuses(&[(one + 1, from, to), (one + 2, from, to)]).map_err(told)?;
+        assert_eq!(client.claim(2, true).map_err(told)?, 2);
+        client.write_results(&[one + 2, first], &result).map_err(told)
     }
 
     /// Every row, but for identities; a time says only whether there is one.
@@ -312,6 +316,7 @@ mod tests {
             "job_input_files",
             "job_results",
             "job_attempts",
+            "job_leases",
             "job_dependencies",
             "job_queue",
             "job_events",
