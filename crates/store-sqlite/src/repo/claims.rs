@@ -317,7 +317,9 @@ impl Unit<'_, Writing> {
     pub(super) fn store_alone(&self, step: &Step) -> Result<()> {
         let Step { job, event, ended } = step;
         self.update_status(job)?;
-        if job.status != JobStatus::Running || job.probe_since.is_some() {
+        // A job that is not RUNNING has none.
+        let was_running = event.from.is_none_or(|from| from == JobStatus::Running);
+        if was_running && (job.status != JobStatus::Running || job.probe_since.is_some()) {
             self.delete_lease(job.id)?;
         }
         if let Some(attempt) = ended {
