@@ -93,12 +93,11 @@ fn work<S: Store>(
         let Wanted { filter, count, is_slow } = &wanted;
         let random = &mut caller.session.random;
         let result = random.chance(40).then(|| result(random.fraction()));
-        // Some do not hear the answer, and ask again: what the first call took lapses.
+        // Some do not hear the answer, and ask again: what the first call took lapses, soon here.
         let is_heard = !random.chance(3);
-        let mut ask = || {
-            let (result, lease_time) = (result.clone(), wanted.lease_time());
-            caller.complete_and_claim(*key, result, filter, *count, lease_time)
-        };
+        let lease_time = if is_heard { wanted.lease_time() } else { SHORT_LEASE };
+        let mut ask =
+            || caller.complete_and_claim(*key, result.clone(), filter, *count, lease_time);
         let claims = ask();
         return Some((if is_heard { claims } else { ask() }, *is_slow));
     }
