@@ -174,3 +174,17 @@ fn statistics_can_be_brought_up_to_date() -> Outcome {
     assert_eq!(store.check(CheckDepth::Full)?.problems, Vec::<String>::new());
     Ok(())
 }
+
+/// As `.cargo/config.toml` has it; whoever builds it otherwise is told so.
+#[test]
+fn the_connections_of_the_workspace_share_no_pages() -> Outcome {
+    let (_directory, path) = scratch();
+    assert!(!open(&path).stats()?.connections_share_pages);
+    let built: bool = another_program(&path).query_one(
+        "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0')",
+        [],
+        |row| row.get(0),
+    )?;
+    assert!(built, "memory is counted behind a lock");
+    Ok(())
+}

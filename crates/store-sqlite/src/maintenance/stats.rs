@@ -29,6 +29,9 @@ pub struct PoolUse {
 pub struct Stats {
     /// The version of the SQLite that runs.
     pub sqlite_version: &'static str,
+    /// Whether the connections of the process keep their pages in one place, behind one lock, so that its threads
+    /// wait for each other as they read. It goes by how SQLite was built; see the README of this crate.
+    pub connections_share_pages: bool,
     /// The newest migration that was applied (`user_version`).
     pub schema_version: i64,
     /// The journal mode; `wal`.
@@ -79,8 +82,10 @@ impl SqliteStore {
                         .query_one(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
                         .meaning()
                 };
+                let shares_pages = connection.query_one(SHARES_PAGES, [], |row| row.get(0));
                 Ok(Stats {
                     sqlite_version: rusqlite::version(),
+                    connections_share_pages: shares_pages.meaning()?,
                     schema_version: number("user_version")?,
                     journal_mode: connection
                         .query_one("PRAGMA journal_mode", [], |row| row.get(0))
@@ -100,6 +105,9 @@ impl SqliteStore {
         })
     }
 }
+
+/// Of SQLite as `libsqlite3-sys` builds it, unless it is told otherwise.
+const SHARES_PAGES: &str = "SELECT sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
 
 fn as_found(connection: &Connection, settings: &[Setting]) -> Result<BTreeMap<&'static str, i64>> {
     Ok(pragmas::read_back(connection, settings).meaning()?.into_iter().collect())
