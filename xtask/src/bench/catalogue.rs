@@ -391,6 +391,7 @@ fn log(milliseconds: u32, sizes: Sizes) -> Contest {
         ..made.figures[0].clone()
     };
     made.figures.push(slowest);
+    // Each writes gigabytes where the log is not cut.
     made.rounds_at_most = 3;
     made
 }
