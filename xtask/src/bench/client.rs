@@ -65,10 +65,10 @@ pub trait Client {
         Err(Trouble::wrong("this side has no claims"))
     }
 
-    /// Completes what the last call claimed and claims up to so many more, in one unit of work; how many were
+    /// Completes what the last call claimed and claims up to so many more, in one transaction; how many were
     /// completed, and how many claimed.
     fn complete_and_claim(&mut self, _most: u32) -> Answer<(u32, u32)> {
-        Err(Trouble::wrong("a reference has no claims"))
+        Err(Trouble::wrong("this side completes and claims apart"))
     }
 
     /// Ends a RUNNING job well, with its event, so that those can be claimed that wait for it.

@@ -82,7 +82,7 @@ pub enum Work {
     Claim(u32),
     /// So many jobs are claimed at once, and completed in a unit of work of their own.
     ClaimAndComplete(u32),
-    /// So many jobs are completed and the next ones claimed, all in one unit of work.
+    /// So many jobs are completed and the next ones claimed, all in one transaction.
     CompleteAndClaim(u32),
     /// A claim that finds nothing.
     ClaimNothing,

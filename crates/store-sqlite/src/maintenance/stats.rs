@@ -106,7 +106,7 @@ impl SqliteStore {
     }
 }
 
-/// Of SQLite as `libsqlite3-sys` builds it, unless it is told otherwise.
+/// Whether SQLite is built as `libsqlite3-sys` does it where nobody tells it otherwise.
 const SHARES_PAGES: &str = "SELECT sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
 
 fn as_found(connection: &Connection, settings: &[Setting]) -> Result<BTreeMap<&'static str, i64>> {
