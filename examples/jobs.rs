@@ -71,13 +71,18 @@ fn list(store: &SqliteStore, filter: &JobFilter, page: Page) -> Result<()> {
 fn follow(store: &SqliteStore, filter: &JobFilter, mut feed: Feed<SqliteStore>) -> Result<()> {
     loop {
         for event in feed.next(1_000, Duration::from_secs(60))? {
+            let Some(job) = event.subject.job() else { continue };
+            if event.kind.is_departure() {
+                print(&format!("{job:>6} is {} by {}", event.kind, event.actor))?;
+                continue;
+            }
             let row = store.read(|unit| {
-                let job = unit.job(event.job)?;
+                let job = unit.job(job)?;
                 if filter.admits_row(&job) { row(unit, &job).map(Some) } else { Ok(None) }
             });
             match row {
                 Ok(Some(row)) => print(&format!("{row}  [{} by {}]", event.kind, event.actor))?,
-                // A job that is not meant, or was deleted since.
+                // A job that is not meant, or has left since.
                 Ok(None) | Err(Error::NotFound { .. }) => {}
                 Err(other) => return Err(other),
             }

@@ -89,9 +89,8 @@ fn populate(store: &SqliteStore) -> TestResult {
                 w.add_note(id, "a note")?;
             }
         }
-        let all: Vec<JobId> =
-            w.events_after(EventSequence::START, u32::MAX)?.into_iter().map(|e| e.job).collect();
-        let mut ids = all;
+        let all = w.events_after(EventSequence::START, u32::MAX)?.into_iter();
+        let mut ids: Vec<JobId> = all.filter_map(|event| event.subject.job()).collect();
         ids.dedup();
         ids.sort_unstable();
         ids.dedup();

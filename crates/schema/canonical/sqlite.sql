@@ -1,4 +1,4 @@
--- The schema of version 10 as one page: every table with its seed rows, indexes and triggers.
+-- The schema of version 11 as one page: every table with its seed rows, indexes and triggers.
 --
 -- Nothing executes this but the test that holds it equal to the migrations. A change of the schema
 -- is a new migration, and then the same change here.
@@ -860,3 +860,31 @@ CREATE TABLE job_events (
 
 -- The history of a job, oldest first.
 CREATE INDEX job_events_by_job ON job_events (job_id);
+
+-- ==============================================================================================
+-- store_events: what outlives the job or cluster that it tells of
+-- ==============================================================================================
+
+-- That a job left the store, and what became of clusters; numbered with job_events, by its row of
+-- sqlite_sequence. It hangs on nothing.
+CREATE TABLE store_events (
+    sequence    INTEGER PRIMARY KEY,
+    job_id      INTEGER,
+    cluster_id  INTEGER,
+    attempt     INTEGER CHECK (attempt >= 1),
+    at          INTEGER NOT NULL,
+    kind        TEXT    NOT NULL CHECK (length(kind) BETWEEN 1 AND 64 AND kind GLOB '[a-z]*' AND kind NOT GLOB '*[^a-z_]*'),
+    from_status TEXT,
+    actor       TEXT    NOT NULL CHECK (length(actor) BETWEEN 1 AND 255),
+    detail      TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(detail) AND json_type(detail) = 'object'),
+    host        TEXT    CHECK (length(host) BETWEEN 1 AND 255),
+    pid         INTEGER CHECK (pid BETWEEN 1 AND 4294967295),
+    CHECK ((job_id IS NULL) <> (cluster_id IS NULL)),
+    CHECK ((job_id IS NULL) = (attempt IS NULL))
+) STRICT;
+
+-- What became of a job, and of a cluster, oldest first.
+CREATE INDEX store_events_by_job ON store_events (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX store_events_by_cluster ON store_events (cluster_id) WHERE cluster_id IS NOT NULL;
+-- Jobs that left the store long ago.
+CREATE INDEX store_events_departed ON store_events (at) WHERE job_id IS NOT NULL;

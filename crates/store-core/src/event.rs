@@ -1,11 +1,12 @@
-//! The history of a job: one event for each change, written with the change.
+//! The history: one event for each change, written with the change.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cluster::Cluster;
 use crate::dependency::Dependency;
 use crate::error::Invalid;
-use crate::ids::{EventSequence, JobId};
+use crate::ids::{ClusterId, EventSequence, JobId};
 use crate::input::InputHash;
 use crate::job::Job;
 use crate::status::JobStatus;
@@ -63,18 +64,74 @@ words! {
         Tagged = "tagged",
         /// Somebody wrote a note.
         Noted = "noted",
+        /// The job was deleted, and its history with it, but for this event; the detail has its name and uuid.
+        Deleted = "deleted",
+        /// The job went into another store, with its history; the detail has its name and uuid, and which store.
+        Moved = "moved",
+        /// The cluster was created; the detail has its name.
+        ClusterCreated = "cluster_created",
+        /// Fields of the cluster were edited; the detail has their names, its name, what its status and its intake
+        /// were and are where they changed, and the reason.
+        ClusterUpdated = "cluster_updated",
+        /// The cluster was removed; the detail has its name, and what a removal by force came to.
+        ClusterDeleted = "cluster_deleted",
     }
 }
 
-/// One row of a job's history.
+impl EventKind {
+    /// Whether the job left the store with it. Such an event stays when the rest of the history goes.
+    pub const fn is_departure(self) -> bool {
+        matches!(self, Self::Deleted | Self::Moved)
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// A job.
+    Job {
+        /// Which.
+        id: JobId,
+        /// The attempt of it that the event belongs to, from 1.
+        attempt: u32,
+    },
+    /// A cluster.
+    Cluster(ClusterId),
+}
+
+impl Subject {
+    /// The job, if it is one.
+    pub const fn job(self) -> Option<JobId> {
+        match self {
+            Self::Job { id, .. } => Some(id),
+            Self::Cluster(_) => None,
+        }
+    }
+
+    /// The attempt of the job, if it is one.
+    pub const fn attempt(self) -> Option<u32> {
+        match self {
+            Self::Job { attempt, .. } => Some(attempt),
+            Self::Cluster(_) => None,
+        }
+    }
+
+    /// The cluster, if it is one.
+    pub const fn cluster(self) -> Option<ClusterId> {
+        match self {
+            Self::Job { .. } => None,
+            Self::Cluster(id) => Some(id),
+        }
+    }
+}
+
+/// One row of the history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Its place in the order of all changes of the store.
     pub sequence: EventSequence,
-    /// The job.
-    pub job: JobId,
-    /// The attempt of the job that it belongs to, from 1.
-    pub attempt: u32,
+    /// What it is about: a job in one of its attempts, or a cluster.
+    pub subject: Subject,
     /// When.
     pub at: Timestamp,
     /// What happened.
@@ -95,9 +152,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
     /// As in [`Event`].
-    pub job: JobId,
-    /// As in [`Event`].
-    pub attempt: u32,
+    pub subject: Subject,
     /// As in [`Event`].
     pub at: Timestamp,
     /// As in [`Event`].
@@ -113,15 +168,22 @@ pub struct NewEvent {
 impl NewEvent {
     /// An event of the job's present attempt, without statuses or detail.
     pub fn of(job: &Job, kind: EventKind, at: Timestamp) -> Self {
-        Self {
-            job: job.id,
-            attempt: job.attempt,
-            at,
-            kind,
-            from: None,
-            to: None,
-            detail: Map::new(),
-        }
+        Self::of_attempt(job, job.attempt, kind, at)
+    }
+
+    /// An event of one of the job's attempts, without statuses or detail.
+    pub fn of_attempt(job: &Job, attempt: u32, kind: EventKind, at: Timestamp) -> Self {
+        Self::about(Subject::Job { id: job.id, attempt }, kind, at)
+    }
+
+    /// An event of a cluster, with its name.
+    pub fn of_cluster(cluster: &Cluster, kind: EventKind, at: Timestamp) -> Self {
+        let event = Self::about(Subject::Cluster(cluster.id), kind, at);
+        event.with("name", cluster.config.name.as_str())
+    }
+
+    fn about(subject: Subject, kind: EventKind, at: Timestamp) -> Self {
+        Self { subject, at, kind, from: None, to: None, detail: Map::new() }
     }
 
     /// With the statuses before and after.
@@ -164,6 +226,15 @@ impl NewEvent {
             .with("kind", edge.kind.as_str())
     }
 
+    /// The job leaves the store, as `kind` says, which is a [departure](EventKind::is_departure).
+    pub fn departure(job: &Job, kind: EventKind, at: Timestamp) -> Self {
+        let mut event = Self::of(job, kind, at)
+            .with("name", job.name.as_str())
+            .with("uuid", job.uuid.to_string());
+        event.from = Some(job.status);
+        event
+    }
+
     /// Somebody wrote a note.
     ///
     /// # Errors
@@ -183,8 +254,8 @@ impl NewEvent {
         actor: Actor,
         process: Option<Process>,
     ) -> Event {
-        let Self { job, attempt, at, kind, from, to, detail } = self;
-        Event { sequence, job, attempt, at, kind, from, to, actor, process, detail }
+        let Self { subject, at, kind, from, to, detail } = self;
+        Event { sequence, subject, at, kind, from, to, actor, process, detail }
     }
 }
 

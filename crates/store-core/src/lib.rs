@@ -76,7 +76,7 @@ pub use code::{Code, CodeName, Runner};
 pub use contact::ClusterContact;
 pub use dependency::{Dependency, DependencyKind, Readiness, Unmet, UnmetCounts, Verdict};
 pub use error::{Error, Invalid, Noun, Result};
-pub use event::{Actor, Event, EventKind};
+pub use event::{Actor, Event, EventKind, Subject};
 pub use held::{HeldJob, HeldPage};
 pub use holder::{Holder, Occupation, OccupationKind, ProcessState};
 pub use ids::{ClusterId, EventSequence, JobId, JobUuid, LeaseToken, RemoteJobId};

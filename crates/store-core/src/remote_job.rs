@@ -214,10 +214,9 @@ impl RemoteJob {
 
     /// An event of this submission's attempt, with its cluster, its handle and its token.
     pub(crate) fn told(&self, kind: EventKind, job: &Job, now: Timestamp) -> NewEvent {
-        let mut event = NewEvent::of(job, kind, now)
+        let mut event = NewEvent::of_attempt(job, self.attempt, kind, now)
             .with("remote_job", self.id.get())
             .with("cluster", self.submission.cluster.get());
-        event.attempt = self.attempt;
         if let Some(handle) = &self.submission.handle {
             event = event.with("handle", handle.as_str());
         }
@@ -326,9 +325,8 @@ impl RemoteJobPatch {
             return Ok((Reported::Unchanged(next), None));
         }
         next.updated_at = now;
-        let mut event = NewEvent::of(job, EventKind::RemoteJobUpdated, now);
-        event.attempt = remote.attempt;
-        event = event
+        let updated = EventKind::RemoteJobUpdated;
+        let mut event = NewEvent::of_attempt(job, remote.attempt, updated, now)
             .with("remote_job", remote.id.get())
             .with("active", next.is_active())
             .with("phase", next.phase.as_str());

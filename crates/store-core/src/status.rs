@@ -278,7 +278,7 @@ mod tests {
                     let Step { job: next, event, .. } = retried.expect("may be retried");
                     assert_eq!((next.attempt, next.status), (2, JobStatus::Queued));
                     assert_eq!((next.queued_at, next.finished_at), (Some(now), None));
-                    assert_eq!(event.attempt, 2);
+                    assert_eq!(event.subject.attempt(), Some(2));
                 }
                 _ => assert!(matches!(retried, Err(Error::IllegalTransition { .. })), "{from}"),
             }

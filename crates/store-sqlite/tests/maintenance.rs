@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use common::{Outcome, another_program, job, open, scratch};
-use store_core::{Error, JobFilter};
+use store_core::{ClusterKind, Error, JobFilter, NewCluster};
 use store_sqlite::{CheckDepth, Options, prelude::*};
 
 #[test]
@@ -58,6 +58,8 @@ fn a_check_names_what_is_wrong() -> Outcome {
         ("DELETE FROM job_counts WHERE status = 'PENDING'", "PENDING"),
         ("DELETE FROM job_status_transitions WHERE to_status = 'RUNNING'", "RUNNING"),
         ("INSERT INTO job_status_transitions VALUES ('COMPLETED', 'QUEUED', 0)", "COMPLETED"),
+        ("UPDATE store_events SET sequence = 1", "store_events: 1 is not"),
+        ("UPDATE store_events SET sequence = 99", "store_events: 99 is not"),
         ("DROP INDEX jobs_by_status", "jobs_by_status"),
         ("DROP TRIGGER jobs_status_transition", "jobs_status_transition"),
         ("CREATE TABLE mine (id INTEGER PRIMARY KEY) STRICT", "mine"),
@@ -66,6 +68,7 @@ fn a_check_names_what_is_wrong() -> Outcome {
         let (_directory, path) = scratch();
         let store = open(&path);
         store.create_job(&job("MgO"))?;
+        store.create_cluster(&NewCluster::new("c", ClusterKind::Slurm, "host"))?;
         another_program(&path).execute_batch(fault)?;
         for depth in [CheckDepth::Quick, CheckDepth::Full] {
             let report = store.check(depth)?;

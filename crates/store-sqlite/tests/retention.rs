@@ -2,18 +2,19 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Outcome, another_program, job, scratch};
+use serde_json::json;
 use store_core::conformance::Dump;
 use store_core::prelude::*;
 use store_core::{
-    Clock, ClusterId, ClusterKind, Convergence, DependencyKind, Edit, Error, InitialStatus, JobId,
-    JobStatus, ManualClock, NewCluster, NewJob, NewRemoteJob, NewResult, Placement, RemoteJobPatch,
-    StatusChange, Timestamp, WorkDir,
+    Clock, ClusterId, ClusterKind, Convergence, DependencyKind, Edit, Error, EventKind,
+    InitialStatus, JobId, JobStatus, ManualClock, NewCluster, NewJob, NewRemoteJob, NewResult,
+    Placement, RemoteJobPatch, StatusChange, Timestamp, WorkDir,
 };
 use store_sqlite::{CheckDepth, Options, Retention, SqliteStore};
 
@@ -109,7 +110,19 @@ fn what_ended_long_ago_moves_whole_and_is_found_there() -> Outcome {
     }
     assert!(here.contains_key(&young.get()));
     assert_eq!(archive.clusters()?, store.clusters()?);
-    assert!(store.events_after(place, 100)?.iter().all(|event| event.job == young), "no trace");
+    let told = store.events_after(place, 100)?;
+    let (moved, others): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|event| event.kind == EventKind::Moved);
+    let jobs: BTreeSet<_> = moved.iter().filter_map(|event| event.subject.job()).collect();
+    assert_eq!((moved.len(), jobs), (4, BTreeSet::from([first, second, third, alone])));
+    assert!(others.iter().all(|event| event.subject.job() == Some(young)));
+    let file = json!(archive.path()?);
+    assert!(moved.iter().all(|event| event.detail["into"] == file), "{moved:?}");
+    assert_eq!(store.history(first)?.len(), 1, "what became of it");
+    assert_eq!(
+        archive.history(first)?.last().map(|event| event.kind),
+        Some(EventKind::StatusChanged)
+    );
     whole(&store);
     whole(&archive);
     // Once more: nothing is left to do, and ids do not come back.

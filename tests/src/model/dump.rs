@@ -60,6 +60,7 @@ pub fn dump(unit: &impl ReadUnit) -> Result<Vec<String>> {
         say("the same by its name", &(by_name.as_ref() == Some(&cluster)));
         say("active there", &unit.active_remote_jobs(cluster.id)?);
         say("load", &unit.cluster_load(cluster.id)?);
+        say("its history", &unit.cluster_history(cluster.id)?);
         say("intents there", &unit.pending_intents(Some(cluster.id))?);
         say("to be cancelled there", &unit.submissions_to_cancel(cluster.id)?);
         say("contact", &unit.cluster_contact(cluster.id)?);

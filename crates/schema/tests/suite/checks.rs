@@ -98,7 +98,7 @@ fn comparing_accepts_what_was_accepted() -> TestResult {
 
 #[test]
 fn jobs_that_are_made_anew_lose_nothing() -> TestResult {
-    let set = embedded();
+    let set = embedded().up_to(BEFORE_COMPARING + 1);
     let connection = migrated(&set.up_to(BEFORE_COMPARING))?;
     connection.execute_batch(
         "INSERT INTO clusters (id, name, kind, hostname, created_at, updated_at)

@@ -6,8 +6,8 @@ use crate::claim::ClaimFilter;
 use crate::cluster::ClusterPatch;
 use crate::dependency::DependencyKind;
 use crate::error::{Error, Result};
-use crate::event::EventKind;
-use crate::ids::JobId;
+use crate::event::{EventKind, Subject};
+use crate::ids::{ClusterId, JobId};
 use crate::job::JobPatch;
 use crate::lease::Heartbeat;
 use crate::patch::{Edit, Patch};
@@ -174,66 +174,75 @@ impl Act {
     }
 
     /// The events that [`perform`](Self::perform) writes.
-    pub(super) fn events(self, cast: &Cast) -> Vec<(JobId, EventKind)> {
+    pub(super) fn events(self, cast: &Cast) -> Vec<(Subject, EventKind)> {
         let next = |ahead| JobId::new(cast.completed.get() + ahead);
+        let of = |id, kind| {
+            let attempt = if kind == EventKind::Retried { 2 } else { 1 };
+            (Subject::Job { id, attempt }, kind)
+        };
+        let of_cluster = |id, kind| (Subject::Cluster(id), kind);
         match self.0 {
-            "claim" => vec![(cast.queued, EventKind::Claimed)],
+            "claim" => vec![of(cast.queued, EventKind::Claimed)],
             "complete" => {
-                vec![(cast.held, EventKind::ResultRecorded), (cast.held, EventKind::StatusChanged)]
+                vec![
+                    of(cast.held, EventKind::ResultRecorded),
+                    of(cast.held, EventKind::StatusChanged),
+                ]
             }
             "complete_and_claim" => vec![
-                (cast.held, EventKind::ResultRecorded),
-                (cast.held, EventKind::StatusChanged),
-                (cast.queued, EventKind::Claimed),
+                of(cast.held, EventKind::ResultRecorded),
+                of(cast.held, EventKind::StatusChanged),
+                of(cast.queued, EventKind::Claimed),
             ],
-            "fail" => vec![(cast.held, EventKind::StatusChanged)],
-            "release" | "recover_lost" => vec![(cast.held, EventKind::Requeued)],
-            "recover_expired" => vec![(cast.lapsed, EventKind::Requeued)],
-            "adopt" => vec![(cast.running, EventKind::Adopted)],
-            "request_cancel" => vec![(cast.held, EventKind::CancelRequested)],
-            "heartbeat"
-            | "create_cluster"
-            | "update_cluster"
-            | "delete_cluster"
-            | "force_delete_cluster"
-            | "delete_job"
-            | "report_reached"
-            | "report_unreachable" => vec![],
-            "add_dependency" => vec![(cast.child, EventKind::DependencyAdded)],
-            "add_dependencies" => vec![
-                (cast.child, EventKind::DependencyAdded),
-                (cast.parent, EventKind::DependencyAdded),
-            ],
-            "remove_dependency" => vec![(cast.child, EventKind::DependencyRemoved)],
-            "add_note" => vec![(cast.child, EventKind::Noted)],
-            "create_job" => vec![(next(1), EventKind::Created)],
-            "create_jobs" | "create_workflow" => {
-                vec![(next(1), EventKind::Created), (next(2), EventKind::Created)]
+            "fail" => vec![of(cast.held, EventKind::StatusChanged)],
+            "release" | "recover_lost" => vec![of(cast.held, EventKind::Requeued)],
+            "recover_expired" => vec![of(cast.lapsed, EventKind::Requeued)],
+            "adopt" => vec![of(cast.running, EventKind::Adopted)],
+            "request_cancel" => vec![of(cast.held, EventKind::CancelRequested)],
+            "heartbeat" | "report_reached" | "report_unreachable" => vec![],
+            "create_cluster" => {
+                let new = ClusterId::new(cast.idle_cluster.get() + 1);
+                vec![of_cluster(new, EventKind::ClusterCreated)]
             }
-            "update_job" => vec![(cast.child, EventKind::Updated)],
-            "replace_input" => vec![(cast.child, EventKind::InputReplaced)],
-            "change_status" => vec![(cast.child, EventKind::StatusChanged)],
+            "update_cluster" => vec![of_cluster(cast.cluster, EventKind::ClusterUpdated)],
+            "delete_cluster" => vec![of_cluster(cast.idle_cluster, EventKind::ClusterDeleted)],
+            "force_delete_cluster" => vec![of_cluster(cast.cluster, EventKind::ClusterDeleted)],
+            "delete_job" => vec![of(cast.child, EventKind::Deleted)],
+            "add_dependency" => vec![of(cast.child, EventKind::DependencyAdded)],
+            "add_dependencies" => vec![
+                of(cast.child, EventKind::DependencyAdded),
+                of(cast.parent, EventKind::DependencyAdded),
+            ],
+            "remove_dependency" => vec![of(cast.child, EventKind::DependencyRemoved)],
+            "add_note" => vec![of(cast.child, EventKind::Noted)],
+            "create_job" => vec![of(next(1), EventKind::Created)],
+            "create_jobs" | "create_workflow" => {
+                vec![of(next(1), EventKind::Created), of(next(2), EventKind::Created)]
+            }
+            "update_job" => vec![of(cast.child, EventKind::Updated)],
+            "replace_input" => vec![of(cast.child, EventKind::InputReplaced)],
+            "change_status" => vec![of(cast.child, EventKind::StatusChanged)],
             "change_statuses" => vec![
-                (cast.child, EventKind::StatusChanged),
-                (cast.running, EventKind::StatusChanged),
+                of(cast.child, EventKind::StatusChanged),
+                of(cast.running, EventKind::StatusChanged),
             ],
-            "retry_job" => vec![(cast.failed, EventKind::Retried)],
-            "archive_job" => vec![(cast.completed, EventKind::Archived)],
-            "unarchive_job" => vec![(cast.archived, EventKind::Unarchived)],
-            "record_submission" => vec![(cast.child, EventKind::Submitted)],
-            "begin_submission" => vec![(cast.child, EventKind::SubmissionIntended)],
-            "confirm_submission" => vec![(cast.parent, EventKind::Submitted)],
-            "abandon_submission" => vec![(cast.parent, EventKind::SubmissionAbandoned)],
-            "update_remote_job" => vec![(cast.running, EventKind::RemoteJobUpdated)],
-            "record_result" => vec![(cast.completed, EventKind::ResultRecorded)],
+            "retry_job" => vec![of(cast.failed, EventKind::Retried)],
+            "archive_job" => vec![of(cast.completed, EventKind::Archived)],
+            "unarchive_job" => vec![of(cast.archived, EventKind::Unarchived)],
+            "record_submission" => vec![of(cast.child, EventKind::Submitted)],
+            "begin_submission" => vec![of(cast.child, EventKind::SubmissionIntended)],
+            "confirm_submission" => vec![of(cast.parent, EventKind::Submitted)],
+            "abandon_submission" => vec![of(cast.parent, EventKind::SubmissionAbandoned)],
+            "update_remote_job" => vec![of(cast.running, EventKind::RemoteJobUpdated)],
+            "record_result" => vec![of(cast.completed, EventKind::ResultRecorded)],
             "record_results" => vec![
-                (cast.completed, EventKind::ResultRecorded),
-                (cast.failed, EventKind::ResultRecorded),
+                of(cast.completed, EventKind::ResultRecorded),
+                of(cast.failed, EventKind::ResultRecorded),
             ],
-            "replace_result" => vec![(cast.running, EventKind::ResultReplaced)],
-            "cancel_workflow" => vec![(cast.planned, EventKind::StatusChanged)],
-            "retry_workflow" => vec![(cast.broken, EventKind::Retried)],
-            "edit_tags" => vec![(cast.child, EventKind::Tagged)],
+            "replace_result" => vec![of(cast.running, EventKind::ResultReplaced)],
+            "cancel_workflow" => vec![of(cast.planned, EventKind::StatusChanged)],
+            "retry_workflow" => vec![of(cast.broken, EventKind::Retried)],
+            "edit_tags" => vec![of(cast.child, EventKind::Tagged)],
             other => unreachable!("{other} is not an act"),
         }
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, ClusterKind, ClusterPatch, ClusterStatus, NewCluster};
+use crate::cluster::{Cluster, ClusterKind, ClusterPatch, ClusterStatus, Intake, NewCluster};
 use crate::code::Code;
-use crate::error::{Error, Invalid, Noun};
-use crate::ids::EventSequence;
+use crate::error::{Error, Invalid, Noun, Result};
+use crate::event::{EventKind, Subject};
+use crate::ids::{ClusterId, EventSequence};
 use crate::job::{JobPatch, NewJob};
 use crate::patch::{Edit, Patch};
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
@@ -15,6 +16,7 @@ use crate::repo::{
     ClusterRead, ClusterWrite, EventRead, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite,
 };
 use crate::settings::ConnectionSettings;
+use crate::status::JobStatus;
 
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
@@ -223,15 +225,69 @@ pub fn ids_of_clusters_never_come_back<F: Fixture>(fixture: &F) -> Outcome {
     Ok(())
 }
 
-/// Events are of jobs: a change of a cluster writes none.
-pub fn a_change_of_a_cluster_writes_no_event<F: Fixture>(fixture: &F) -> Outcome {
+/// Who follows the history sees what becomes of clusters: which fields, from what to what, and why; never how one is
+/// reached.
+pub fn each_change_of_a_cluster_is_told_with_its_reason<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     let id = store.create_cluster(&full_cluster("c"))?.id;
-    let patch =
-        ClusterPatch { status: Edit::Set(ClusterStatus::Inactive), ..ClusterPatch::default() };
-    store.update_cluster(id, &patch)?;
-    store.delete_cluster(id)?;
-    assert!(store.events_after(EventSequence::START, 10)?.is_empty());
-    assert_eq!(store.counts_by_status()?.total(), 0);
+    let job = store.create_job(&NewJob { cluster: Some(id), ..sample_job("MgO") })?.id;
+    let maintenance = ClusterPatch {
+        name: Edit::Set("d".to_owned()),
+        port: Edit::Set(23),
+        username: Patch::Set("eve".to_owned()),
+        status: Edit::Set(ClusterStatus::Inactive),
+        settings: Edit::Set(settings(json!({"identity_file": "/home/eve/.ssh/id"}))),
+        ..ClusterPatch::intake(Intake::Paused)
+    };
+    store.update_cluster(id, &maintenance.clone().because("new cooling"))?;
+    assert_untouched(&store, || store.update_cluster(id, &maintenance.because("twice")))?;
+    let nul = ClusterPatch::intake(Intake::Open).because("a\0b");
+    assert_refused!(
+        assert_untouched(&store, || store.update_cluster(id, &nul)),
+        Error::Invalid(Invalid { field: "reason", .. })
+    );
+    store.force_delete_cluster(id)?;
+    let told = store.cluster_history(id)?;
+    let told: Vec<_> = told.into_iter().map(|event| (event.kind, event.detail)).collect();
+    let expected = [
+        (EventKind::ClusterCreated, json!({"name": "c"})),
+        (
+            EventKind::ClusterUpdated,
+            json!({
+                "name": "d",
+                "renamed_from": "c",
+                "fields": ["name", "port", "username", "settings", "status", "intake"],
+                "status": {"from": "error", "to": "inactive"},
+                "intake": {"from": "open", "to": "paused"},
+                "reason": "new cooling",
+            }),
+        ),
+        (
+            EventKind::ClusterDeleted,
+            json!({"name": "d", "cancelled": 1, "detached": 1, "submissions": 0}),
+        ),
+    ];
+    assert_eq!(told, expected.map(|(kind, detail)| (kind, object(detail))));
+    let last = store.events_after(EventSequence::START, 100)?.pop();
+    assert_eq!(last.map(|event| event.kind), Some(EventKind::ClusterDeleted), "after its jobs'");
+    assert_eq!(store.job(job)?.status, JobStatus::Cancelled);
+    Ok(())
+}
+
+/// The history of a cluster is there when the cluster is gone, and another one of the same name has its own.
+pub fn the_history_of_a_cluster_outlives_it<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, _) = open(fixture);
+    let first = store.create_cluster(&sample_cluster("c"))?.id;
+    store.delete_cluster(first)?;
+    let second = store.create_cluster(&sample_cluster("c"))?.id;
+    let kinds = |id| -> Result<Vec<EventKind>> {
+        let history = store.cluster_history(id)?;
+        assert!(history.iter().all(|event| event.subject == Subject::Cluster(id)));
+        Ok(history.into_iter().map(|event| event.kind).collect())
+    };
+    assert_eq!(kinds(first)?, [EventKind::ClusterCreated, EventKind::ClusterDeleted]);
+    assert_eq!(kinds(second)?, [EventKind::ClusterCreated]);
+    let unknown = store.cluster_history(ClusterId::new(second.get() + 1));
+    assert_refused!(unknown, Error::NotFound { noun: Noun::Cluster, .. });
     Ok(())
 }

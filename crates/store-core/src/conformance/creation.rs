@@ -298,8 +298,8 @@ pub fn twenty_jobs_created_one_after_the_other_are_all_there_in_order<F: Fixture
     found.reverse();
     assert_eq!(found, created);
     let told = store.events_after(EventSequence::START, 100)?;
-    let told: Vec<_> = told.iter().map(|event| (event.job, event.kind)).collect();
-    let expected: Vec<_> = created.iter().map(|job| (job.id, EventKind::Created)).collect();
+    let told: Vec<_> = told.iter().map(|event| (event.subject.job(), event.kind)).collect();
+    let expected: Vec<_> = created.iter().map(|job| (Some(job.id), EventKind::Created)).collect();
     assert_eq!(told, expected);
     Ok(())
 }

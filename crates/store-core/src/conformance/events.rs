@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::error::{Error, Invalid, Result};
-use crate::event::{Actor, Event, EventKind};
+use crate::cluster::{ClusterPatch, Intake};
+use crate::error::{Error, Invalid, Noun, Result};
+use crate::event::{Actor, Event, EventKind, Subject};
 use crate::ids::{EventSequence, JobId};
-use crate::repo::{EventRead, EventWrite, JobWrite};
-use crate::status::{JobStatus, StatusChange};
+use crate::repo::{ClusterWrite, EventRead, EventWrite, JobRead, JobWrite};
+use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
 
 use super::acts::Act;
@@ -14,7 +15,7 @@ use super::cast::Cast;
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
-use super::samples::{actor, job_in, object, open, sample_job, tick};
+use super::samples::{actor, job_in, object, open, sample_cluster, sample_job, tick};
 
 fn all<S: Store>(store: &S) -> Result<Vec<Event>> {
     store.events_after(EventSequence::START, u32::MAX)
@@ -31,18 +32,21 @@ pub fn each_change_is_told_signed_and_dated<F: Fixture>(fixture: &F) -> Outcome 
         let worker = Actor::new("worker 7 «ß»")?;
         act.perform(&store.acting_as(worker.clone()), &cast)?;
         let told = store.events_after(newest, u32::MAX)?;
-        let kinds: Vec<_> = told.iter().map(|event| (event.job, event.kind)).collect();
+        let kinds: Vec<_> = told.iter().map(|event| (event.subject, event.kind)).collect();
         assert_eq!(kinds, act.events(&cast), "{act:?}");
         for event in &told {
-            assert_eq!(
-                (&event.actor, event.at, event.attempt),
-                (&worker, now, if event.kind == EventKind::Retried { 2 } else { 1 },)
-            );
-            let history = store.history(event.job)?;
-            assert!(history.contains(event), "{act:?} is in the job's own history");
+            assert_eq!((&event.actor, event.at), (&worker, now));
+            let history = match event.subject {
+                Subject::Job { id, .. } => store.history(id)?,
+                Subject::Cluster(id) => store.cluster_history(id)?,
+            };
+            assert!(history.contains(event), "{act:?} is in the subject's own history");
         }
-        let gone = |event: &Event| store.history(event.job).is_err();
-        let kept = before.into_iter().filter(|event| !gone(event));
+        let departed = told.iter().filter(|event| event.kind.is_departure());
+        let departed: Vec<_> = departed.filter_map(|event| event.subject.job()).collect();
+        let kept = before
+            .into_iter()
+            .filter(|event| event.subject.job().is_none_or(|job| !departed.contains(&job)));
         assert!(all(&store)?.starts_with(&kept.collect::<Vec<_>>()), "what was told stays");
     }
     Ok(())
@@ -88,7 +92,7 @@ pub fn a_history_is_told_oldest_first<F: Fixture>(fixture: &F) -> Outcome {
     use JobStatus::{Completed, Queued, Running};
     assert_eq!(steps, [Queued, Running, Queued, Running, Completed].map(Some));
     assert!(history.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
-    assert!(history.iter().all(|event| event.job == id));
+    assert!(history.iter().all(|event| event.subject.job() == Some(id)));
     Ok(())
 }
 
@@ -123,11 +127,49 @@ pub fn numbers_of_deleted_events_never_come_back<F: Fixture>(fixture: &F) -> Out
     let gone = store.create_job(&sample_job("gone"))?.id;
     let place = store.add_note(gone, "the newest event of all")?.sequence;
     store.delete_job(gone)?;
-    assert!(store.events_after(place, 10)?.is_empty());
-    assert_eq!(all(&store)?.len(), 1);
+    let told = store.events_after(place, 10)?;
+    assert_eq!(all(&store)?.len(), 2);
+    assert_eq!((told.len(), told[0].kind), (1, EventKind::Deleted));
+    assert_eq!(store.newest_sequence()?, told[0].sequence);
     let next = store.add_note(kept, "later")?;
-    assert!(next.sequence > place);
-    assert_eq!(store.events_after(place, 10)?, [next]);
+    assert!(next.sequence > told[0].sequence);
+    assert_eq!(store.events_after(told[0].sequence, 10)?, [next]);
+    Ok(())
+}
+
+/// Who follows the history sees a job go, also in the middle of pieces, and who asks for the job's own history later
+/// learns what it was.
+pub fn a_deletion_is_told_where_the_history_was<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
+    let job = job_in(&store, "MgO", JobStatus::Failed)?;
+    let job = store.retry_job(job.id, InitialStatus::Pending)?;
+    let other = store.create_job(&sample_job("CaO"))?.id;
+    let (id, place) = (job.id, store.newest_sequence()?);
+    let now = tick(&clock);
+    store.write(move |w| {
+        w.add_note(other, "before")?;
+        w.delete_job(id)?;
+        w.update_cluster(cluster, &ClusterPatch::intake(Intake::Paused))?;
+        w.add_note(other, "after").map(drop)
+    })?;
+    let kinds = [EventKind::Noted, EventKind::Deleted, EventKind::ClusterUpdated, EventKind::Noted];
+    let told = store.events_after(place, 10)?;
+    assert_eq!(told.iter().map(|event| event.kind).collect::<Vec<_>>(), kinds);
+    for (limit, piece) in [(1, &told[..1]), (2, &told[..2]), (3, &told[..3])] {
+        assert_eq!(store.events_after(place, limit)?, piece);
+    }
+    assert_eq!(store.events_after(told[1].sequence, 1)?, told[2..3]);
+    let Event { subject, at, from, to, detail, .. } = &told[1];
+    assert_eq!((*subject, *at), (Subject::Job { id, attempt: 2 }, now));
+    assert_eq!((*from, *to), (Some(JobStatus::Pending), None));
+    assert_eq!(*detail, object(json!({"name": "MgO", "uuid": job.uuid.to_string()})));
+    assert_eq!(store.history(id)?, told[1..2]);
+    assert_refused!(store.job(id), Error::NotFound { noun: Noun::Job, .. });
+    assert_refused!(
+        store.history(JobId::new(other.get() + 1)),
+        Error::NotFound { noun: Noun::Job, .. }
+    );
     Ok(())
 }
 
@@ -144,8 +186,11 @@ pub fn a_note_is_kept_as_it_was_written<F: Fixture>(fixture: &F) -> Outcome {
     ] {
         let now = tick(&clock);
         let note = store.add_note(id, text)?;
-        assert_eq!((note.kind, note.job, note.at), (EventKind::Noted, id, now));
-        assert_eq!((note.from, note.to, note.attempt), (None, None, 1));
+        assert_eq!(
+            (note.kind, note.subject, note.at),
+            (EventKind::Noted, Subject::Job { id, attempt: 1 }, now)
+        );
+        assert_eq!((note.from, note.to), (None, None));
         assert!(note.detail == object(json!({"text": text})), "{text:.40}");
         assert!(store.history(id)?.last() == Some(&note), "{text:.40}");
     }
@@ -161,7 +206,7 @@ pub fn a_note_is_kept_as_it_was_written<F: Fixture>(fixture: &F) -> Outcome {
     Ok(())
 }
 
-/// No one but the job itself is told of.
+/// No one but the job or the cluster itself is told of.
 pub fn each_event_is_of_the_job_that_changed<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
     let cast = Cast::enter(&store, &clock)?;
@@ -181,6 +226,9 @@ pub fn each_event_is_of_the_job_that_changed<F: Fixture>(fixture: &F) -> Outcome
     .map(|job: JobId| store.history(job).map(|history| history.len()))
     .into_iter()
     .sum::<Result<usize>>()?;
-    assert_eq!(all(&store)?.len(), of_each);
+    let of_clusters = [cast.cluster, cast.idle_cluster].map(|id| store.cluster_history(id));
+    let of_clusters = of_clusters.into_iter().collect::<Result<Vec<_>>>()?;
+    assert_eq!(of_clusters.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(all(&store)?.len(), of_each + 2);
     Ok(())
 }

@@ -32,7 +32,8 @@ macro_rules! each_promise {
                 secrets_never_reach_a_store
                 a_cluster_in_use_is_not_deleted
                 ids_of_clusters_never_come_back
-                a_change_of_a_cluster_writes_no_event
+                each_change_of_a_cluster_is_told_with_its_reason
+                the_history_of_a_cluster_outlives_it
             }
             creation {
                 a_created_job_is_read_back_as_it_was_returned
@@ -80,6 +81,7 @@ macro_rules! each_promise {
                 a_history_is_told_oldest_first
                 events_are_followed_piece_by_piece
                 numbers_of_deleted_events_never_come_back
+                a_deletion_is_told_where_the_history_was
                 a_note_is_kept_as_it_was_written
                 each_event_is_of_the_job_that_changed
             }

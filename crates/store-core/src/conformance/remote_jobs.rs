@@ -55,7 +55,7 @@ pub fn a_submission_comes_back_as_it_was_given<F: Fixture>(fixture: &F) -> Outco
         assert_eq!(store.remote_job(remote.id)?, expected);
         assert_eq!(store.newest_remote_job(job.id)?, Some(expected));
         let event = store.history(job.id)?.pop().expect("an event");
-        assert_eq!((event.kind, event.attempt), (EventKind::Submitted, 2));
+        assert_eq!((event.kind, event.subject.attempt()), (EventKind::Submitted, Some(2)));
         let detail = json!({
             "remote_job": remote.id.get(), "cluster": cluster.get(), "handle": new.handle,
         });
@@ -198,7 +198,10 @@ pub fn a_report_changes_what_it_names<F: Fixture>(fixture: &F) -> Outcome {
     assert_eq!(reported, Reported::Changed(expected.clone()));
     assert_eq!(store.remote_job(expected.id)?, expected);
     let event = store.history(job)?.pop().expect("an event");
-    assert_eq!((event.kind, event.attempt, event.at), (EventKind::RemoteJobUpdated, 1, now));
+    assert_eq!(
+        (event.kind, event.subject.attempt(), event.at),
+        (EventKind::RemoteJobUpdated, Some(1), now)
+    );
     let detail = json!({
         "remote_job": expected.id.get(), "active": false, "phase": "finished",
         "scheduler_state": "NODE_FAIL", "exit_code": i32::MIN,

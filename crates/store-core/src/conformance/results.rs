@@ -236,7 +236,7 @@ pub fn each_attempt_has_a_result_of_its_own<F: Fixture>(fixture: &F) -> Outcome 
     assert_eq!(attempts, [1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
     let events = store.history(id)?;
     let recorded = events.iter().filter(|event| event.kind == EventKind::ResultRecorded);
-    assert_eq!(recorded.map(|event| event.attempt).collect::<Vec<_>>(), attempts);
+    assert_eq!(recorded.filter_map(|event| event.subject.attempt()).collect::<Vec<_>>(), attempts);
     Ok(())
 }
 

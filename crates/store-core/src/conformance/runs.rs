@@ -143,7 +143,7 @@ pub fn a_failure_is_tried_again_as_the_policy_says<F: Fixture>(fixture: &F) -> O
         assert_eq!((job.not_before, job.queued_at), (Some(not_before), Some(now)));
         assert_eq!((job.started_at, job.pid, &job.host), (None, None, &None));
         let event = store.history(lease.job)?.pop().expect("an event");
-        assert_eq!((event.kind, event.attempt), (EventKind::Requeued, attempt));
+        assert_eq!((event.kind, event.subject.attempt()), (EventKind::Requeued, Some(attempt)));
         assert_eq!((event.from, event.to), (Some(JobStatus::Running), Some(JobStatus::Queued)));
         assert_eq!(event.detail["failure_kind"], "out_of_memory");
         assert!(!store.can_claim(&ClaimFilter::all())?);

@@ -195,7 +195,7 @@ pub fn a_retry_opens_a_new_attempt<F: Fixture>(fixture: &F) -> Outcome {
             assert!(history.starts_with(&earlier), "what was stays");
             assert_eq!(history.len(), earlier.len() + 1);
             let event = &history[earlier.len()];
-            assert_eq!((event.kind, event.attempt), (EventKind::Retried, 2));
+            assert_eq!((event.kind, event.subject.attempt()), (EventKind::Retried, Some(2)));
             assert_eq!((event.from, event.to), (Some(from), Some(to)));
 
             store.change_status(id, &StatusChange::to(Failed))?;

@@ -55,7 +55,7 @@ pub fn an_intent_is_kept_until_it_is_settled<F: Fixture>(fixture: &F) -> Outcome
     assert_eq!(store.find_remote_job_by_token(token)?, Some(intent.clone()));
     assert_eq!(store.active_remote_jobs(cluster)?, std::slice::from_ref(&intent));
     let event = store.history(job.id)?.pop().expect("an event");
-    assert_eq!((event.kind, event.attempt), (EventKind::SubmissionIntended, 2));
+    assert_eq!((event.kind, event.subject.attempt()), (EventKind::SubmissionIntended, Some(2)));
     let detail = json!({
         "remote_job": intent.id.get(), "cluster": cluster.get(), "token": token.to_string(),
     });
@@ -119,7 +119,10 @@ pub fn an_intent_ends_with_the_handle_it_was_given<F: Fixture>(fixture: &F) -> O
     assert_eq!(store.remote_job(intent.id)?, expected);
     assert_eq!(store.find_remote_job(cluster, "17")?, Some(expected.clone()));
     let event = store.history(job)?.pop().expect("an event");
-    assert_eq!((event.kind, event.attempt, event.at), (EventKind::Submitted, 1, now));
+    assert_eq!(
+        (event.kind, event.subject.attempt(), event.at),
+        (EventKind::Submitted, Some(1), now)
+    );
     assert_eq!(event.detail["handle"], "17");
     assert_eq!(store.job(job)?, before, "the job's own row is not touched");
     tick(&clock);

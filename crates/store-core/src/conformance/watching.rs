@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::ids::EventSequence;
-use crate::repo::{ClusterWrite, EventRead, EventWrite, JobRead, JobWrite};
+use crate::repo::{ClusterWrite, EventRead, EventWrite, JobRead, JobWrite, RemoteJobWrite};
 use crate::status::JobStatus;
 use crate::store::Store;
 use crate::watch::{Feed, Watch};
@@ -52,8 +52,10 @@ pub fn a_commit_between_two_waits_ends_the_next<F: Fixture>(fixture: &F) -> Outc
         assert!(watch.wait(LONG)?, "round {number}: two commits before the wait were missed");
         assert!(!watch.wait(Duration::ZERO)?, "round {number}: they were told twice");
     }
-    // A cluster has no events, and wakes all the same.
-    store.create_cluster(&sample_cluster("c"))?;
+    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
+    assert!(watch.wait(LONG)?);
+    // This commit has no event, and wakes all the same.
+    store.report_reached(cluster)?;
     assert!(watch.wait(LONG)?);
     Ok(())
 }
@@ -132,20 +134,27 @@ pub fn a_feed_goes_on_where_it_was<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     assert_eq!(store.newest_sequence()?, EventSequence::START);
     let before = store.create_job(&sample_job("before"))?.id;
+    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
     let mut feed = store.feed_from_now()?;
     assert_eq!(feed.place(), store.newest_sequence()?);
     assert!(feed.next(10, Duration::ZERO)?.is_empty());
-    // The commit of a cluster wakes, and has no event.
-    store.create_cluster(&sample_cluster("c"))?;
+    // This commit wakes, and has no event.
+    store.report_reached(cluster)?;
     assert!(feed.next(10, Duration::from_millis(5))?.is_empty());
     let first = store.create_job(&sample_job("first"))?.id;
     store.add_note(before, "second")?;
     let told = feed.next(1, LONG)?;
-    assert_eq!((told.len(), told[0].job, told[0].kind), (1, first, EventKind::Created));
+    assert_eq!(
+        (told.len(), told[0].subject.job(), told[0].kind),
+        (1, Some(first), EventKind::Created)
+    );
     let mut again = Feed::after(&store, feed.place())?;
     for feed in [&mut feed, &mut again] {
         let told = feed.next(10, LONG)?;
-        assert_eq!((told.len(), told[0].job, told[0].kind), (1, before, EventKind::Noted));
+        assert_eq!(
+            (told.len(), told[0].subject.job(), told[0].kind),
+            (1, Some(before), EventKind::Noted)
+        );
     }
     Ok(())
 }

@@ -52,10 +52,9 @@ fn become_<S: Store>(store: &S, job: JobId, status: JobStatus) -> Result<()> {
 fn done<S: Store>(store: &S, after: EventSequence) -> Result<Vec<PlannedChange>> {
     let mut done = Vec::new();
     for event in store.events_after(after, u32::MAX)? {
-        if let (Some(from), Some(to)) = (event.from, event.to) {
+        if let (Some(job), Some(from), Some(to)) = (event.subject.job(), event.from, event.to) {
             let because_of = event.detail.get("because_of").and_then(serde_json::Value::as_i64);
-            let (job, name) = (event.job, store.job(event.job)?.name);
-            let because_of = because_of.map(JobId::new);
+            let (name, because_of) = (store.job(job)?.name, because_of.map(JobId::new));
             done.push(PlannedChange { job, name, from, to, because_of });
         }
     }

@@ -32,22 +32,29 @@ impl<Mode> ClusterRead for Unit<'_, Mode> {
 
 impl ClusterWrite for Unit<'_, Writing> {
     fn create_cluster(&self, new: &NewCluster) -> Result<Cluster> {
-        self.change(|state, Signature { now, .. }| {
+        self.change(|state, Signature { actor, now }| {
             new.check()?;
             let id = ClusterId::new(GivenOut::next(&mut state.given_out.clusters));
-            state.put_cluster(new.clone().into_cluster(id, now))
+            let cluster = state.put_cluster(new.clone().into_cluster(id, now))?;
+            state.record(cluster.created(), actor);
+            Ok(cluster)
         })
     }
 
     fn update_cluster(&self, id: ClusterId, patch: &ClusterPatch) -> Result<Cluster> {
-        self.change(|state, Signature { now, .. }| {
-            let next = patch.apply(state.cluster(id)?, now)?;
-            state.put_cluster(next)
+        self.change(|state, Signature { actor, now }| {
+            let cluster = state.cluster(id)?;
+            let Some((next, event)) = patch.apply(cluster, now)? else {
+                return Ok(cluster.clone());
+            };
+            let next = state.put_cluster(next)?;
+            state.record(event, actor);
+            Ok(next)
         })
     }
 
     fn delete_cluster(&self, id: ClusterId) -> Result<()> {
-        self.change(|state, _| {
+        self.change(|state, Signature { actor, now }| {
             let cluster = state.cluster(id)?;
             let jobs = state.jobs.values();
             let jobs = jobs.filter(|job| job.cluster == Some(id)).count();
@@ -56,8 +63,10 @@ impl ClusterWrite for Unit<'_, Writing> {
             if jobs + submissions > 0 {
                 return Err(cluster.in_use(jobs, submissions));
             }
+            let event = cluster.deleted(now);
             state.clusters.remove(&id);
             state.contacts.remove(&id);
+            state.record(event, actor);
             Ok(())
         })
     }
@@ -73,7 +82,7 @@ impl State {
         id: ClusterId,
         signature: Signature<'_>,
     ) -> Result<ClusterRemoval> {
-        self.cluster(id)?;
+        let cluster = self.cluster(id)?.clone();
         let named = self.jobs.values().filter(|job| job.cluster == Some(id));
         let named: Vec<JobId> = named.map(|job| job.id).collect();
         let mut removal =
@@ -95,6 +104,8 @@ impl State {
         self.remote_jobs.retain(|_, remote| remote.submission.cluster != id);
         removal.submissions = (before - self.remote_jobs.len()) as u64;
         self.clusters.remove(&id);
+        self.contacts.remove(&id);
+        self.record(removal.told(&cluster, signature.now), signature.actor);
         Ok(removal)
     }
 

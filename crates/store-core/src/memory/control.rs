@@ -20,6 +20,8 @@ fn keeps(fault: Fault, subject: &str, name: &str) -> bool {
 fn each_fault_breaks_the_promise_that_is_about_it() {
     let table = [
         (Fault::LosesEvents, "events", "each_change_is_told_signed_and_dated"),
+        (Fault::DeletesSilently, "events", "a_deletion_is_told_where_the_history_was"),
+        (Fault::LosesClusters, "clusters", "the_history_of_a_cluster_outlives_it"),
         (Fault::TellsTwice, "statuses", "the_status_machine_is_kept"),
         (Fault::SignsForAnother, "events", "an_actor_signs_for_its_own_clone_alone"),
         (Fault::ReusesIds, "creation", "ids_never_come_back"),

@@ -1,20 +1,39 @@
-//! The history of jobs in memory.
+//! The history in memory.
 
 use std::ops::Bound;
 
 use crate::error::Result;
-use crate::event::{Event, NewEvent};
-use crate::ids::{EventSequence, JobId};
+use crate::event::{Event, NewEvent, Subject};
+use crate::ids::{ClusterId, EventSequence, JobId};
 use crate::repo::{EventRead, EventWrite};
 
+use super::state::State;
 use super::unit::{Signature, Unit, Writing};
+
+impl State {
+    fn history(&self, is_meant: impl Fn(Subject) -> bool) -> Vec<Event> {
+        let events = self.events.values().filter(|event| is_meant(event.subject));
+        events.map(|event| Event::clone(event)).collect()
+    }
+}
 
 impl<Mode> EventRead for Unit<'_, Mode> {
     fn history(&self, job: JobId) -> Result<Vec<Event>> {
         let state = self.state();
-        state.job(job)?;
-        let of_job = state.events.values().filter(|event| event.job == job);
-        Ok(of_job.map(|event| Event::clone(event)).collect())
+        let events = state.history(|subject| subject.job() == Some(job));
+        if events.is_empty() {
+            state.job(job)?;
+        }
+        Ok(events)
+    }
+
+    fn cluster_history(&self, cluster: ClusterId) -> Result<Vec<Event>> {
+        let state = self.state();
+        let events = state.history(|subject| subject.cluster() == Some(cluster));
+        if events.is_empty() {
+            state.cluster(cluster)?;
+        }
+        Ok(events)
     }
 
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {

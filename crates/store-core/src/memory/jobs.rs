@@ -7,7 +7,7 @@ use crate::attempt::Attempt;
 use crate::code::Code;
 use crate::dependency::Dependency;
 use crate::error::{Error, Noun, Result};
-use crate::event::NewEvent;
+use crate::event::{EventKind, NewEvent};
 use crate::ids::{JobId, JobUuid};
 use crate::input::{InputDeck, InputHash};
 use crate::job::{Job, JobPatch, NewJob};
@@ -166,23 +166,25 @@ impl JobWrite for Unit<'_, Writing> {
     }
 
     fn delete_job(&self, id: JobId) -> Result<()> {
-        self.change(|state, _| {
+        self.change(|state, Signature { actor, now }| {
             let job = state.job(id)?;
             job.check_deletable(&state.submissions(|remote| remote.submission.job == id))?;
             let dependents = state.dependents_of(id).count();
             if dependents > 0 {
                 return Err(job.in_use(dependents));
             }
+            let event = NewEvent::departure(job, EventKind::Deleted, now);
             state.jobs.remove(&id);
             state.inputs.remove(&id);
             state.tags.remove(&id);
             state.dependencies.retain(|_, edge| edge.job != id);
             state.remote_jobs.retain(|_, remote| remote.submission.job != id);
             state.results.retain(|_, result| result.job != id);
-            state.events.retain(|_, event| event.job != id);
+            state.events.retain(|_, event| event.subject.job() != Some(id));
             state.attempts.retain(|_, attempt| attempt.job != id);
             state.leases.remove(&id);
             state.tokens.remove(&id);
+            state.record(event, actor);
             Ok(())
         })
     }

@@ -20,7 +20,7 @@ pub trait ClusterRead {
     fn clusters(&self) -> Result<Vec<Cluster>>;
 }
 
-/// Writing clusters. Events are of jobs: a change of a cluster writes none.
+/// Writing clusters; each change is an event.
 pub trait ClusterWrite: ClusterRead {
     /// Creates a cluster.
     ///
@@ -28,7 +28,7 @@ pub trait ClusterWrite: ClusterRead {
     /// [`Error::Conflict`](crate::Error::Conflict) on `name`.
     fn create_cluster(&self, new: &NewCluster) -> Result<Cluster>;
 
-    /// Edits a cluster and returns it as it is then.
+    /// Edits a cluster and returns it as it is then; an edit that changes nothing writes nothing.
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) on `name`.

@@ -1,23 +1,30 @@
-//! The history of jobs.
+//! The history of jobs and clusters.
 
 use crate::error::Result;
 use crate::event::Event;
-use crate::ids::{EventSequence, JobId};
+use crate::ids::{ClusterId, EventSequence, JobId};
 use crate::store::Store;
 
 /// Reading the history.
 pub trait EventRead {
-    /// The events of a job, oldest first.
+    /// The events of a job, oldest first; of one that was deleted or moved into another store, the event that
+    /// tells so.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job, and nothing is known of one.
     fn history(&self, job: JobId) -> Result<Vec<Event>>;
 
-    /// The first `limit` events of all jobs after `sequence`, in the order of their commits. Going
+    /// The events of a cluster, oldest first; they stay when it is removed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such cluster, and nothing is known of one.
+    fn cluster_history(&self, cluster: ClusterId) -> Result<Vec<Event>>;
+
+    /// The first `limit` events of all jobs and clusters after `sequence`, in the order of their commits. Going
     /// on from the last one misses none and repeats none, whatever is committed meanwhile.
     ///
-    /// The events of a job go with it: a deletion leaves no trace here, nor does a job that is moved
-    /// into another store.
+    /// The events of a job go with it, when it is deleted or moved into another store, but for the one that
+    /// tells so.
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>>;
 
     /// The sequence of the newest event that is there, or [`EventSequence::START`]; every event that
@@ -25,8 +32,8 @@ pub trait EventRead {
     fn newest_sequence(&self) -> Result<EventSequence>;
 }
 
-/// Writing the history. Every other method that changes a job adds to it by itself; but `heartbeat` changes none,
-/// and what is deleted takes its history along.
+/// Writing the history. Every other method that changes a job or a cluster adds to it by itself; `heartbeat`, and
+/// reports of how a cluster answers, change neither.
 pub trait EventWrite: EventRead {
     /// Adds a note to a job's history and returns its event.
     ///
@@ -39,6 +46,11 @@ impl<S: Store> EventRead for S {
     #[track_caller]
     fn history(&self, job: JobId) -> Result<Vec<Event>> {
         self.read(|r| r.history(job))
+    }
+
+    #[track_caller]
+    fn cluster_history(&self, cluster: ClusterId) -> Result<Vec<Event>> {
+        self.read(|r| r.cluster_history(cluster))
     }
 
     #[track_caller]

@@ -169,7 +169,7 @@ pub trait RemoteJobWrite: RemoteJobRead {
         patch: &RemoteJobPatch,
     ) -> Result<Reported>;
 
-    /// Reports that a cluster answered. It writes no event: it is of no job.
+    /// Reports that a cluster answered. It writes no event: the cluster is as it was.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound).

@@ -90,6 +90,7 @@ impl SqliteStore {
                 problems.extend(miscounts(connection)?);
                 problems.extend(misplaced(connection)?);
                 problems.extend(misjudged(connection)?);
+                problems.extend(misnumbered(connection)?);
             }
             Ok(problems)
         })
@@ -195,6 +196,20 @@ fn misjudged(connection: &Connection) -> Result<Vec<String>> {
             number(3)?,
             number(4)?
         ))
+    });
+    rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
+}
+
+/// Events of the two tables that have one number, or one that is still to be given out: a follower would miss some.
+fn misnumbered(connection: &Connection) -> Result<Vec<String>> {
+    const MISNUMBERED: &str = "SELECT sequence FROM store_events \
+         WHERE sequence IN (SELECT sequence FROM job_events) OR sequence > coalesce( \
+             (SELECT max(seq) FROM sqlite_sequence WHERE name = 'job_events'), 0) \
+         ORDER BY sequence LIMIT 100";
+    let mut statement = connection.prepare(MISNUMBERED).meaning()?;
+    let rows = statement.query_map([], |row| {
+        let sequence: i64 = row.get(0)?;
+        Ok(format!("store_events: {sequence} is not a number of its own among the events"))
     });
     rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
 }

@@ -31,6 +31,7 @@ const UPDATE: &str = "UPDATE clusters SET name = ?1, kind = ?2, hostname = ?3, p
                       settings = ?6, status = ?7, code_roots = ?8, setup_commands = ?9, \
                       updated_at = ?10, intake = ?12, max_running = ?13, nodes = ?14, cores = ?15, \
                       memory_mib = ?16 WHERE id = ?11";
+const DELETE: &str = "DELETE FROM clusters WHERE id = ?1";
 pub(super) const JOBS: &str =
     "SELECT count(*) FROM jobs INDEXED BY jobs_by_cluster WHERE cluster_id = ?1";
 pub(super) const JOB_IDS: &str =
@@ -104,11 +105,14 @@ impl ClusterWrite for Unit<'_, Writing> {
                 new.limits.memory_mib,
             ],
         )?;
-        Ok(new.clone().into_cluster(ClusterId::new(self.last_id()), self.now()))
+        let cluster = new.clone().into_cluster(ClusterId::new(self.last_id()), self.now());
+        self.record(cluster.created())?;
+        Ok(cluster)
     }
 
     fn update_cluster(&self, id: ClusterId, patch: &ClusterPatch) -> Result<Cluster> {
-        let next = patch.apply(&self.cluster(id)?, self.now())?;
+        let cluster = self.cluster(id)?;
+        let Some((next, event)) = patch.apply(&cluster, self.now())? else { return Ok(cluster) };
         self.check_name_is_free(&next.config.name, Some(id))?;
         self.execute(
             UPDATE,
@@ -131,6 +135,7 @@ impl ClusterWrite for Unit<'_, Writing> {
                 next.config.limits.memory_mib,
             ],
         )?;
+        self.record(event)?;
         Ok(next)
     }
 
@@ -144,11 +149,12 @@ impl ClusterWrite for Unit<'_, Writing> {
         if (jobs, submissions) != (0, 0) {
             return Err(cluster.in_use(jobs, submissions));
         }
-        self.execute("DELETE FROM clusters WHERE id = ?1", [id.get()]).map(drop)
+        self.execute(DELETE, [id.get()])?;
+        self.record(cluster.deleted(self.now())).map(drop)
     }
 
     fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval> {
-        self.cluster(id)?;
+        let cluster = self.cluster(id)?;
         let mut named = self.list(JOB_IDS, [id.get()], |row| row.get(0).map(JobId::new))?;
         named.sort_unstable();
         let mut removal =
@@ -166,7 +172,8 @@ impl ClusterWrite for Unit<'_, Writing> {
         let submissions =
             self.execute("DELETE FROM remote_jobs WHERE cluster_id = ?1", [id.get()])?;
         removal.submissions = submissions as u64;
-        self.execute("DELETE FROM clusters WHERE id = ?1", [id.get()])?;
+        self.execute(DELETE, [id.get()])?;
+        self.record(removal.told(&cluster, self.now()))?;
         Ok(removal)
     }
 }

@@ -1,41 +1,72 @@
-//! The history of jobs.
+//! The history of jobs and clusters.
+//!
+//! The events of a job hang on its row, and go with it. What is to outlive its subject is in a table of its own, and
+//! both are numbered as one.
 
 use rusqlite::{Row, params};
-use store_core::event::NewEvent;
-use store_core::repo::{EventRead, EventWrite, JobRead};
-use store_core::{Actor, Event, EventSequence, JobId, JobStatus, Process, Result};
+use store_core::event::{NewEvent, Subject};
+use store_core::repo::{ClusterRead, EventRead, EventWrite, JobRead};
+use store_core::{
+    Actor, ClusterId, Error, Event, EventSequence, Invalid, JobId, JobStatus, Process, Result,
+};
 
 use crate::codec::{Columns, micros, to_json};
 use crate::unit::{Mode, Unit, Writing};
 use crate::worker::this_process;
 
-macro_rules! columns {
+macro_rules! of_jobs {
     () => {
-        "sequence, job_id, attempt, at, kind, from_status, to_status, actor, detail, host, pid"
+        "SELECT sequence, job_id, NULL AS cluster_id, attempt, at, kind, from_status, to_status, actor, detail, host, \
+         pid FROM job_events"
     };
 }
 
-pub(super) const OF: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM job_events INDEXED BY job_events_by_job WHERE job_id = ?1 ORDER BY sequence"
+macro_rules! of_the_store {
+    () => {
+        "SELECT sequence, job_id, cluster_id, attempt, at, kind, from_status, NULL AS to_status, actor, detail, host, \
+         pid FROM store_events"
+    };
+}
+
+pub(super) const OF: &str =
+    concat!(of_jobs!(), " INDEXED BY job_events_by_job WHERE job_id = ?1 ORDER BY sequence");
+pub(super) const DEPARTURE: &str =
+    concat!(of_the_store!(), " INDEXED BY store_events_by_job WHERE job_id = ?1 ORDER BY sequence");
+pub(super) const OF_CLUSTER: &str = concat!(
+    of_the_store!(),
+    " INDEXED BY store_events_by_cluster WHERE cluster_id = ?1 ORDER BY sequence"
 );
 pub(super) const AFTER: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM job_events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2 + 0"
+    of_jobs!(),
+    " WHERE sequence > ?1 UNION ALL ",
+    of_the_store!(),
+    " WHERE sequence > ?1 ORDER BY sequence LIMIT ?2 + 0"
 );
 pub(super) const NEWEST: &str = "SELECT max(sequence) FROM job_events";
+pub(super) const NEWEST_LASTING: &str = "SELECT max(sequence) FROM store_events";
 
 const INSERT: &str = "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
                       detail, host, pid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+/// Takes the number that the next event of a job would have.
+const NUMBER: &str = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'job_events'";
+const INSERT_LASTING: &str = "INSERT INTO store_events (sequence, job_id, cluster_id, attempt, at, kind, from_status, actor, detail, host, pid) \
+     SELECT seq, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM sqlite_sequence WHERE name = 'job_events'";
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Event> {
     let mut columns = Columns::of(row);
+    let sequence = columns.id(EventSequence::new)?;
+    let (job, cluster, attempt) = (columns.plain()?, columns.plain()?, columns.plain()?);
+    let subject = match (job, cluster, attempt) {
+        (Some(id), None, Some(attempt)) => Subject::Job { id: JobId::new(id), attempt },
+        (None, Some(id), None) => Subject::Cluster(ClusterId::new(id)),
+        _ => {
+            let reason = "is neither of a job nor of a cluster".to_owned();
+            return columns.accept(Err(Invalid::new("event", reason)));
+        }
+    };
     Ok(Event {
-        sequence: columns.id(EventSequence::new)?,
-        job: columns.id(JobId::new)?,
-        attempt: columns.plain()?,
+        sequence,
+        subject,
         at: columns.time()?,
         kind: columns.word()?,
         from: columns.optional_word()?,
@@ -51,8 +82,22 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Event> {
 
 impl<M: Mode> EventRead for Unit<'_, M> {
     fn history(&self, job: JobId) -> Result<Vec<Event>> {
-        self.check_job(job)?;
-        self.list(OF, [job.get()], decode)
+        let mut events = self.list(OF, [job.get()], decode)?;
+        if events.is_empty() {
+            events = self.list(DEPARTURE, [job.get()], decode)?;
+        }
+        if events.is_empty() {
+            self.check_job(job)?;
+        }
+        Ok(events)
+    }
+
+    fn cluster_history(&self, cluster: ClusterId) -> Result<Vec<Event>> {
+        let events = self.list(OF_CLUSTER, [cluster.get()], decode)?;
+        if events.is_empty() {
+            self.cluster(cluster)?;
+        }
+        Ok(events)
     }
 
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {
@@ -60,7 +105,9 @@ impl<M: Mode> EventRead for Unit<'_, M> {
     }
 
     fn newest_sequence(&self) -> Result<EventSequence> {
-        let newest: Option<i64> = self.find(NEWEST, [], |row| row.get(0))?.flatten();
+        let newest =
+            |sql| -> Result<Option<i64>> { Ok(self.find(sql, [], |row| row.get(0))?.flatten()) };
+        let newest = newest(NEWEST)?.max(newest(NEWEST_LASTING)?);
         Ok(newest.map_or(EventSequence::START, EventSequence::new))
     }
 }
@@ -76,23 +123,38 @@ impl EventWrite for Unit<'_, Writing> {
 
 impl Unit<'_, Writing> {
     /// Writes an event, signed by the unit's actor.
-    pub(super) fn record(&self, event: NewEvent) -> Result<EventSequence> {
+    pub(crate) fn record(&self, event: NewEvent) -> Result<EventSequence> {
         let process = this_process();
-        self.execute(
-            INSERT,
-            params![
-                event.job.get(),
-                event.attempt,
-                micros(event.at),
-                event.kind.as_str(),
-                event.from.map(JobStatus::as_str),
-                event.to.map(JobStatus::as_str),
-                self.actor().as_str(),
-                to_json(&event.detail),
+        let actor = self.actor().as_str();
+        let (at, kind, detail) = (micros(event.at), event.kind.as_str(), to_json(&event.detail));
+        let (from, to) = (event.from.map(JobStatus::as_str), event.to.map(JobStatus::as_str));
+        let job = event.subject.job().map(JobId::get);
+        let attempt = event.subject.attempt();
+        if job.is_some() && !event.kind.is_departure() {
+            self.execute(
+                INSERT,
+                params![job, attempt, at, kind, from, to, actor, detail, process.host, process.pid],
+            )?;
+        } else {
+            let cluster = event.subject.cluster().map(ClusterId::get);
+            self.execute(NUMBER, [])?;
+            let params = params![
+                job,
+                cluster,
+                attempt,
+                at,
+                kind,
+                from,
+                actor,
+                detail,
                 process.host,
-                process.pid,
-            ],
-        )?;
+                process.pid
+            ];
+            if self.execute(INSERT_LASTING, params)? == 0 {
+                let what = "events have no number: sqlite_sequence has no job_events".to_owned();
+                return Err(Error::Corrupt { what, source: None });
+            }
+        }
         Ok(EventSequence::new(self.last_id()))
     }
 }

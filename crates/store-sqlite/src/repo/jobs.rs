@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Row, params};
-use store_core::event::NewEvent;
+use store_core::event::{EventKind, NewEvent};
 use store_core::held::asks_to_be_cancelled;
 use store_core::repo::{DependencyRead, JobRead, JobWrite, RemoteJobRead};
 use store_core::status;
@@ -271,12 +271,17 @@ impl JobWrite for Unit<'_, Writing> {
         if dependents > 0 {
             return Err(job.in_use(dependents));
         }
-        // Inputs, results, submissions, edges and events go by cascade.
-        self.execute(DELETE, [id.get()]).map(drop)
+        self.remove_job(NewEvent::departure(&job, EventKind::Deleted, self.now()))
     }
 }
 
 impl Unit<'_, Writing> {
+    /// Takes a job out of the store, and tells so. Everything that hangs on it goes by cascade.
+    pub(crate) fn remove_job(&self, departure: NewEvent) -> Result<()> {
+        self.execute(DELETE, [departure.subject.job().map(JobId::get)])?;
+        self.record(departure).map(drop)
+    }
+
     fn store_archived(&self, change: Option<(Job, NewEvent)>) -> Result<()> {
         let Some((next, event)) = change else { return Ok(()) };
         self.execute(

@@ -16,7 +16,7 @@ use super::{
     lists, remote_jobs, results, reuse, tags, workflows,
 };
 use crate::create::migrated_in_memory;
-use crate::maintenance::retention::{components, removal};
+use crate::maintenance::retention::{components, copies, removal};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -94,12 +94,18 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("edges of a workflow", workflows::EDGES),
         ("followers of a workflow", workflows::FOLLOWERS),
         ("history", events::OF),
+        ("what became of a job", events::DEPARTURE),
+        ("history of a cluster", events::OF_CLUSTER),
         ("events after", events::AFTER),
         ("newest event", events::NEWEST),
+        ("newest event that lasts", events::NEWEST_LASTING),
         ("ended jobs", components::ENDED),
         ("state of a job", components::STATE),
         ("connected jobs", components::CONNECTED),
         ("old events of a job", removal::EVENTS),
+        ("jobs that left long ago", removal::DEPARTED),
+        ("jobs that left long ago, counted", removal::COUNT_DEPARTED),
+        ("numbers of events that are taken", copies::TAKEN),
         ("tags of a job", tags::OF),
         ("keys of tags", tags::KEYS),
         ("values of a key", tags::VALUES),

@@ -121,8 +121,9 @@ fn edit<S: Store>(session: &mut Session<'_, S>, job: &Job) {
                 Kind::Note,
                 |store| store.add_note(id, &text),
                 |event| {
-                    let (attempt, sequence) = (event.attempt, event.sequence);
-                    vec![Effect::Noted { job: id, attempt, sequence }]
+                    let sequence = event.sequence;
+                    let noted = |attempt| Effect::Noted { job: id, attempt, sequence };
+                    event.subject.attempt().map(noted).into_iter().collect()
                 },
             );
         }

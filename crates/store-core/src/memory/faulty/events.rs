@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::event::Event;
-use crate::ids::{EventSequence, JobId};
+use crate::ids::{ClusterId, EventSequence, JobId};
 use crate::memory::unit::Writing;
 use crate::repo::{EventRead, EventWrite};
 
@@ -12,6 +12,7 @@ use super::unit::pass_on;
 pass_on! {
     impl<Mode> EventRead for Mode {
         fn history(job: JobId) -> Vec<Event>;
+        fn cluster_history(cluster: ClusterId) -> Vec<Event>;
         fn newest_sequence() -> EventSequence;
     } but {
         fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {

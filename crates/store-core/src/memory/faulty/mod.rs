@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::cluster::Intake;
 use crate::conformance::Fixture;
 use crate::error::{Error, Result};
-use crate::event::{Actor, EventKind};
+use crate::event::{Actor, Event, EventKind};
 use crate::store::Store;
 use crate::ticket::{Ticket, ticket};
 use crate::time::Clock;
@@ -38,6 +38,10 @@ pub(super) enum Fault {
     None,
     /// Changes of a status are not told in the history.
     LosesEvents,
+    /// That a job was deleted is not told.
+    DeletesSilently,
+    /// What becomes of clusters is not told.
+    LosesClusters,
     /// An event is written by a report that changes nothing.
     TellsTwice,
     /// Events are signed by whoever made the store.
@@ -363,10 +367,14 @@ impl Fault {
     }
 
     fn after(self, before: &State, state: &mut State) {
-        if self == Self::LosesEvents {
-            state.events.retain(|sequence, event| {
-                before.events.contains_key(sequence) || event.kind != EventKind::StatusChanged
-            });
-        }
+        let is_lost = |event: &Event| match self {
+            Self::LosesEvents => event.kind == EventKind::StatusChanged,
+            Self::DeletesSilently => event.kind.is_departure(),
+            Self::LosesClusters => event.subject.cluster().is_some(),
+            _ => false,
+        };
+        state
+            .events
+            .retain(|sequence, event| before.events.contains_key(sequence) || !is_lost(event));
     }
 }

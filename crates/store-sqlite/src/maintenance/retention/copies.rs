@@ -64,6 +64,11 @@ impl Copies {
     }
 }
 
+/// Whether an event of a job has the number of another one.
+pub(crate) const TAKEN: &str = "SELECT 1 FROM job_events INDEXED BY job_events_by_job \
+     CROSS JOIN store_events ON store_events.sequence = job_events.sequence \
+     WHERE job_events.job_id = ?1 LIMIT 1";
+
 struct Copy<'c, 't> {
     from: &'c Unit<'t, Reading>,
     to: &'c Unit<'t, Writing>,
@@ -106,6 +111,12 @@ impl Copy<'_, '_> {
                 for row in rows(self.from, &table.select(), job.get())? {
                     self.insert(&table.insert(), row, *job)?;
                 }
+            }
+        }
+        for job in &due {
+            // Events that this store wrote itself are numbered with those of jobs, in a table of their own.
+            if self.to.find(TAKEN, [job.get()], |_| Ok(()))?.is_some() {
+                return Err(no_place(*job));
             }
         }
         for (name, rows) in [("job_dependencies", kept.edges), ("job_events", kept.events)] {

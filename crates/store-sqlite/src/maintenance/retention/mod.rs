@@ -14,7 +14,7 @@
 //! 0012](../../../../../docs/adr/0012-the-archive-is-a-store-of-its-own.md)).
 
 pub(crate) mod components;
-mod copies;
+pub(crate) mod copies;
 pub(crate) mod removal;
 mod tables;
 
@@ -27,6 +27,7 @@ use store_core::{Error, Invalid, JobId, Result, Store, Timestamp};
 
 use self::components::{Component, Search};
 use self::copies::Copies;
+use self::removal::{Departed, Destination};
 use crate::options::{Durability, Options};
 use crate::store::SqliteStore;
 
@@ -75,6 +76,8 @@ pub struct RetentionReport {
     pub jobs: u64,
     /// Events of their histories.
     pub events: u64,
+    /// Jobs that had left before the moment, of which the store knows nothing any more.
+    pub forgotten: u64,
     /// Jobs that are old enough, and stay because of a live one that was met before them. A job that is
     /// connected with live ones may be counted or not.
     pub held: u64,
@@ -102,9 +105,9 @@ impl SqliteStore {
     /// them is removed here. What is removed is removed in steps of about 10 milliseconds, between which
     /// other writers have their turns; each step looks whether the job is still as it was copied.
     ///
-    /// The events of a job go with it, and no event says so: who follows
-    /// [`events_after`](store_core::repo::EventRead::events_after) sees nothing. Ids and sequences do not
-    /// come back.
+    /// The events of a job go with it, and one that tells so stays ([`EventKind::Moved`](store_core::EventKind),
+    /// with the store's path) until a call for a moment after it, which forgets jobs that had left before. Ids and
+    /// sequences do not come back.
     ///
     /// A call that ends in an error may have moved some jobs; none is lost, and calling again goes on.
     ///
@@ -124,7 +127,8 @@ impl SqliteStore {
     }
 
     /// Deletes jobs that ended long ago, with all that belongs to them, for good; in the same steps, and
-    /// under the same conditions, as [`move_finished`](Self::move_finished). No event says so.
+    /// under the same conditions, as [`move_finished`](Self::move_finished). The event that stays is
+    /// [`EventKind::Deleted`](store_core::EventKind).
     ///
     /// # Errors
     /// As [`move_finished`](Self::move_finished).
@@ -152,9 +156,15 @@ impl SqliteStore {
     }
 
     fn retain(&self, retention: &Retention, archive: Option<&Self>) -> Result<RetentionReport> {
+        let Retention { finished_before, at_most, dry_run } = *retention;
         let mut report = RetentionReport::default();
-        let mut search = Search::new(retention.finished_before);
-        let mut left = retention.at_most;
+        let departed = self.read(|r| Departed::before(r, finished_before, at_most))?;
+        let to = match archive {
+            Some(archive) => Destination::Store(archive.path()?.display().to_string()),
+            None => Destination::Nowhere(finished_before),
+        };
+        let mut search = Search::new(finished_before);
+        let mut left = at_most;
         while left > 0 {
             let wanted = left.min(BATCH);
             let Some(found) = self.read(|r| search.next(r, wanted))? else {
@@ -166,7 +176,7 @@ impl SqliteStore {
             }
             let jobs: u64 = found.iter().map(Component::len).sum();
             left = left.saturating_sub(jobs);
-            if retention.dry_run {
+            if dry_run {
                 report.jobs += jobs;
                 report.events += found.iter().map(Component::events).sum::<u64>();
                 continue;
@@ -175,10 +185,25 @@ impl SqliteStore {
                 Some(archive) => self.copy(found, archive, &mut report)?,
                 None => found,
             };
-            self.remove(found, &mut report)?;
+            self.remove(found, &to, &mut report)?;
         }
+        report.forgotten = if dry_run { departed.left } else { self.forget(departed)? };
         report.held = search.held();
         Ok(report)
+    }
+
+    /// Forgets jobs in short steps; says how many.
+    fn forget(&self, mut departed: Departed) -> Result<u64> {
+        let mut forgotten = 0;
+        while departed.left > 0 {
+            let gone = self.write(move |w| departed.forget(w))?;
+            if gone == 0 {
+                break;
+            }
+            forgotten += gone;
+            departed.left = departed.left.saturating_sub(gone);
+        }
+        Ok(forgotten)
     }
 
     /// Copies components into the second store, and gives back those that are there now.
@@ -198,10 +223,16 @@ impl SqliteStore {
     }
 
     /// Removes components in short steps.
-    fn remove(&self, found: Vec<Component>, report: &mut RetentionReport) -> Result<()> {
+    fn remove(
+        &self,
+        found: Vec<Component>,
+        to: &Destination,
+        report: &mut RetentionReport,
+    ) -> Result<()> {
         let mut left = found;
         while !left.is_empty() {
-            let step = self.write(move |w| removal::step(w, left))?;
+            let to = to.clone();
+            let step = self.write(move |w| removal::step(w, left, &to))?;
             report.jobs += step.jobs;
             report.events += step.events;
             report.changed += step.changed;

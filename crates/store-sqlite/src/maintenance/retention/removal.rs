@@ -4,11 +4,13 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::params;
-use store_core::{JobId, Result};
+use store_core::event::{EventKind, NewEvent};
+use store_core::repo::JobRead;
+use store_core::{Job, JobId, Result, Timestamp};
 
 use super::components::{Component, State, state_of};
-use crate::repo;
-use crate::unit::{Unit, Writing};
+use crate::codec::micros;
+use crate::unit::{Mode, Unit, Writing};
 
 /// How long a step goes on taking jobs. A batch of other writes may share its transaction for 20
 /// milliseconds, and together they stay below 50.
@@ -23,6 +25,70 @@ pub(crate) const EVENTS: &str = "DELETE FROM job_events WHERE sequence IN (\
      SELECT sequence FROM job_events INDEXED BY job_events_by_job \
      WHERE job_id = ?1 AND sequence < ?2 ORDER BY sequence LIMIT 200)";
 
+/// The oldest events of jobs that left the store before a moment, and were there when the call began.
+pub(crate) const DEPARTED: &str = "DELETE FROM store_events WHERE sequence IN (\
+     SELECT sequence FROM store_events INDEXED BY store_events_departed \
+     WHERE job_id IS NOT NULL AND at < ?1 AND sequence <= ?2 ORDER BY at LIMIT ?3 + 0)";
+
+/// How many of those there are, and the newest of them.
+pub(crate) const COUNT_DEPARTED: &str = "SELECT count(*), max(sequence) FROM store_events \
+     INDEXED BY store_events_departed WHERE job_id IS NOT NULL AND at < ?1";
+
+/// How many of those go in a step.
+const DEPARTED_A_STEP: u64 = 500;
+
+/// Where jobs go, as the event of each says.
+#[derive(Debug, Clone)]
+pub(super) enum Destination {
+    /// Into another store.
+    Store(String),
+    /// Nowhere, because they ended before this moment.
+    Nowhere(Timestamp),
+}
+
+impl Destination {
+    fn departure(&self, job: &Job, now: Timestamp) -> NewEvent {
+        match self {
+            Self::Store(path) => {
+                NewEvent::departure(job, EventKind::Moved, now).with("into", path.as_str())
+            }
+            Self::Nowhere(moment) => NewEvent::departure(job, EventKind::Deleted, now)
+                .with("reason", format!("pruned, because it ended before {moment}")),
+        }
+    }
+}
+
+/// Jobs that left before a moment, and that nobody needs to know of any more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Departed {
+    moment: Timestamp,
+    newest: i64,
+    pub(super) left: u64,
+}
+
+impl Departed {
+    /// Those that have left by now, `at_most` of them: the events of jobs that leave later are still to be seen.
+    pub(super) fn before<M: Mode>(
+        unit: &Unit<'_, M>,
+        moment: Timestamp,
+        at_most: u64,
+    ) -> Result<Self> {
+        let counted = unit.find(COUNT_DEPARTED, [micros(moment)], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
+        })?;
+        let (count, newest) = counted.unwrap_or_default();
+        let left = at_most.min(count.unsigned_abs());
+        Ok(Self { moment, newest: newest.unwrap_or(0), left })
+    }
+
+    /// Forgets as many as a step takes; says how many.
+    pub(super) fn forget(self, w: &Unit<'_, Writing>) -> Result<u64> {
+        let limit = self.left.min(DEPARTED_A_STEP).cast_signed();
+        let forgotten = w.execute(DEPARTED, params![micros(self.moment), self.newest, limit])?;
+        Ok(forgotten as u64)
+    }
+}
+
 /// What a step did.
 #[derive(Debug, Default)]
 pub(super) struct Step {
@@ -35,11 +101,15 @@ pub(super) struct Step {
 }
 
 /// Removes jobs until the time of a step is over.
-pub(super) fn step(w: &Unit<'_, Writing>, mut left: Vec<Component>) -> Result<Step> {
+pub(super) fn step(
+    w: &Unit<'_, Writing>,
+    mut left: Vec<Component>,
+    to: &Destination,
+) -> Result<Step> {
     let begun = Instant::now();
     let mut step = Step::default();
     while let Some(mut component) = left.pop() {
-        let whole = remove(w, &mut component, begun, &mut step)?;
+        let whole = remove(w, &mut component, to, begun, &mut step)?;
         if !whole {
             left.push(component);
             break;
@@ -54,6 +124,7 @@ pub(super) fn step(w: &Unit<'_, Writing>, mut left: Vec<Component>) -> Result<St
 fn remove(
     w: &Unit<'_, Writing>,
     component: &mut Component,
+    to: &Destination,
     begun: Instant,
     step: &mut Step,
 ) -> Result<bool> {
@@ -83,8 +154,7 @@ fn remove(
                 }
             }
         }
-        // Everything that hangs on it goes by cascade.
-        w.execute(repo::DELETE_JOB, [job.get()])?;
+        w.remove_job(to.departure(&w.job(job)?, w.now()))?;
         component.jobs.pop_front();
         step.jobs += 1;
         step.events += events;

@@ -168,6 +168,9 @@ mod tests {
         Ok(migrated_in_memory(&schema::migrations::embedded())?)
     }
 
+    /// It tells of jobs that are not there any more.
+    const OUTLIVES_JOBS: &str = "store_events";
+
     /// Tables that say of which job a row is, and are neither moved with it nor filled by a trigger.
     fn forgotten(connection: &Connection) -> std::result::Result<Vec<String>, Error> {
         let tables = Tables::of(connection)?;
@@ -175,6 +178,7 @@ mod tests {
         let moved = |name: &str| {
             tables.of_a_job.iter().any(|table| table.name == name)
                 || KEPT_BY_TRIGGER.contains(&name)
+                || name == OUTLIVES_JOBS
         };
         let of_jobs = structure.tables.iter().filter(|(_, table)| {
             let refers = |key: &ForeignKey| key.parent == "jobs";

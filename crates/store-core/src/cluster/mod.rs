@@ -1,15 +1,19 @@
 //! Machines that jobs run on.
 
+mod edit;
+
 use std::collections::BTreeMap;
 
 use crate::code::Code;
 use crate::error::{Error, Invalid, Noun, Result};
+use crate::event::{EventKind, NewEvent};
 use crate::ids::{ClusterId, JobId};
-use crate::patch::{Edit, Patch};
 use crate::resources::Resources;
 use crate::settings::ConnectionSettings;
 use crate::time::Timestamp;
 use crate::words::{check_name, check_optional_name, check_text, words};
+
+pub use edit::ClusterPatch;
 
 words! {
     /// How jobs are started there.
@@ -246,6 +250,18 @@ impl NewCluster {
     }
 }
 
+impl Cluster {
+    /// The cluster was created.
+    pub fn created(&self) -> NewEvent {
+        NewEvent::of_cluster(self, EventKind::ClusterCreated, self.created_at)
+    }
+
+    /// The cluster is removed, which nothing names.
+    pub fn deleted(&self, now: Timestamp) -> NewEvent {
+        NewEvent::of_cluster(self, EventKind::ClusterDeleted, now)
+    }
+}
+
 /// What the removal of a cluster by force came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClusterRemoval {
@@ -255,6 +271,17 @@ pub struct ClusterRemoval {
     pub detached: u64,
     /// How many submissions to it were removed; the histories of their jobs keep their handles.
     pub submissions: u64,
+}
+
+impl ClusterRemoval {
+    /// The cluster was removed by force, with this outcome.
+    pub fn told(&self, cluster: &Cluster, now: Timestamp) -> NewEvent {
+        cluster
+            .deleted(now)
+            .with("cancelled", self.cancelled.len())
+            .with("detached", self.detached)
+            .with("submissions", self.submissions)
+    }
 }
 
 impl Cluster {
@@ -277,61 +304,5 @@ impl Cluster {
             "{jobs} jobs and {submissions} submissions name it; make it inactive, or remove it by force"
         );
         Error::InUse { noun: Noun::Cluster, key: self.id.to_string(), by }
-    }
-}
-
-/// An edit of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClusterPatch {
-    /// As in [`NewCluster`].
-    pub name: Edit<String>,
-    /// As in [`NewCluster`].
-    pub kind: Edit<ClusterKind>,
-    /// As in [`NewCluster`].
-    pub hostname: Edit<String>,
-    /// As in [`NewCluster`].
-    pub port: Edit<u16>,
-    /// As in [`NewCluster`].
-    pub username: Patch<String>,
-    /// As in [`NewCluster`]; replaced whole.
-    pub settings: Edit<ConnectionSettings>,
-    /// As in [`NewCluster`].
-    pub status: Edit<ClusterStatus>,
-    /// As in [`NewCluster`]; replaced whole.
-    pub code_roots: Edit<BTreeMap<Code, String>>,
-    /// As in [`NewCluster`]; replaced whole.
-    pub setup_commands: Edit<Vec<String>>,
-    /// As in [`NewCluster`].
-    pub intake: Edit<Intake>,
-    /// As in [`NewCluster`]; replaced whole.
-    pub limits: Edit<ClusterLimits>,
-}
-
-impl ClusterPatch {
-    /// Pauses, resumes or drains a cluster.
-    pub fn intake(intake: Intake) -> Self {
-        Self { intake: Edit::Set(intake), ..Self::default() }
-    }
-
-    /// Carries the edit out: the cluster as it is to be stored. Backends store what this returns.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`].
-    pub fn apply(&self, cluster: &Cluster, now: Timestamp) -> Result<Cluster> {
-        let mut config = cluster.config.clone();
-        self.name.apply(&mut config.name);
-        self.kind.apply(&mut config.kind);
-        self.hostname.apply(&mut config.hostname);
-        self.port.apply(&mut config.port);
-        self.username.apply(&mut config.username);
-        self.settings.apply(&mut config.settings);
-        self.status.apply(&mut config.status);
-        self.code_roots.apply(&mut config.code_roots);
-        self.setup_commands.apply(&mut config.setup_commands);
-        self.intake.apply(&mut config.intake);
-        self.limits.apply(&mut config.limits);
-        config.check()?;
-        let updated_at = if config == cluster.config { cluster.updated_at } else { now };
-        Ok(Cluster { config, updated_at, ..*cluster })
     }
 }
