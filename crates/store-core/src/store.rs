@@ -164,6 +164,22 @@ pub trait Store: Clone + Send + Sync + 'static {
         self.write(work)
     }
 
+    /// Runs `work` as [`write`](Self::write) does, where it is one call of about so many steps. A backend may give
+    /// a call of many a transaction of its own, and so spare what would undo its steps within one: once a step is
+    /// refused, the transaction is given up, whatever `work` makes of the error. The straight calls of many steps
+    /// come here; a closure of your own belongs into `write`.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    fn write_steps<T: Send + 'static>(
+        &self,
+        steps: usize,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _hint = steps;
+        self.write(work)
+    }
+
     /// Hands `work` in, as [`write`](Self::write) would run it, and does not wait for it: so one thread
     /// keeps many writes in flight, which share commits. They are run in the order in which they were
     /// handed in, by whichever thread leads; also if the ticket is dropped. The program must live until

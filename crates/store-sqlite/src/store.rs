@@ -19,6 +19,10 @@ use crate::unit::{Reading, Unit, Writing};
 use crate::watch::{Ending, SqliteWatch};
 use crate::writer::{Extent, Signed, Writer};
 
+/// From how many steps on a call has a commit of its own. What it spares grows with the steps, what it costs does not:
+/// others, who could have shared the commit.
+const ALONE_FROM: usize = 32;
+
 /// A store in one SQLite file. Clones are cheap and share its connections; [`Options::open`] makes one.
 ///
 /// Used through the traits of `store-core`: `use store_sqlite::prelude::*`.
@@ -226,6 +230,16 @@ impl Store for SqliteStore {
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.write_as(Extent::Call, work)
+    }
+
+    #[track_caller]
+    fn write_steps<T: Send + 'static>(
+        &self,
+        steps: usize,
+        work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let extent = if steps < ALONE_FROM { Extent::Unit } else { Extent::Alone };
+        self.write_as(extent, work)
     }
 
     #[track_caller]

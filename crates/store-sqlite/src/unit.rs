@@ -34,6 +34,8 @@ enum Questions {
 #[derive(Debug)]
 pub struct Writing {
     actor: Actor,
+    /// Whether the transaction is given up when it fails, so that nothing of it has to be undone before.
+    alone: bool,
     fault: RefCell<Option<String>>,
     /// Whether a statement that writes has succeeded.
     wrote: Cell<bool>,
@@ -96,8 +98,13 @@ impl<'t> Unit<'t, Reading> {
 }
 
 impl<'t> Unit<'t, Writing> {
-    pub(crate) const fn writing(connection: &'t Connection, now: Timestamp, actor: Actor) -> Self {
-        let mode = Writing { actor, fault: RefCell::new(None), wrote: Cell::new(false) };
+    pub(crate) const fn writing(
+        connection: &'t Connection,
+        now: Timestamp,
+        actor: Actor,
+        alone: bool,
+    ) -> Self {
+        let mode = Writing { actor, alone, fault: RefCell::new(None), wrote: Cell::new(false) };
         Self { connection, now, mode }
     }
 
@@ -152,6 +159,9 @@ impl<'t> Unit<'t, Writing> {
     /// Runs several methods so that all or none of them take effect, also if the unit goes on after an
     /// error.
     pub(crate) fn atomically<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.mode.alone {
+            return work().inspect_err(|refused| self.mode.met(refused));
+        }
         self.execute("SAVEPOINT method", [])?;
         let outcome = work();
         // After a fault the whole unit is undone.

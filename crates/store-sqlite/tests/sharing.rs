@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use common::{Outcome, job, names, open, scratch, while_one_writes};
 use store_core::{
-    Clock, ClusterId, Error, Job, JobStatus, Placement, Result, StatusChange, SystemClock,
-    Timestamp, WorkDir,
+    Clock, ClusterId, Error, Job, Placement, Result, SystemClock, Timestamp, WorkDir,
 };
 use store_sqlite::{CheckDepth, Options, SqliteStore, prelude::*};
 
@@ -301,36 +300,41 @@ fn units_and_calls_that_wait_together_are_committed_in_their_order() -> Outcome 
     Ok(())
 }
 
-/// The temporary files that SQLite holds open in this process: it has unlinked them
-/// (<https://sqlite.org/tempfiles.html#temporary_file_storage_locations>).
-#[cfg(target_os = "linux")]
-fn temporary_files() -> usize {
-    let descriptors = std::fs::read_dir("/proc/self/fd").expect("the kernel lists them");
-    // One may have been closed since it was listed.
-    let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    targets.filter(|target| target.to_string_lossy().contains("/etilqs_")).count()
-}
-
-/// The memory in which they would be kept is walked to its end by every statement: the time of such a unit
-/// would grow with the square of what it changes.
-#[cfg(target_os = "linux")]
+/// It is alone in its transaction, so that nothing has to be kept to undo it within one.
 #[test]
-fn the_pages_that_a_big_unit_would_restore_are_in_a_file_and_those_of_a_small_one_in_memory()
--> Outcome {
+fn a_call_of_many_steps_that_is_refused_leaves_nothing_and_disturbs_nobody() -> Outcome {
     let (_directory, path) = scratch();
-    let store = open(&path);
-    let spilled = |count: usize| -> Result<usize> {
-        let jobs: Vec<_> =
-            (0..count).map(|number| job(&format!("{number} of {count}")).queued()).collect();
-        let cancelled = StatusChange::to(JobStatus::Cancelled);
-        let created = store.create_jobs(&jobs)?;
-        let changes: Vec<_> = created.iter().map(|job| (job.id, cancelled.clone())).collect();
-        store.write(move |unit| {
-            unit.change_statuses(&changes)?;
-            Ok(temporary_files())
-        })
-    };
-    assert_eq!(spilled(1)?, 0);
-    assert_eq!(spilled(2_000)?, 1);
+    let mut before = 0;
+    let (mut calls, mut refused) = (Vec::new(), Vec::new());
+    let (store, first) = while_one_calls(Options::new(&path), |store| {
+        before = commits(&path);
+        for number in 0..6 {
+            let (writer, new) = (store.clone(), job(&format!("job {number}")));
+            if number % 3 == 1 {
+                refused.push(thread::spawn(move || {
+                    let mut many: Vec<_> = (0..40).map(|n| job(&format!("{n} of many"))).collect();
+                    many[39].placement = Placement::At(WorkDir::new("/scratch/shared")?);
+                    many[20].placement = many[39].placement.clone();
+                    writer.create_jobs(&many).map(drop)
+                }));
+            } else {
+                calls.push(thread::spawn(move || writer.create_job(&new)));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    first?;
+    for caller in calls {
+        caller.join().expect("no panic")?;
+    }
+    for caller in refused {
+        let answer = caller.join().expect("no panic");
+        assert!(matches!(answer, Err(Error::Conflict { field: "work_dir", .. })), "{answer:?}");
+    }
+    assert_eq!(names(&store)?, ["first", "job 0", "job 2", "job 3", "job 5"]);
+    assert!(store.check(CheckDepth::Quick)?.is_ok());
+    // The first one's with job 0, that of jobs 2 and 3 after the first refusal, and that of job 5.
+    let shared = commits(&path) - before;
+    assert!((2..=5).contains(&shared), "{shared} commits for five jobs");
     Ok(())
 }

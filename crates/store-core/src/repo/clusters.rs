@@ -87,6 +87,6 @@ impl<S: Store> ClusterWrite for S {
 
     #[track_caller]
     fn force_delete_cluster(&self, id: ClusterId) -> Result<ClusterRemoval> {
-        self.write(move |w| w.force_delete_cluster(id))
+        self.write_steps(usize::MAX, move |w| w.force_delete_cluster(id))
     }
 }

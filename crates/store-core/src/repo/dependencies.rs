@@ -95,7 +95,7 @@ impl<S: Store> DependencyWrite for S {
     #[track_caller]
     fn add_dependencies(&self, edges: &[(JobId, JobId, DependencyKind)]) -> Result<()> {
         let edges = edges.to_vec();
-        self.write(move |w| w.add_dependencies(&edges))
+        self.write_steps(edges.len(), move |w| w.add_dependencies(&edges))
     }
 
     #[track_caller]

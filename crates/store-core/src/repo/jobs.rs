@@ -217,7 +217,7 @@ impl<S: Store> JobWrite for S {
     #[track_caller]
     fn create_jobs(&self, new: &[NewJob]) -> Result<Vec<Job>> {
         let new = new.to_vec();
-        self.write(move |w| w.create_jobs(&new))
+        self.write_steps(new.len(), move |w| w.create_jobs(&new))
     }
 
     #[track_caller]
@@ -248,7 +248,7 @@ impl<S: Store> JobWrite for S {
         J: Into<Under<JobId>> + Copy,
     {
         let changes = under_each(changes);
-        self.write(move |w| w.change_statuses(&changes))
+        self.write_steps(changes.len(), move |w| w.change_statuses(&changes))
     }
 
     #[track_caller]

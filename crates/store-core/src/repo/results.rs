@@ -74,7 +74,7 @@ impl<S: Store> ResultWrite for S {
         J: Into<Under<JobId>> + Copy,
     {
         let results = under_each(results);
-        self.write(move |w| w.record_results(&results))
+        self.write_steps(results.len(), move |w| w.record_results(&results))
     }
 
     #[track_caller]

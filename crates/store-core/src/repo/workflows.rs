@@ -64,18 +64,18 @@ impl<S: Store> WorkflowWrite for S {
     #[track_caller]
     fn create_workflow(&self, new: &NewWorkflow) -> Result<Vec<Job>> {
         let new = new.clone();
-        self.write(move |w| w.create_workflow(&new))
+        self.write_steps(new.jobs.len(), move |w| w.create_workflow(&new))
     }
 
     #[track_caller]
     fn cancel_workflow(&self, name: &str) -> Result<WorkflowPlan> {
         let name = name.to_owned();
-        self.write(move |w| w.cancel_workflow(&name))
+        self.write_steps(usize::MAX, move |w| w.cancel_workflow(&name))
     }
 
     #[track_caller]
     fn retry_workflow(&self, name: &str, to: InitialStatus) -> Result<WorkflowPlan> {
         let name = name.to_owned();
-        self.write(move |w| w.retry_workflow(&name, to))
+        self.write_steps(usize::MAX, move |w| w.retry_workflow(&name, to))
     }
 }

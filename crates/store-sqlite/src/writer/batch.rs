@@ -131,15 +131,14 @@ impl Core {
             && begun.elapsed() < LONGEST_BATCH
             && !connection.is_autocommit()
         {
-            // A unit begins a batch that is ready for one.
-            let is_taken = |next| extent == Extent::Unit || next == Extent::Call;
-            let Some(Request { work, caller, terms }) = self.queue.next(is_taken) else { break };
+            let next = self.queue.next(|next| extent.takes(next));
+            let Some(Request { work, caller, terms }) = next else { break };
             taken.push(Taken::new(caller));
             let number = 1 + taken.len() as u64;
             turn.goes_on_with(Doing::Writing { number, origin: terms.origin });
             nesting::inside_only(self.key, || match terms.extent {
                 Extent::Call => call(&connection, work, &mut kept),
-                Extent::Unit => {
+                Extent::Unit | Extent::Alone => {
                     in_savepoint(&connection, work, &mut kept).map_err(Failed::in_savepoint)
                 }
             })?;
@@ -174,7 +173,7 @@ impl Core {
         deadline: Instant,
     ) -> Result<Scope<'c>> {
         let begin = || match extent {
-            Extent::Call => Scope::begin(connection, "BEGIN IMMEDIATE"),
+            Extent::Call | Extent::Alone => Scope::begin(connection, "BEGIN IMMEDIATE"),
             Extent::Unit => Scope::begin_unit(connection),
         };
         let waits = Cell::new(false);

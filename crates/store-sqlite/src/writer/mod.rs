@@ -105,7 +105,7 @@ impl Writer {
         let core = &*self.core;
         let deadline = Instant::now() + core.deadline;
         let terms = Terms { extent, deadline, origin };
-        let run = move |connection: &Connection| run(connection, &*clock, actor, work);
+        let run = move |connection: &Connection| run(connection, &*clock, actor, extent, work);
         // Made only for one who has to wait.
         let mut waits = None;
         let request = |run| {
@@ -148,7 +148,8 @@ impl Writer {
         self.start_submitter()?;
         let (promise, ticket) = ticket(self.core.key);
         let outcome = Arc::new(Mutex::new(None));
-        let run = move |connection: &Connection| run(connection, &*clock, actor, work);
+        let extent = Extent::Unit;
+        let run = move |connection: &Connection| run(connection, &*clock, actor, extent, work);
         let place = Arc::clone(&outcome);
         let tell = move |committed| {
             let outcome = place.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -157,7 +158,7 @@ impl Writer {
         };
         let work = leaving_outcome(outcome, run);
         let deadline = Instant::now() + self.core.deadline;
-        let terms = Terms { extent: Extent::Unit, deadline, origin };
+        let terms = Terms { extent, deadline, origin };
         let request = Request { work, caller: Caller::WentOn(Box::new(tell)), terms };
         // Inside a unit of work, only this thread could make room.
         let may_wait = !nesting::is_inside(self.core.key);
@@ -320,6 +321,7 @@ fn run<T>(
     connection: &Connection,
     clock: &dyn Clock,
     actor: Actor,
+    extent: Extent,
     work: impl FnOnce(&Unit<'_, Writing>) -> Result<T>,
 ) -> (Verdict, Outcome<T>) {
     let has_written = Cell::new(false);
@@ -327,7 +329,7 @@ fn run<T>(
         let now = clock.now();
         // What a panic leaves behind from here on is not known.
         has_written.set(true);
-        let unit = Unit::writing(connection, now, actor);
+        let unit = Unit::writing(connection, now, actor, extent == Extent::Alone);
         let value = work(&unit).and_then(|value| unit.finish().map(|()| value));
         has_written.set(unit.has_written());
         value

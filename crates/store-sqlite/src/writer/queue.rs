@@ -29,8 +29,19 @@ pub(super) enum Verdict {
 pub(crate) enum Extent {
     /// One call, which has changed nothing when it refuses.
     Call,
+    /// One call of many steps, which may have changed anything when it fails: it begins a transaction that holds
+    /// nothing else yet.
+    Alone,
     /// As much as a closure likes, which may have changed anything when it fails.
     Unit,
+}
+
+impl Extent {
+    /// Whether a batch that began with such a write takes another one. Only one that began with a unit of work is
+    /// ready for savepoints.
+    pub(super) fn takes(self, next: Self) -> bool {
+        next == Self::Call || (self, next) == (Self::Unit, Self::Unit)
+    }
 }
 
 /// What is known of a write before it is run.
