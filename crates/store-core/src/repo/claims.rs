@@ -1,5 +1,6 @@
 //! Claims, leases and the ends of runs.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::attempt::Attempt;
@@ -234,6 +235,12 @@ impl<S: Store> ClaimRead for S {
     }
 }
 
+thread_local! {
+    /// Whether the last claim of this thread, of whatever store, found a job. It is a guess of what the next one
+    /// finds: a wrong one costs a look, or a turn to write.
+    static FOUND_LAST: Cell<bool> = const { Cell::new(false) };
+}
+
 impl<S: Store> ClaimWrite for S {
     #[track_caller]
     fn claim(
@@ -244,12 +251,14 @@ impl<S: Store> ClaimWrite for S {
         lease_time: Duration,
     ) -> Result<Vec<Claim>> {
         claim::check(worker, count, lease_time)?;
-        // Idle workers ask again and again, and need no turn to write for that.
-        if !self.read(|r| r.can_claim(filter))? {
+        // Idle workers ask again and again, and need no turn to write for that. A busy one mostly finds the next.
+        if !FOUND_LAST.get() && !self.read(|r| r.can_claim(filter))? {
             return Ok(Vec::new());
         }
         let (worker, filter) = (worker.clone(), filter.clone());
-        self.change(move |w| w.claim(&worker, &filter, count, lease_time))
+        let claims = self.change(move |w| w.claim(&worker, &filter, count, lease_time))?;
+        FOUND_LAST.set(!claims.is_empty());
+        Ok(claims)
     }
 
     #[track_caller]
