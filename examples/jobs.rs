@@ -1,6 +1,7 @@
 //! A list of the jobs of a store, newest first, each with what it waits for or how it ended. It can follow
 //! what happens.
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,8 +44,9 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let store = Options::new(arguments.store).read_only(true).open()?;
     // Older than the list, so that nothing is missed between them.
     let feed = arguments.follow.then(|| store.feed_from_now()).transpose()?;
-    let printed = list(&store, &filter, Page::first(arguments.limit)?).and_then(|()| match feed {
-        Some(feed) => follow(&store, &filter, feed),
+    let page = Page::first(arguments.limit)?;
+    let printed = list(&store, &filter, page).and_then(|shown| match feed {
+        Some(feed) => follow(&store, &filter, feed, shown),
         None => Ok(()),
     });
     match printed {
@@ -54,34 +56,43 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-fn list(store: &SqliteStore, filter: &JobFilter, page: Page) -> Result<()> {
+/// Prints a page of jobs and the counts, and says which jobs those are.
+fn list(store: &SqliteStore, filter: &JobFilter, page: Page) -> Result<HashSet<JobId>> {
     // Everything that is printed is of one moment.
-    let (rows, counts) = store.read(|unit| {
-        let page = unit.jobs(filter, page)?;
-        let rows: Result<Vec<_>> = page.jobs.iter().map(|job| row(unit, job)).collect();
-        Ok((rows?, unit.counts_by_status()?))
+    let (jobs, rows, counts) = store.read(|unit| {
+        let jobs = unit.jobs(filter, page)?.jobs;
+        let rows: Result<Vec<_>> = jobs.iter().map(|job| row(unit, job)).collect();
+        Ok((jobs, rows?, unit.counts_by_status()?))
     })?;
     print(&format!("{:>6} {:<9} {:>3} {:<30} ", "job", "status", "try", "name"))?;
     rows.iter().try_for_each(|row| print(row))?;
     let count = |status: &JobStatus| format!("{} {status}", counts.of(*status));
-    print(&JobStatus::ALL.iter().map(count).collect::<Vec<_>>().join(", "))
+    print(&JobStatus::ALL.iter().map(count).collect::<Vec<_>>().join(", "))?;
+    Ok(jobs.into_iter().map(|job| job.id).collect())
 }
 
-/// Prints each event of the jobs that are meant, and how they stand by now.
-fn follow(store: &SqliteStore, filter: &JobFilter, mut feed: Feed<SqliteStore>) -> Result<()> {
+/// Prints each event of the jobs that are meant, and how they stand by now; of one that is gone, if it was shown.
+fn follow(
+    store: &SqliteStore,
+    filter: &JobFilter,
+    mut feed: Feed<SqliteStore>,
+    mut shown: HashSet<JobId>,
+) -> Result<()> {
     loop {
         for event in feed.next(1_000, Duration::from_secs(60))? {
             let Some(job) = event.subject.job() else { continue };
-            if event.kind.is_departure() {
+            if event.kind.is_departure() && shown.remove(&job) {
                 print(&format!("{job:>6} is {} by {}", event.kind, event.actor))?;
-                continue;
             }
             let row = store.read(|unit| {
                 let job = unit.job(job)?;
                 if filter.admits_row(&job) { row(unit, &job).map(Some) } else { Ok(None) }
             });
             match row {
-                Ok(Some(row)) => print(&format!("{row}  [{} by {}]", event.kind, event.actor))?,
+                Ok(Some(row)) => {
+                    shown.insert(job);
+                    print(&format!("{row}  [{} by {}]", event.kind, event.actor))?;
+                }
                 // A job that is not meant, or has left since.
                 Ok(None) | Err(Error::NotFound { .. }) => {}
                 Err(other) => return Err(other),

@@ -68,10 +68,10 @@ words! {
         Deleted = "deleted",
         /// The job went into another store, with its history; the detail has its name and uuid, and which store.
         Moved = "moved",
-        /// The cluster was created; the detail has its name.
+        /// The cluster was created; the detail has its name, status, intake and limits.
         ClusterCreated = "cluster_created",
-        /// Fields of the cluster were edited; the detail has their names, its name, what its status and its intake
-        /// were and are where they changed, and the reason.
+        /// Fields of the cluster were edited; the detail has their names, its name, what its status, its intake and
+        /// its limits were and are where they changed, and the reason.
         ClusterUpdated = "cluster_updated",
         /// The cluster was removed; the detail has its name, and what a removal by force came to.
         ClusterDeleted = "cluster_deleted",

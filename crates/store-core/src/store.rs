@@ -164,13 +164,13 @@ pub trait Store: Clone + Send + Sync + 'static {
         self.write(work)
     }
 
-    /// Runs `work` as [`write`](Self::write) does, where it is one call of about so many steps. A backend may give
-    /// a call of many a transaction of its own, and so spare what would undo its steps within one: once a step is
-    /// refused, the transaction is given up, whatever `work` makes of the error. The straight calls of many steps
-    /// come here; a closure of your own belongs into `write`.
+    /// Runs `work` as [`write`](Self::write) does, where it is one call of about so many steps. A backend may begin
+    /// a transaction with it, and so spare what would undo the steps of a call within one: once a method of many
+    /// steps was refused, it may give up all of `work`, whatever that made of the error. The straight calls of many
+    /// steps come here; a closure of your own belongs into `write`.
     ///
     /// # Errors
-    /// Those of `write`.
+    /// Those of `write`; [`Error::Aborted`](crate::Error::Aborted) where `work` went on and was given up.
     fn write_steps<T: Send + 'static>(
         &self,
         steps: usize,

@@ -232,7 +232,7 @@ impl Work {
         let rest = if quarters >= 3 { self.rest.min(LONGEST_DRAIN) } else { self.rest };
         if self.is_large(report) && self.has_rested(rest) {
             self.drain(rest);
-        } else if report.log_pages >= self.finished_from {
+        } else if report.complete && report.log_pages >= self.finished_from {
             self.finish();
         }
     }

@@ -12,16 +12,21 @@ use store_core::{Actor, Error, Result, Store, Ticket};
 use crate::checkpointer::Checkpointer;
 use crate::location::Location as Place;
 use crate::maintenance::checkpoint;
-use crate::options::Options;
+use crate::options::{Durability, Options};
 use crate::pool::{Connections, Lent, on_snapshot};
 use crate::sight::Sight;
 use crate::unit::{Reading, Unit, Writing};
 use crate::watch::{Ending, SqliteWatch};
 use crate::writer::{Extent, Signed, Writer};
 
-/// From how many steps on a call has a commit of its own. What it spares grows with the steps, what it costs does not:
-/// others, who could have shared the commit.
-const ALONE_FROM: usize = 32;
+/// From how many steps on a call begins a batch. What that spares grows with the steps; what it costs does not: it
+/// shares no commit with units of work, and where a commit waits for the disk that is more.
+const fn begins_a_batch_from(durability: Durability) -> usize {
+    match durability {
+        Durability::Normal => 32,
+        Durability::Full => 512,
+    }
+}
 
 /// A store in one SQLite file. Clones are cheap and share its connections; [`Options::open`] makes one.
 ///
@@ -238,7 +243,8 @@ impl Store for SqliteStore {
         steps: usize,
         work: impl FnOnce(&Self::Write<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let extent = if steps < ALONE_FROM { Extent::Unit } else { Extent::Alone };
+        let many = begins_a_batch_from(self.shared.options.durability);
+        let extent = if steps < many { Extent::Unit } else { Extent::Alone };
         self.write_as(extent, work)
     }
 

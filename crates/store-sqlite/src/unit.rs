@@ -36,9 +36,19 @@ pub struct Writing {
     actor: Actor,
     /// Whether the transaction is given up when it fails, so that nothing of it has to be undone before.
     alone: bool,
-    fault: RefCell<Option<String>>,
+    /// Why it does not go on.
+    end: RefCell<Option<End>>,
     /// Whether a statement that writes has succeeded.
     wrote: Cell<bool>,
+}
+
+/// Why a unit that writes does not go on.
+#[derive(Debug)]
+enum End {
+    /// It met a fault of the storage.
+    Fault(String),
+    /// It was to be undone as a whole if a step of it was refused, and one was.
+    Refusal(String),
 }
 
 /// What happens to a unit that met a fault of the storage.
@@ -72,17 +82,28 @@ impl Mode for Reading {
 
 impl Mode for Writing {
     fn met(&self, fault: &Error) {
-        self.fault.borrow_mut().get_or_insert_with(|| fault.to_string());
+        self.end.borrow_mut().get_or_insert_with(|| End::Fault(fault.to_string()));
     }
 
     fn go_on(&self) -> Result<()> {
-        match &*self.fault.borrow() {
+        match &*self.end.borrow() {
             None => Ok(()),
-            Some(fault) => {
+            Some(End::Fault(fault)) => {
                 let reason = format!("the unit of work met a fault before: {fault}");
                 Err(Error::Storage(reason.into()))
             }
+            Some(End::Refusal(refusal)) => {
+                let reason =
+                    format!("a step of it was refused ({refusal}): go on in a unit of write");
+                Err(Error::aborted(reason))
+            }
         }
+    }
+}
+
+impl Writing {
+    fn refused(&self, refusal: &Error) {
+        self.end.borrow_mut().get_or_insert_with(|| End::Refusal(refusal.to_string()));
     }
 }
 
@@ -104,7 +125,7 @@ impl<'t> Unit<'t, Writing> {
         actor: Actor,
         alone: bool,
     ) -> Self {
-        let mode = Writing { actor, alone, fault: RefCell::new(None), wrote: Cell::new(false) };
+        let mode = Writing { actor, alone, end: RefCell::new(None), wrote: Cell::new(false) };
         Self { connection, now, mode }
     }
 
@@ -160,7 +181,7 @@ impl<'t> Unit<'t, Writing> {
     /// error.
     pub(crate) fn atomically<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.mode.alone {
-            return work().inspect_err(|refused| self.mode.met(refused));
+            return work().inspect_err(|refused| self.mode.refused(refused));
         }
         self.execute("SAVEPOINT method", [])?;
         let outcome = work();
@@ -216,8 +237,8 @@ impl<M: Mode> Unit<'_, M> {
     }
 
     /// The fault that rows have which contradict each other.
-    pub(crate) fn damaged(&self, what: String, source: Error) -> Error {
-        let fault = Error::Corrupt { what, source: Some(source.into()) };
+    pub(crate) fn damaged(&self, what: String, source: Option<Error>) -> Error {
+        let fault = Error::Corrupt { what, source: source.map(Into::into) };
         self.mode.met(&fault);
         fault
     }

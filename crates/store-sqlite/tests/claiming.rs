@@ -17,6 +17,39 @@ fn claim(store: &SqliteStore) -> Result<LeaseKey, Error> {
     Ok(claims.pop().expect("something to claim").lease.key())
 }
 
+/// A thread whose last claim found a job does not look before the next one; after one that found nothing it does.
+#[test]
+fn an_idle_worker_takes_a_turn_to_write_once() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).open()?;
+    store.create_job(&job("MgO").queued())?;
+    let commits = || store.stats().map(|stats| stats.activity.commits);
+    let before = commits()?;
+    claim(&store)?;
+    assert_eq!(commits()? - before, 1);
+    for _ in 0..5 {
+        assert_eq!(store.claim(&this_worker("w"), &ClaimFilter::all(), 1, LEASE)?, []);
+        assert_eq!(commits()? - before, 2, "one in vain, and no other");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_another_store_had_to_claim_is_not_looked_for_in_one_that_only_reads() -> Outcome {
+    let (directory, path) = scratch();
+    let store = Options::new(&path).open()?;
+    let other = directory.path().join("other.db");
+    Options::new(&other).open()?.close()?;
+    let other = Options::new(&other).read_only(true).open()?;
+    for number in 0..2 {
+        store.create_job(&job(&format!("job {number}")).queued())?;
+        claim(&store)?;
+        let nothing = other.claim(&this_worker("w"), &ClaimFilter::all(), 1, LEASE)?;
+        assert_eq!(nothing, [], "{number}");
+    }
+    Ok(())
+}
+
 #[test]
 fn an_end_and_the_next_claim_are_one_commit() -> Outcome {
     let (_directory, path) = scratch();

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use common::{Outcome, job, names, open, scratch};
 use store_core::{Error, JobStatus, Placement, Result, StatusChange, WorkDir};
 use store_sqlite::prelude::*;
@@ -19,9 +21,27 @@ fn who_goes_on_after_a_refused_step_is_given_up_with_all_steps() -> Outcome {
         let _refused_too = unit.create_job(&job("three"));
         Ok(())
     });
-    let Err(Error::Storage(reason)) = &gone_on else { panic!("{gone_on:?}") };
+    let Err(Error::Aborted(reason)) = &gone_on else { panic!("{gone_on:?}") };
     assert!(reason.to_string().contains("work_dir"), "{reason}");
     assert_eq!(names(&store)?, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn a_panic_amid_many_steps_reaches_its_caller_and_leaves_nothing() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let panicking = store.clone();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        panicking.write_steps(1_000, |unit| -> Result<()> {
+            unit.create_jobs(&[job("one"), job("two")])?;
+            panic!("amid them");
+        })
+    }));
+    let panic = caught.expect_err("it panicked");
+    assert_eq!(panic.downcast_ref(), Some(&"amid them"));
+    assert_eq!(names(&store)?, [""; 0]);
+    store.create_job(&job("three"))?;
     Ok(())
 }
 

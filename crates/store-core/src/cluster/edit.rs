@@ -115,8 +115,9 @@ impl Cluster {
             event = event.with("renamed_from", before.name.as_str());
         }
         for (field, from, to) in [
-            ("status", before.status.as_str(), config.status.as_str()),
-            ("intake", before.intake.as_str(), config.intake.as_str()),
+            ("status", json!(before.status.as_str()), json!(config.status.as_str())),
+            ("intake", json!(before.intake.as_str()), json!(config.intake.as_str())),
+            ("limits", before.limits.told(), config.limits.told()),
         ] {
             if from != to {
                 event = event.with(field, json!({ "from": from, "to": to }));

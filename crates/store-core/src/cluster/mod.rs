@@ -4,6 +4,8 @@ mod edit;
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::code::Code;
 use crate::error::{Error, Invalid, Noun, Result};
 use crate::event::{EventKind, NewEvent};
@@ -64,6 +66,11 @@ pub struct ClusterLimits {
 }
 
 impl ClusterLimits {
+    fn told(self) -> serde_json::Value {
+        let Self { max_running, nodes, cores, memory_mib } = self;
+        json!({ "max_running": max_running, "nodes": nodes, "cores": cores, "memory_mib": memory_mib })
+    }
+
     fn check(self) -> std::result::Result<(), Invalid> {
         for (field, number) in
             [("nodes", self.nodes), ("cores", self.cores), ("memory_mib", self.memory_mib)]
@@ -253,7 +260,11 @@ impl NewCluster {
 impl Cluster {
     /// The cluster was created.
     pub fn created(&self) -> NewEvent {
+        let config = &self.config;
         NewEvent::of_cluster(self, EventKind::ClusterCreated, self.created_at)
+            .with("status", config.status.as_str())
+            .with("intake", config.intake.as_str())
+            .with("limits", config.limits.told())
     }
 
     /// The cluster is removed, which nothing names.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, ClusterKind, ClusterPatch, ClusterStatus, Intake, NewCluster};
+use crate::cluster::{
+    Cluster, ClusterKind, ClusterLimits, ClusterPatch, ClusterStatus, Intake, NewCluster,
+};
 use crate::code::Code;
 use crate::error::{Error, Invalid, Noun, Result};
 use crate::event::{EventKind, Subject};
@@ -237,6 +239,7 @@ pub fn each_change_of_a_cluster_is_told_with_its_reason<F: Fixture>(fixture: &F)
         username: Patch::Set("eve".to_owned()),
         status: Edit::Set(ClusterStatus::Inactive),
         settings: Edit::Set(settings(json!({"identity_file": "/home/eve/.ssh/id"}))),
+        limits: Edit::Set(ClusterLimits { max_running: Some(0), ..ClusterLimits::default() }),
         ..ClusterPatch::intake(Intake::Paused)
     };
     store.update_cluster(id, &maintenance.clone().because("new cooling"))?;
@@ -249,14 +252,20 @@ pub fn each_change_of_a_cluster_is_told_with_its_reason<F: Fixture>(fixture: &F)
     store.force_delete_cluster(id)?;
     let told = store.cluster_history(id)?;
     let told: Vec<_> = told.into_iter().map(|event| (event.kind, event.detail)).collect();
+    let no_limits = json!({"max_running": null, "nodes": null, "cores": null, "memory_mib": null});
+    let limits = json!({"max_running": 0, "nodes": null, "cores": null, "memory_mib": null});
     let expected = [
-        (EventKind::ClusterCreated, json!({"name": "c"})),
+        (
+            EventKind::ClusterCreated,
+            json!({"name": "c", "status": "error", "intake": "open", "limits": no_limits}),
+        ),
         (
             EventKind::ClusterUpdated,
             json!({
                 "name": "d",
                 "renamed_from": "c",
-                "fields": ["name", "port", "username", "settings", "status", "intake"],
+                "fields": ["name", "port", "username", "settings", "status", "intake", "limits"],
+                "limits": {"from": no_limits, "to": limits},
                 "status": {"from": "error", "to": "inactive"},
                 "intake": {"from": "open", "to": "paused"},
                 "reason": "new cooling",

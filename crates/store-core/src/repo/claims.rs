@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::attempt::Attempt;
 use crate::claim::{self, ClaimFilter, Explanation};
 use crate::cluster::ClusterLoad;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId};
 use crate::job::Job;
 use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
@@ -82,8 +82,9 @@ pub trait ClaimWrite: ClaimRead {
     /// - it MAY take a worse job where a better one is not among the 20,000, or not among the 2,000;
     /// - it MAY take fewer than `count`, or none, where as many as 2,000 better ones name clusters without room.
     ///
-    /// A straight call reads first, and writes only if there may be something to claim, or if the time of a job
-    /// has come, which it lets in then also where its filter does not admit it.
+    /// A straight call reads first, unless the last claim of its thread found a job, and writes only if there may be
+    /// something to claim, or if the time of a job has come, which it lets in then also where its filter does not
+    /// admit it.
     ///
     /// # Atomicity
     /// All jobs of a claim become RUNNING together. No job is ever in two claims, whatever threads and
@@ -252,13 +253,19 @@ impl<S: Store> ClaimWrite for S {
     ) -> Result<Vec<Claim>> {
         claim::check(worker, count, lease_time)?;
         // Idle workers ask again and again, and need no turn to write for that. A busy one mostly finds the next.
-        if !FOUND_LAST.get() && !self.read(|r| r.can_claim(filter))? {
+        if !FOUND_LAST.replace(false) && !self.read(|r| r.can_claim(filter))? {
             return Ok(Vec::new());
         }
-        let (worker, filter) = (worker.clone(), filter.clone());
-        let claims = self.change(move |w| w.claim(&worker, &filter, count, lease_time))?;
-        FOUND_LAST.set(!claims.is_empty());
-        Ok(claims)
+        let (worker, wanted) = (worker.clone(), filter.clone());
+        let claimed = self.change(move |w| w.claim(&worker, &wanted, count, lease_time));
+        match claimed {
+            // As if it had looked: another store may have found the last one.
+            Err(Error::ReadOnly) if !self.read(|r| r.can_claim(filter))? => Ok(Vec::new()),
+            claimed => {
+                FOUND_LAST.set(claimed.as_ref().is_ok_and(|claims| !claims.is_empty()));
+                claimed
+            }
+        }
     }
 
     #[track_caller]

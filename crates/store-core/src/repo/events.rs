@@ -8,7 +8,7 @@ use crate::store::Store;
 /// Reading the history.
 pub trait EventRead {
     /// The events of a job, oldest first; of one that was deleted or moved into another store, the event that
-    /// tells so.
+    /// tells so, until the store's retention forgets it.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job, and nothing is known of one.
@@ -24,7 +24,7 @@ pub trait EventRead {
     /// on from the last one misses none and repeats none, whatever is committed meanwhile.
     ///
     /// The events of a job go with it, when it is deleted or moved into another store, but for the one that
-    /// tells so.
+    /// tells so. That one stays for a day at least: who looks once a day misses nothing.
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>>;
 
     /// The sequence of the newest event that is there, or [`EventSequence::START`]; every event that

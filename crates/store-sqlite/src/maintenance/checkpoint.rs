@@ -25,7 +25,7 @@ impl SqliteStore {
     /// Brings the write-ahead log into the database and cuts it to nothing, as far as readers allow
     /// (`wal_checkpoint(TRUNCATE)`). The store does this by itself when the log grows.
     ///
-    /// It waits for readers for 40 milliseconds at the most, because writers of every process wait with it.
+    /// It waits for readers for 30 milliseconds at the most, because writers of every process wait with it.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Contended`]; [`Error::Full`] and [`Error::Storage`].
@@ -61,7 +61,7 @@ pub(crate) enum Mode {
 }
 
 /// The longest that anyone waits for readers to leave the log, while writers wait for it.
-pub(crate) const LONGEST_DRAIN: Duration = Duration::from_millis(40);
+pub(crate) const LONGEST_DRAIN: Duration = Duration::from_millis(30);
 
 /// Empties the log.
 pub(crate) fn truncate(connection: &Connection) -> Result<CheckpointReport> {

@@ -252,7 +252,7 @@ impl Unit<'_, Writing> {
         // together with a claim has, nothing is to stay.
         let (step, lease) =
             lease::claim(job, worker, token, lease_time, self.now()).map_err(|refused| {
-                self.damaged(format!("job_queue has job {} as claimable", job.id), refused)
+                self.damaged(format!("job_queue has job {} as claimable", job.id), Some(refused))
             })?;
         let job = step.job;
         self.execute(

@@ -42,13 +42,15 @@ pub(super) const AFTER: &str = concat!(
     of_the_store!(),
     " WHERE sequence > ?1 ORDER BY sequence LIMIT ?2 + 0"
 );
-pub(super) const NEWEST: &str = "SELECT max(sequence) FROM job_events";
-pub(super) const NEWEST_LASTING: &str = "SELECT max(sequence) FROM store_events";
+pub(super) const NEWEST: &str = "SELECT max(coalesce((SELECT max(sequence) FROM job_events), 0), \
+                                 coalesce((SELECT max(sequence) FROM store_events), 0))";
 
 const INSERT: &str = "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
                       detail, host, pid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 /// Takes the number that the next event of a job would have.
 const NUMBER: &str = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'job_events'";
+const NUMBER_ANEW: &str = "UPDATE store_events SET sequence = taken.seq FROM sqlite_sequence AS taken \
+                           WHERE store_events.sequence = ?1 AND taken.name = 'job_events'";
 const INSERT_LASTING: &str = "INSERT INTO store_events (sequence, job_id, cluster_id, attempt, at, kind, from_status, actor, detail, host, pid) \
      SELECT seq, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM sqlite_sequence WHERE name = 'job_events'";
 
@@ -105,9 +107,7 @@ impl<M: Mode> EventRead for Unit<'_, M> {
     }
 
     fn newest_sequence(&self) -> Result<EventSequence> {
-        let newest =
-            |sql| -> Result<Option<i64>> { Ok(self.find(sql, [], |row| row.get(0))?.flatten()) };
-        let newest = newest(NEWEST)?.max(newest(NEWEST_LASTING)?);
+        let newest: Option<i64> = self.find(NEWEST, [], |row| row.get(0))?;
         Ok(newest.map_or(EventSequence::START, EventSequence::new))
     }
 }
@@ -151,10 +151,23 @@ impl Unit<'_, Writing> {
                 process.pid
             ];
             if self.execute(INSERT_LASTING, params)? == 0 {
-                let what = "events have no number: sqlite_sequence has no job_events".to_owned();
-                return Err(Error::Corrupt { what, source: None });
+                return Err(self.numberless());
             }
         }
         Ok(EventSequence::new(self.last_id()))
+    }
+
+    /// Gives an event that outlives its subject the next number of all.
+    pub(crate) fn number_anew(&self, sequence: EventSequence) -> Result<()> {
+        self.execute(NUMBER, [])?;
+        match self.execute(NUMBER_ANEW, [sequence.get()])? {
+            0 => Err(self.numberless()),
+            _ => Ok(()),
+        }
+    }
+
+    fn numberless(&self) -> Error {
+        let what = "events have no number: sqlite_sequence has no job_events".to_owned();
+        self.damaged(what, None)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::params;
 use rusqlite::types::Value;
-use store_core::{Error, JobId, Noun, Result};
+use store_core::{Error, EventSequence, JobId, Noun, Result};
 
 use super::components::{Component, State, state_of};
 use super::tables::{Table, Tables};
@@ -64,8 +64,8 @@ impl Copies {
     }
 }
 
-/// Whether an event of a job has the number of another one.
-pub(crate) const TAKEN: &str = "SELECT 1 FROM job_events INDEXED BY job_events_by_job \
+/// An event that this store wrote itself, with the number of one that a job brought along.
+pub(crate) const TAKEN: &str = "SELECT store_events.sequence FROM job_events INDEXED BY job_events_by_job \
      CROSS JOIN store_events ON store_events.sequence = job_events.sequence \
      WHERE job_events.job_id = ?1 LIMIT 1";
 
@@ -114,10 +114,7 @@ impl Copy<'_, '_> {
             }
         }
         for job in &due {
-            // Events that this store wrote itself are numbered with those of jobs, in a table of their own.
-            if self.to.find(TAKEN, [job.get()], |_| Ok(()))?.is_some() {
-                return Err(no_place(*job));
-            }
+            self.make_way(*job)?;
         }
         for (name, rows) in [("job_dependencies", kept.edges), ("job_events", kept.events)] {
             let table = self.tables.of_a_job.iter().find(|table| table.name == name);
@@ -129,6 +126,17 @@ impl Copy<'_, '_> {
             }
         }
         Ok(true)
+    }
+
+    /// Gives the events that this store wrote itself, such as those of its own pruning, new numbers where a job
+    /// has brought events with theirs: a number means one event.
+    fn make_way(&self, job: JobId) -> Result<()> {
+        while let Some(taken) =
+            self.to.find(TAKEN, [job.get()], |row| row.get(0).map(EventSequence::new))?
+        {
+            self.to.number_anew(taken)?;
+        }
+        Ok(())
     }
 
     /// Takes an earlier copy of a job out of the second store, to be copied anew.

@@ -76,7 +76,7 @@ pub struct RetentionReport {
     pub jobs: u64,
     /// Events of their histories.
     pub events: u64,
-    /// Jobs that had left before the moment, of which the store knows nothing any more.
+    /// Jobs that had left before the moment, and a day ago at least: the store knows nothing of them any more.
     pub forgotten: u64,
     /// Jobs that are old enough, and stay because of a live one that was met before them. A job that is
     /// connected with live ones may be counted or not.
@@ -106,8 +106,8 @@ impl SqliteStore {
     /// other writers have their turns; each step looks whether the job is still as it was copied.
     ///
     /// The events of a job go with it, and one that tells so stays ([`EventKind::Moved`](store_core::EventKind),
-    /// with the store's path) until a call for a moment after it, which forgets jobs that had left before. Ids and
-    /// sequences do not come back.
+    /// with the store's path) for a day at least, until a call for a moment after it, which forgets jobs that had left
+    /// before. Ids and sequences do not come back.
     ///
     /// A call that ends in an error may have moved some jobs; none is lost, and calling again goes on.
     ///
@@ -164,8 +164,12 @@ impl SqliteStore {
             None => Destination::Nowhere(finished_before),
         };
         let mut search = Search::new(finished_before);
-        let mut left = at_most;
-        while left > 0 {
+        loop {
+            // What is refused stays, and does not keep others from going.
+            let left = at_most.saturating_sub(report.jobs + report.changed);
+            if left == 0 {
+                break;
+            }
             let wanted = left.min(BATCH);
             let Some(found) = self.read(|r| search.next(r, wanted))? else {
                 report.complete = true;
@@ -174,10 +178,8 @@ impl SqliteStore {
             if found.is_empty() {
                 continue;
             }
-            let jobs: u64 = found.iter().map(Component::len).sum();
-            left = left.saturating_sub(jobs);
             if dry_run {
-                report.jobs += jobs;
+                report.jobs += found.iter().map(Component::len).sum::<u64>();
                 report.events += found.iter().map(Component::events).sum::<u64>();
                 continue;
             }
@@ -187,6 +189,7 @@ impl SqliteStore {
             };
             self.remove(found, &to, &mut report)?;
         }
+        report.complete &= departed.complete;
         report.forgotten = if dry_run { departed.left } else { self.forget(departed)? };
         report.held = search.held();
         Ok(report)

@@ -34,6 +34,9 @@ pub(crate) const DEPARTED: &str = "DELETE FROM store_events WHERE sequence IN (\
 pub(crate) const COUNT_DEPARTED: &str = "SELECT count(*), max(sequence) FROM store_events \
      INDEXED BY store_events_departed WHERE job_id IS NOT NULL AND at < ?1";
 
+/// For how long that a job left is told at least, whatever the moment.
+const TOLD_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// How many of those go in a step.
 const DEPARTED_A_STEP: u64 = 500;
 
@@ -64,21 +67,26 @@ pub(super) struct Departed {
     moment: Timestamp,
     newest: i64,
     pub(super) left: u64,
+    /// Whether those that are left are all.
+    pub(super) complete: bool,
 }
 
 impl Departed {
-    /// Those that have left by now, `at_most` of them: the events of jobs that leave later are still to be seen.
+    /// Those that have left by now, and a day ago at least, `at_most` of them: the events of others are still to be
+    /// seen by who follows them.
     pub(super) fn before<M: Mode>(
         unit: &Unit<'_, M>,
         moment: Timestamp,
         at_most: u64,
     ) -> Result<Self> {
+        let moment = moment.min(unit.now() - TOLD_FOR);
         let counted = unit.find(COUNT_DEPARTED, [micros(moment)], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
         })?;
         let (count, newest) = counted.unwrap_or_default();
-        let left = at_most.min(count.unsigned_abs());
-        Ok(Self { moment, newest: newest.unwrap_or(0), left })
+        let count = count.unsigned_abs();
+        let left = at_most.min(count);
+        Ok(Self { moment, newest: newest.unwrap_or(0), left, complete: left == count })
     }
 
     /// Forgets as many as a step takes; says how many.
