@@ -80,7 +80,12 @@ fn follow(
 ) -> Result<()> {
     loop {
         for event in feed.next(1_000, Duration::from_secs(60))? {
-            let Some(job) = event.subject.job() else { continue };
+            let Some(job) = event.subject.job() else {
+                let name = event.detail.get("name").map(ToString::to_string);
+                let name = name.unwrap_or_default();
+                print(&format!("{name}  [{} by {}]", event.kind, event.actor))?;
+                continue;
+            };
             if event.kind.is_departure() && shown.remove(&job) {
                 print(&format!("{job:>6} is {} by {}", event.kind, event.actor))?;
             }

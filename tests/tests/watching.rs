@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use store_core::prelude::*;
-use store_core::{Event, EventSequence};
+use store_core::{ClusterKind, Event, EventSequence, NewCluster};
 use store_sqlite::Options;
 use tests::child::{self, Child, Stage};
 use tests::{TestResult, jobs};
@@ -12,6 +12,7 @@ use tests::{TestResult, jobs};
 const LONG: Duration = Duration::from_secs(20);
 const WRITERS: usize = 4;
 const EACH: usize = 60;
+const CLUSTERS: usize = 30;
 
 /// A part: writes a job whenever it is told to.
 fn write_when_told(stage: &Stage) -> TestResult {
@@ -24,13 +25,18 @@ fn write_when_told(stage: &Stage) -> TestResult {
     Ok(())
 }
 
-/// A part: writes as many jobs as it is told, one after the other.
+/// A part: writes as many jobs as it is told, one after the other, and clusters between them, whose events are in
+/// another table.
 fn write_many(stage: &Stage) -> TestResult {
     let store = Options::new(stage.argument(0)).open()?;
     stage.say("ready");
     stage.listen();
     for number in 0..EACH {
         store.create_job(&jobs::sample(format!("job {number}")))?;
+        if number < CLUSTERS {
+            let name = format!("{number} of {}", std::process::id());
+            store.create_cluster(&NewCluster::new(name, ClusterKind::Slurm, "host"))?;
+        }
     }
     Ok(())
 }
@@ -93,7 +99,7 @@ fn a_feed_hands_out_the_events_of_four_processes_each_once() -> TestResult {
         writer.tell("go")?;
     }
     let mut seen = Vec::new();
-    while seen.len() < WRITERS * EACH {
+    while seen.len() < WRITERS * (EACH + CLUSTERS) {
         let events = feed.next(50, LONG)?;
         assert!(!events.is_empty(), "{} events, and no more come", seen.len());
         seen.extend(events);

@@ -64,16 +64,20 @@ words! {
         Tagged = "tagged",
         /// Somebody wrote a note.
         Noted = "noted",
-        /// The job was deleted, and its history with it, but for this event; the detail has its name and uuid.
+        /// The job was deleted, and its history with it, but for this event; the detail has its `name` and `uuid`,
+        /// and a `reason` where it was pruned.
         Deleted = "deleted",
-        /// The job went into another store, with its history; the detail has its name and uuid, and which store.
+        /// The job went into another store, with its history; the detail has its `name` and `uuid`, and `into` which
+        /// store.
         Moved = "moved",
-        /// The cluster was created; the detail has its name, status, intake and limits.
+        /// The cluster was created; the detail has its `name`, `status`, `intake` and `limits`.
         ClusterCreated = "cluster_created",
-        /// Fields of the cluster were edited; the detail has their names, its name, what its status, its intake and
-        /// its limits were and are where they changed, and the reason.
+        /// The cluster was edited; the detail has its `name`, the names of the edited `fields`, and the `reason` if
+        /// one was given. `renamed_from` is its former name; `status`, `intake` and `limits` have `from` and `to` each,
+        /// if they changed.
         ClusterUpdated = "cluster_updated",
-        /// The cluster was removed; the detail has its name, and what a removal by force came to.
+        /// The cluster was removed; the detail has its `name`, and of a removal by force the numbers of
+        /// [`ClusterRemoval`](crate::ClusterRemoval) by its names.
         ClusterDeleted = "cluster_deleted",
     }
 }
@@ -136,7 +140,7 @@ pub struct Event {
     pub at: Timestamp,
     /// What happened.
     pub kind: EventKind,
-    /// The status before, where the status changed.
+    /// The status before, where the status changed or the job left.
     pub from: Option<JobStatus>,
     /// The status after, where the status changed or began.
     pub to: Option<JobStatus>,

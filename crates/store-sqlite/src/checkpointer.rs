@@ -40,8 +40,9 @@ const LONGEST_REST: Duration = Duration::from_millis(800);
 const LOOK: Duration = Duration::from_millis(1);
 
 /// After how many passes over a log that grows one ends in a turn at the gate, where commits do not wait
-/// for the disk. In such a turn writers wait for two syncs. Where each commit is a sync, every pass ends
-/// so: there a log that grows costs more.
+/// for the disk. In such a turn writers wait for two syncs. Where each commit is a sync, every pass that came to
+/// its end does so: there a log that grows costs more. One that did not has a reader in the way, and the log is
+/// not begun anew whatever is done.
 const PASSES_OF_A_LOG: u32 = 4;
 
 thread_local! {

@@ -49,7 +49,7 @@ impl ClusterPatch {
         Self { intake: Edit::Set(intake), ..Self::default() }
     }
 
-    /// With the reason.
+    /// With the reason, which stands in the event; there is none where nothing changes.
     #[must_use]
     pub fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..self }
@@ -90,7 +90,7 @@ impl ClusterPatch {
 }
 
 impl Cluster {
-    /// Its fields were edited, and were as `before`. Names of fields alone: how it is reached is nobody's to read here.
+    /// Its fields were edited, and were as `before`. Of how it is reached the names of the fields alone.
     fn told_since(&self, before: &NewCluster, now: Timestamp) -> NewEvent {
         let config = &self.config;
         let changed: Vec<&str> = [

@@ -4,19 +4,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::cluster::{ClusterLimits, ClusterPatch};
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::ids::EventSequence;
 use crate::job::JobPatch;
 use crate::patch::Edit;
 use crate::query::{JobFilter, Page, StatusCounts};
-use crate::repo::{EventRead, EventWrite, JobRead, JobWrite};
+use crate::repo::{ClusterWrite, EventRead, EventWrite, JobRead, JobWrite};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{ReadUnit, Store};
 
 use super::dump::{all_jobs, listed};
 use super::fixture::Fixture;
 use super::outcome::Outcome;
-use super::samples::{job_in, open, sample_job};
+use super::samples::{job_in, open, sample_cluster, sample_job};
 use super::threads::together;
 
 fn recount(unit: &impl ReadUnit) -> Result<StatusCounts> {
@@ -112,14 +114,28 @@ pub fn counts_always_equal_a_recount<F: Fixture>(fixture: &F) -> Outcome {
     Ok(())
 }
 
-/// One who follows the history while others write misses no event and sees none twice.
+/// One who follows the history while others write, delete and edit clusters misses no event and sees none twice.
 pub fn who_follows_the_history_misses_nothing<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     let id = job_in(&store, "MgO", JobStatus::Pending)?.id;
+    let cluster = store.create_cluster(&sample_cluster("c"))?.id;
     let writing = AtomicUsize::new(3);
     let followed = together(4, |thread| {
         if thread > 0 {
-            let outcome = (0..30).try_for_each(|_| store.add_note(id, "x").map(drop));
+            let write = |n: u32| match n % 3 {
+                0 => store.add_note(id, "x").map(drop),
+                1 => {
+                    store.delete_job(store.create_job(&sample_job(&format!("{n} of {thread}")))?.id)
+                }
+                _ => {
+                    let max_running = u32::try_from(thread).ok().map(|thread| thread * 100 + n);
+                    let limits = ClusterLimits { max_running, ..ClusterLimits::default() };
+                    let edit =
+                        ClusterPatch { limits: Edit::Set(limits), ..ClusterPatch::default() };
+                    store.update_cluster(cluster, &edit).map(drop)
+                }
+            };
+            let outcome = (0..30).try_for_each(write);
             writing.fetch_sub(1, Ordering::SeqCst);
             return outcome.map(|()| Vec::new());
         }
@@ -135,8 +151,14 @@ pub fn who_follows_the_history_misses_nothing<F: Fixture>(fixture: &F) -> Outcom
         }
     })?;
     let all = store.events_after(EventSequence::START, u32::MAX)?;
-    assert_eq!(followed[0], all);
-    assert_eq!(all.len(), 1 + 90);
+    assert_eq!(all.len(), 2 + 90);
+    assert!(followed[0].windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
+    // Those of a job that is gone may have been seen before it went.
+    let left = |event: &&Event| {
+        let job = event.subject.job();
+        event.kind.is_departure() || job.is_none() || job == Some(id)
+    };
+    assert_eq!(followed[0].iter().filter(left).cloned().collect::<Vec<_>>(), all);
     Ok(())
 }
 

@@ -14,17 +14,19 @@ pub trait EventRead {
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job, and nothing is known of one.
     fn history(&self, job: JobId) -> Result<Vec<Event>>;
 
-    /// The events of a cluster, oldest first; they stay when it is removed.
+    /// The events of a cluster, oldest first; they stay when it is removed. A cluster from before they were kept may
+    /// have none.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such cluster, and nothing is known of one.
     fn cluster_history(&self, cluster: ClusterId) -> Result<Vec<Event>>;
 
     /// The first `limit` events of all jobs and clusters after `sequence`, in the order of their commits. Going
-    /// on from the last one misses none and repeats none, whatever is committed meanwhile.
+    /// on from the last one misses none that is there and repeats none, whatever is committed meanwhile.
     ///
     /// The events of a job go with it, when it is deleted or moved into another store, but for the one that
-    /// tells so. That one stays for a day at least: who looks once a day misses nothing.
+    /// tells so, which has its last status. That one stays for a day at least: who looks once a day sees each job go,
+    /// and each change of those that stay.
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>>;
 
     /// The sequence of the newest event that is there, or [`EventSequence::START`]; every event that

@@ -146,7 +146,8 @@ pub trait JobWrite: JobRead {
     /// Brings a job back that was put away.
     fn unarchive_job(&self, id: JobId) -> Result<()>;
 
-    /// Removes a job with its input, results, submissions and history. Its id never comes back.
+    /// Removes a job with its input, results, submissions and history, but for the event that tells so
+    /// ([`EventKind::Deleted`](crate::EventKind::Deleted)). Its id never comes back.
     ///
     /// # Errors
     /// [`Error::NotAllowed`](crate::Error::NotAllowed) for a QUEUED or RUNNING job, and for one with an active

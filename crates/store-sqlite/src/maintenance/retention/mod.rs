@@ -52,8 +52,9 @@ impl Retention {
         Self { finished_before: moment, at_most: u64::MAX, dry_run: false }
     }
 
-    /// About how many jobs one call takes, so that a scheduler can do a little now and then. What is
-    /// connected goes as a whole, also where it is more. Default: all.
+    /// About how many jobs one call takes, and how many that had left it forgets, so that a scheduler can do a
+    /// little now and then. What is connected goes as a whole, also where it is more; what is refused or held is
+    /// looked at besides. Default: all.
     #[must_use]
     pub const fn at_most(mut self, jobs: u64) -> Self {
         self.at_most = jobs;
@@ -170,7 +171,8 @@ impl SqliteStore {
             if left == 0 {
                 break;
             }
-            let wanted = left.min(BATCH);
+            let refused = report.refused.len() as u64;
+            let wanted = left.max(refused).min(BATCH);
             let Some(found) = self.read(|r| search.next(r, wanted))? else {
                 report.complete = true;
                 break;
