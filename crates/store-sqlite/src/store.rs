@@ -24,7 +24,7 @@ use crate::writer::{Extent, Signed, Writer};
 const fn begins_a_batch_from(durability: Durability) -> usize {
     match durability {
         Durability::Normal => 32,
-        Durability::Full => 512,
+        Durability::Full => 256,
     }
 }
 
