@@ -204,6 +204,15 @@ impl NewEvent {
         self
     }
 
+    /// With the reason, if one was given.
+    #[must_use]
+    pub fn because(self, reason: Option<&str>) -> Self {
+        match reason {
+            Some(reason) => self.with("reason", reason),
+            None => self,
+        }
+    }
+
     /// The job was created with the status that it has.
     pub fn created(job: &Job) -> Self {
         let mut event = Self::of(job, EventKind::Created, job.created_at);

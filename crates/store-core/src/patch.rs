@@ -22,6 +22,11 @@ pub enum Patch<T> {
     Clear,
 }
 
+/// The names of the fields that an edit has changed, as its event tells them.
+pub(crate) fn changed<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
+    fields.into_iter().filter_map(|(field, changed)| changed.then_some(field)).collect()
+}
+
 impl<T: Clone> Edit<T> {
     /// Carries it out; says whether it was to change anything.
     pub fn apply(&self, field: &mut T) -> bool {

@@ -314,7 +314,7 @@ pub fn request_cancel(
         return Ok((Cancellation::AlreadyRequested, None));
     }
     let next = Job { cancel_requested_at: Some(now), updated_at: now, ..job.clone() };
-    let event = with_reason(NewEvent::of(&next, EventKind::CancelRequested, now), reason);
+    let event = NewEvent::of(&next, EventKind::CancelRequested, now).because(reason);
     Ok((Cancellation::Requested, Some(Step { job: next, event, ended: None })))
 }
 
@@ -363,7 +363,7 @@ fn requeue(
         .between(JobStatus::Running, JobStatus::Queued)
         .with("outcome", end.outcome.as_str())
         .with("next_attempt", next.attempt);
-    let mut event = with_reason(describe(event, &end), end.reason.as_deref());
+    let mut event = describe(event, &end).because(end.reason.as_deref());
     if let Some(not_before) = not_before {
         event = event.with("not_before", not_before.as_micros());
     }
@@ -378,11 +378,4 @@ fn describe(mut event: NewEvent, end: &End) -> NewEvent {
         event = event.with("exit_code", exit_code);
     }
     event
-}
-
-fn with_reason(event: NewEvent, reason: Option<&str>) -> NewEvent {
-    match reason {
-        Some(reason) => event.with("reason", reason),
-        None => event,
-    }
 }

@@ -193,10 +193,9 @@ pub fn change(
             next.finished_at = Some(now);
         }
     }
-    let mut event = NewEvent::of(&next, EventKind::StatusChanged, now).between(from, to);
-    if let Some(reason) = &change.reason {
-        event = event.with("reason", reason.as_str());
-    }
+    let event = NewEvent::of(&next, EventKind::StatusChanged, now)
+        .between(from, to)
+        .because(change.reason.as_deref());
     let outcome = match to {
         JobStatus::Completed => Some(AttemptOutcome::Completed),
         JobStatus::Failed => Some(AttemptOutcome::Failed),

@@ -3,24 +3,17 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Outcome, another_program, job, scratch};
+use common::{Outcome, another_program, job, open_with_clock, scratch};
 use store_core::prelude::*;
 use store_core::{
-    Clock, ClusterKind, Error, Event, EventKind, EventSequence, JobId, JobStatus, ManualClock,
-    NewCluster, NewJob, Placement, StatusChange, Timestamp, WorkDir,
+    Clock, ClusterKind, Error, Event, EventKind, EventSequence, JobId, JobStatus, NewCluster,
+    NewJob, Placement, StatusChange, Timestamp, WorkDir,
 };
 use store_sqlite::{CheckDepth, Options, Retention, SqliteStore};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-fn open(path: &std::path::Path) -> (SqliteStore, Arc<ManualClock>) {
-    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_700_000_000_000_000)));
-    let options = Options::new(path).clock(Arc::clone(&clock) as Arc<dyn Clock>);
-    (options.open().expect("a store that can be opened"), clock)
-}
 
 fn completed(store: &SqliteStore, name: &str) -> Result<JobId, Error> {
     let id = store.create_job(&job(name))?.id;
@@ -36,7 +29,7 @@ fn departures(store: &SqliteStore) -> Result<Vec<Event>, Error> {
 #[test]
 fn a_job_that_was_pruned_is_known_for_a_day_and_until_others_of_its_time_are() -> Outcome {
     let (_directory, path) = scratch();
-    let (store, clock) = open(&path);
+    let (store, clock) = open_with_clock(Options::new(&path));
     let (first, deleted) = (completed(&store, "first")?, store.create_job(&job("deleted"))?.id);
     store.delete_job(deleted)?;
     clock.advance(DAY);
@@ -70,7 +63,7 @@ fn a_job_that_was_pruned_is_known_for_a_day_and_until_others_of_its_time_are() -
 #[test]
 fn no_more_is_forgotten_at_once_than_was_asked_for() -> Outcome {
     let (_directory, path) = scratch();
-    let (store, clock) = open(&path);
+    let (store, clock) = open_with_clock(Options::new(&path));
     let jobs = 1_203;
     let ids = (0..jobs).map(|n| Ok(store.create_job(&job(&format!("job {n}")))?.id));
     let ids = ids.collect::<Result<Vec<_>, Error>>()?;
@@ -89,7 +82,7 @@ fn no_more_is_forgotten_at_once_than_was_asked_for() -> Outcome {
 #[test]
 fn a_second_store_that_was_pruned_takes_more() -> Outcome {
     let (directory, path) = scratch();
-    let (store, clock) = open(&path);
+    let (store, clock) = open_with_clock(Options::new(&path));
     let into = directory.path().join("history.db");
     for number in 0..20 {
         completed(&store, &format!("first {number}"))?;
@@ -130,7 +123,7 @@ fn a_second_store_that_was_pruned_takes_more() -> Outcome {
 #[test]
 fn what_is_refused_does_not_keep_others_from_going() -> Outcome {
     let (directory, path) = scratch();
-    let (store, clock) = open(&path);
+    let (store, clock) = open_with_clock(Options::new(&path));
     let into = directory.path().join("history.db");
     let again = |name: &str| -> Result<JobId, Error> {
         let there = Placement::At(WorkDir::new("/scratch/again")?);
@@ -155,7 +148,7 @@ fn what_is_refused_does_not_keep_others_from_going() -> Outcome {
 #[test]
 fn events_without_numbers_are_damage_that_is_named() -> Outcome {
     let (_directory, path) = scratch();
-    let (store, _) = open(&path);
+    let (store, _) = open_with_clock(Options::new(&path));
     let id = store.create_job(&job("MgO"))?.id;
     another_program(&path)
         .execute_batch("DELETE FROM sqlite_sequence WHERE name = 'job_events'")?;

@@ -3,10 +3,12 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
 
-use common::{Outcome, job, names, open, scratch};
+use common::{Outcome, job, names, open, scratch, while_one_writes};
 use store_core::{Error, JobStatus, Placement, Result, StatusChange, WorkDir};
-use store_sqlite::prelude::*;
+use store_sqlite::{Durability, Options, prelude::*};
 
 #[test]
 fn who_goes_on_after_a_refused_step_is_given_up_with_all_steps() -> Outcome {
@@ -24,6 +26,42 @@ fn who_goes_on_after_a_refused_step_is_given_up_with_all_steps() -> Outcome {
     let Err(Error::Aborted(reason)) = &gone_on else { panic!("{gone_on:?}") };
     assert!(reason.to_string().contains("work_dir"), "{reason}");
     assert_eq!(names(&store)?, [""; 0]);
+    Ok(())
+}
+
+/// How many commits a unit and a creation of so many jobs have that wait together.
+fn commits_with(durability: Durability, jobs: usize) -> Result<u64> {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).durability(durability).open().expect("opened");
+    let wait_for = |count| {
+        while store.stats().expect("counted").writes_waiting < count {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    thread::scope(|scope| {
+        while_one_writes(&store, || {
+            // It is over at once, so that the batch goes on taking writes in.
+            scope.spawn(|| store.write(|_| Ok(())).expect("written"));
+            wait_for(1);
+            scope.spawn(|| {
+                let many: Vec<_> =
+                    (0..jobs).map(|number| job(&format!("{number} of many"))).collect();
+                store.create_jobs(&many).expect("written")
+            });
+            wait_for(2);
+            // Longer than the batch of the one that they wait for does.
+            thread::sleep(Duration::from_millis(30));
+        });
+    });
+    Ok(store.stats()?.activity.commits - 1)
+}
+
+#[test]
+fn a_call_of_many_steps_begins_a_batch_and_one_of_few_shares_one() -> Outcome {
+    for (durability, many) in [(Durability::Normal, 32), (Durability::Full, 256)] {
+        assert_eq!(commits_with(durability, many - 1)?, 1, "{durability:?}");
+        assert_eq!(commits_with(durability, many)?, 2, "{durability:?}");
+    }
     Ok(())
 }
 

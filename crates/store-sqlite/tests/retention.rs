@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Outcome, another_program, job, scratch};
+use common::{Outcome, another_program, job, open_with_clock, scratch};
 use serde_json::json;
 use store_core::conformance::Dump;
 use store_core::prelude::*;
@@ -20,12 +20,9 @@ use store_sqlite::{CheckDepth, Options, Retention, SqliteStore};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A store whose clock the test moves.
+/// A store whose clock the test moves, and whose writers give up soon.
 fn open(path: &Path) -> (SqliteStore, Arc<ManualClock>) {
-    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_700_000_000_000_000)));
-    let options = Options::new(path).clock(Arc::clone(&clock) as Arc<dyn Clock>);
-    let options = options.deadline(Duration::from_millis(300));
-    (options.open().expect("a store that can be opened"), clock)
+    open_with_clock(Options::new(path).deadline(Duration::from_millis(300)))
 }
 
 /// A store that is there, to search it.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::code::Code;
 use crate::error::Result;
 use crate::event::{EventKind, NewEvent};
-use crate::patch::{Edit, Patch};
+use crate::patch::{Edit, Patch, changed};
 use crate::settings::ConnectionSettings;
 use crate::time::Timestamp;
 use crate::words::check_text;
@@ -82,10 +82,7 @@ impl ClusterPatch {
         }
         let next = Cluster { config, updated_at: now, ..*cluster };
         let event = next.told_since(&cluster.config, now);
-        Ok(Some(match &self.reason {
-            Some(reason) => (next, event.with("reason", reason.as_str())),
-            None => (next, event),
-        }))
+        Ok(Some((next, event.because(self.reason.as_deref()))))
     }
 }
 
@@ -93,7 +90,7 @@ impl Cluster {
     /// Its fields were edited, and were as `before`. Of how it is reached the names of the fields alone.
     fn told_since(&self, before: &NewCluster, now: Timestamp) -> NewEvent {
         let config = &self.config;
-        let changed: Vec<&str> = [
+        let changed = changed([
             ("name", config.name != before.name),
             ("kind", config.kind != before.kind),
             ("hostname", config.hostname != before.hostname),
@@ -105,10 +102,7 @@ impl Cluster {
             ("setup_commands", config.setup_commands != before.setup_commands),
             ("intake", config.intake != before.intake),
             ("limits", config.limits != before.limits),
-        ]
-        .into_iter()
-        .filter_map(|(field, changed)| changed.then_some(field))
-        .collect();
+        ]);
         let event = NewEvent::of_cluster(self, EventKind::ClusterUpdated, now);
         let mut event = event.with("fields", changed);
         if config.name != before.name {

@@ -4,7 +4,7 @@ use crate::code::Runner;
 use crate::error::{Error, Result};
 use crate::event::{EventKind, NewEvent};
 use crate::ids::ClusterId;
-use crate::patch::{Edit, Patch};
+use crate::patch::{Edit, Patch, changed};
 use crate::policy::JobPolicy;
 use crate::status::JobStatus;
 use crate::time::Timestamp;
@@ -59,7 +59,7 @@ impl JobPatch {
         next.parallelism.check()?;
         next.policy.check()?;
 
-        let changed: Vec<&str> = [
+        let changed = changed([
             ("name", next.name != job.name),
             ("work_dir", next.work_dir != job.work_dir),
             ("workflow", next.workflow != job.workflow),
@@ -69,10 +69,7 @@ impl JobPatch {
             ("priority", next.priority != job.priority),
             ("not_before", next.not_before != job.not_before),
             ("policy", next.policy != job.policy),
-        ]
-        .into_iter()
-        .filter_map(|(field, changed)| changed.then_some(field))
-        .collect();
+        ]);
         if changed.is_empty() {
             return Ok(None);
         }

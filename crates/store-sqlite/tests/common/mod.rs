@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
-use store_core::{Code, InputDeck, JobFilter, NewJob, Page, Placement, WorkDir};
+use store_core::{
+    Clock, Code, InputDeck, JobFilter, ManualClock, NewJob, Page, Placement, Timestamp, WorkDir,
+};
 use store_sqlite::{Options, SqliteStore, prelude::*};
 use tempfile::TempDir;
 
@@ -22,6 +24,13 @@ pub fn scratch() -> (TempDir, PathBuf) {
 /// Opens the store with the defaults.
 pub fn open(path: &Path) -> SqliteStore {
     Options::new(path).open().expect("a store that can be opened")
+}
+
+/// Opens a store whose clock the test moves.
+pub fn open_with_clock(options: Options) -> (SqliteStore, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_700_000_000_000_000)));
+    let options = options.clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    (options.open().expect("a store that can be opened"), clock)
 }
 
 /// A connection that goes around the store, as another program's would.
