@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use store_core::prelude::*;
 use store_core::{
-    Archived, DependencyKind, EventSequence, JobFilter, JobId, JobStatus, Page, StatusChange,
-    Store, SystemClock,
+    Archived, DependencyKind, EventSequence, JobFilter, JobId, JobStatus, Page, Retention,
+    StatusChange, Store, SystemClock,
 };
-use store_sqlite::{CheckDepth, Options, Retention, SqliteStore};
+use store_sqlite::{CheckDepth, Options, SqliteStore};
 use tests::child::{self, Child, Stage};
 use tests::random::Random;
 use tests::{TestResult, jobs};

@@ -1,6 +1,7 @@
 //! A SQLite store and the reference in memory, driven by the same random steps, say the same.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use store_core::memory::MemoryStore;
 use store_core::{Actor, Clock, JobStatus, ManualClock, Store};
 use store_sqlite::{CheckDepth, Options, SqliteStore};
-use tests::model::{self, BEGINNING, Mismatch, Operation, Step};
+use tests::model::{self, BEGINNING, Mismatch, Operation, Side, Step};
 use tests::{TestResult, jobs};
 
 const LONGEST: usize = 60;
@@ -30,6 +31,9 @@ struct Pair {
     sqlite: SqliteStore,
     memory: MemoryStore,
     clock: Arc<ManualClock>,
+    /// The second stores.
+    history: PathBuf,
+    archive: MemoryStore,
 }
 
 fn actor() -> Actor {
@@ -51,12 +55,32 @@ fn with_memory(memory: MemoryStore, clock: Arc<ManualClock>) -> TestResult<Pair>
         .readers(1);
     let sqlite = options.open()?;
     let memory = memory.in_process(store_sqlite::worker::this_process().clone());
-    Ok(Pair { _scratch: scratch, sqlite, memory: memory.acting_as(actor()), clock })
+    Ok(Pair {
+        sqlite,
+        memory: memory.acting_as(actor()),
+        history: scratch.path().join("history.db"),
+        archive: MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>),
+        clock,
+        _scratch: scratch,
+    })
 }
 
 impl Pair {
+    fn in_sqlite(&self) -> Side<'_, SqliteStore> {
+        Side { store: &self.sqlite, archive: &self.history }
+    }
+
+    fn in_memory(&self) -> Side<'_, MemoryStore> {
+        Side { store: &self.memory, archive: &self.archive }
+    }
+
     fn drive(&self, steps: &[Step]) -> Result<(), Mismatch> {
-        model::drive(&self.sqlite, &self.memory, &self.clock, steps)
+        model::drive(self.in_sqlite(), self.in_memory(), &self.clock, steps)?;
+        if !self.history.exists() {
+            return Ok(());
+        }
+        let history = Options::new(&self.history).read_only(true).open().expect("it was made");
+        model::compare_all("the second store", &history, &self.archive)
     }
 }
 
@@ -84,12 +108,13 @@ fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
     for _ in 0..800 {
         let steps = strategy.new_tree(&mut runner).map_err(|e| e.to_string())?.current();
         let store = MemoryStore::with_clock(Arc::new(ManualClock::at(BEGINNING)));
+        let side = Side { store: &store, archive: &MemoryStore::new() };
         for step in steps {
             if let Step::Call(operation) = &step {
                 let refused = operation.perform(&store).is_err();
                 met.entry(name(operation)).or_default()[usize::from(refused)] += 1;
             } else {
-                step.take(&store);
+                step.take(side);
             }
         }
     }
@@ -101,6 +126,48 @@ fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
     };
     let rare: Vec<_> = met.iter().filter(is_rare).collect();
     assert!(rare.is_empty(), "granted and refused: {rare:?} of {met:?}");
+    Ok(())
+}
+
+#[test]
+fn the_steps_make_jobs_go_stay_and_be_forgotten() -> TestResult {
+    use store_core::Retention;
+    let mut runner = TestRunner::deterministic();
+    let strategy = model::steps(LONGEST);
+    let (mut pruned, mut moved, mut held, mut forgotten) = (0, 0, 0, 0);
+    for _ in 0..400 {
+        let steps = strategy.new_tree(&mut runner).map_err(|e| e.to_string())?.current();
+        let clock = Arc::new(ManualClock::at(BEGINNING));
+        let in_memory = || MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let (store, archive) = (in_memory(), in_memory());
+        for step in steps {
+            let old = Retention::finished_before;
+            let report = match step {
+                Step::Wait { micros } => {
+                    clock.advance(Duration::from_micros(micros));
+                    continue;
+                }
+                Step::Prune(moment, at_most) => {
+                    let report = store.prune(&old(moment).at_most(at_most))?;
+                    pruned += report.jobs;
+                    report
+                }
+                Step::Move(moment) => {
+                    let report = store.move_finished(&old(moment), &archive)?;
+                    moved += report.jobs;
+                    report
+                }
+                call => {
+                    call.take(Side { store: &store, archive: &archive });
+                    continue;
+                }
+            };
+            held += report.held;
+            forgotten += report.forgotten;
+        }
+    }
+    let met = (pruned, moved, held, forgotten);
+    assert!(pruned.min(moved).min(held).min(forgotten) >= 3, "{met:?}");
     Ok(())
 }
 
@@ -203,9 +270,9 @@ fn reports_under_leases_come_to_the_same() -> TestResult {
     for (key, expected) in [(key(1, 1), "Err(LeaseLost"), (key(2, 2), "Ok(")] {
         for report in reports(key) {
             let report = call(report);
-            let answer = report.take(&pair.memory);
+            let answer = report.take(pair.in_memory());
             assert!(answer.starts_with(expected), "{report:?}: {answer}");
-            assert_eq!(report.take(&pair.sqlite), answer, "{report:?}");
+            assert_eq!(report.take(pair.in_sqlite()), answer, "{report:?}");
         }
     }
     pair.drive(&[]).map_err(|mismatch| mismatch.to_string())?;

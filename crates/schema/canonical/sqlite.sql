@@ -888,3 +888,18 @@ CREATE INDEX store_events_by_job ON store_events (job_id) WHERE job_id IS NOT NU
 CREATE INDEX store_events_by_cluster ON store_events (cluster_id) WHERE cluster_id IS NOT NULL;
 -- Jobs that left the store long ago.
 CREATE INDEX store_events_departed ON store_events (at) WHERE job_id IS NOT NULL;
+
+-- How far the history has been forgotten.
+CREATE TABLE events_forgotten (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    newest INTEGER NOT NULL DEFAULT 0 CHECK (newest >= 0)
+) STRICT;
+
+INSERT INTO events_forgotten (id) VALUES (1);
+
+-- An event that goes leaves its number here.
+CREATE TRIGGER store_events_forgotten AFTER DELETE ON store_events
+WHEN OLD.sequence > (SELECT newest FROM events_forgotten)
+BEGIN
+    UPDATE events_forgotten SET newest = OLD.sequence;
+END;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::holder::Holder;
-use crate::ids::{JobId, RemoteJobId};
+use crate::ids::{EventSequence, JobId, RemoteJobId};
 use crate::lease::{LeaseKey, LeaseLoss};
 use crate::remote_phase::RemotePhase;
 use crate::status::JobStatus;
@@ -179,6 +179,15 @@ pub enum Error {
         key: String,
         /// By what, and the way out.
         by: String,
+    },
+
+    /// Events after this place were forgotten, so that a feed which goes on from it would not tell that jobs left.
+    #[error("events after {after} are forgotten up to {newest}: read all jobs, then follow from now")]
+    Forgotten {
+        /// The place.
+        after: EventSequence,
+        /// The newest event that was forgotten.
+        newest: EventSequence,
     },
 
     /// Writers took longer than the deadline.
@@ -371,20 +380,18 @@ mod tests {
              more … waits for job 9996 waits for job 9997 waits for job 9998 waits for job 9999 waits \
              for job 10000"
         );
-        let mut holder = Holder::new(42);
-        holder.program = Some("crystal-tui".to_owned());
-        holder.state = Some(ProcessState::Stopped);
-        let holder = Some(Box::new(holder));
-        let contended = Error::Contended { waited: Duration::from_secs(30), holder };
+        let waited = Duration::from_secs(30);
+        let told = |holder| Error::Contended { waited, holder: Some(Box::new(holder)) }.to_string();
+        let mut stopped = Holder::new(42);
+        stopped.program = Some("crystal-tui".to_owned());
+        stopped.state = Some(ProcessState::Stopped);
         assert_eq!(
-            contended.to_string(),
+            told(stopped),
             "waited 30.0s for a turn to write: it is held by process 42 (crystal-tui), which is \
              stopped, so continue or end it"
         );
-        let holder = Some(Box::new(Holder::new(42)));
-        let contended = Error::Contended { waited: Duration::from_secs(30), holder };
         assert_eq!(
-            contended.to_string(),
+            told(Holder::new(42)),
             "waited 30.0s for a turn to write: it is held by process 42; try again, or open the store \
              with a longer deadline"
         );

@@ -12,6 +12,7 @@
 //! | When is nothing calculated twice? | [`reuse`] |
 //! | What happened to it? | [`event`] |
 //! | How does a program learn that something happened? | [`watch`] |
+//! | Which jobs leave, and when is that forgotten? | [`retention`] |
 //! | Who runs it, and for how long? | [`claim`], [`lease`], [`worker`] |
 //! | How does a run end, and how often is a job tried? | [`run`], [`attempt`], [`policy`] |
 //! | Where does it run? | [`cluster`], [`remote_job`], [`remote_phase`], [`contact`] |
@@ -50,6 +51,7 @@ pub mod remote_phase;
 pub mod repo;
 pub mod resources;
 pub mod result;
+pub mod retention;
 pub mod reuse;
 pub mod run;
 pub mod settings;
@@ -93,6 +95,7 @@ pub use remote_job::{NewRemoteJob, RemoteJob, RemoteJobPatch, Reported};
 pub use remote_phase::RemotePhase;
 pub use resources::Resources;
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
+pub use retention::{Retention, RetentionReport};
 pub use reuse::Reuse;
 pub use run::{Cancellation, Completion, Ended, Failure, Recovered};
 pub use settings::ConnectionSettings;

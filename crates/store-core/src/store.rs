@@ -8,6 +8,7 @@ use crate::repo::{
     EventWrite, JobRead, JobWrite, RemoteJobRead, RemoteJobWrite, ResultRead, ResultWrite, TagRead,
     TagWrite, WorkflowRead, WorkflowWrite,
 };
+use crate::retention::{Retention, RetentionReport};
 use crate::ticket::Ticket;
 use crate::watch::{Feed, Watch};
 
@@ -112,6 +113,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// What wakes when somebody has committed.
     type Watch: Watch;
 
+    /// Where a second store is: a path, for one whose stores are files.
+    type Archive: ?Sized + ToOwned;
+
     /// Runs `work` on one snapshot: everything that it reads is of the same moment, whatever others
     /// commit meanwhile.
     ///
@@ -207,7 +211,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// A feed of the events after `place`, as they are committed; see [`Feed::after`].
     ///
     /// # Errors
-    /// Those of [`watch`](Self::watch).
+    /// Those of [`watch`](Self::watch) and of reading.
     fn feed_after(&self, place: EventSequence) -> Result<Feed<Self>> {
         Feed::after(self, place)
     }
@@ -219,6 +223,34 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn feed_from_now(&self) -> Result<Feed<Self>> {
         Feed::from_now(self)
     }
+
+    /// Moves jobs that ended long ago into the store at `into`, which is made if there is none: jobs with
+    /// their inputs, tags, results, attempts, submissions, edges and history, under the same ids, uuids and
+    /// sequences, and the clusters that they name. It is searched like any other store.
+    ///
+    /// The events of a job go with it, and one that tells so stays ([`EventKind::Moved`](crate::EventKind::Moved),
+    /// with the second store's name) for a day at least, until a call for a moment after it, which forgets jobs that
+    /// had left before. Ids and sequences do not come back.
+    ///
+    /// # Atomicity
+    /// Many transactions, so that other writers have their turns between them. A job is in the second store for good
+    /// before it leaves this one, and leaves only as it was copied. A call that ends in an error may have moved some
+    /// jobs; none is lost, and calling again goes on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) if `into` is this store;
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly); [`Error::Access`](crate::Error::Access) where the store there
+    /// cannot be opened; those of reading and writing.
+    fn move_finished(&self, retention: &Retention, into: &Self::Archive)
+    -> Result<RetentionReport>;
+
+    /// Deletes jobs that ended long ago, with all that belongs to them, for good; in the same steps, and
+    /// under the same conditions, as [`move_finished`](Self::move_finished). The event that stays is
+    /// [`EventKind::Deleted`](crate::EventKind::Deleted).
+    ///
+    /// # Errors
+    /// As [`move_finished`](Self::move_finished).
+    fn prune(&self, retention: &Retention) -> Result<RetentionReport>;
 
     /// The same store, with every change signed by `actor`.
     #[must_use]

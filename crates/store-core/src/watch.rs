@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::ids::EventSequence;
 use crate::repo::EventRead;
@@ -27,9 +27,9 @@ pub trait Watch: Send + 'static {
     /// Waits until somebody has committed, for `timeout` at the most, and tells whether; zero only looks.
     ///
     /// # Errors
-    /// [`Error::Closed`](crate::Error::Closed) once the store was closed, also for who waits
-    /// already; [`Error::Nested`](crate::Error::Nested) inside a unit of work of the same store, whose
-    /// commit it would wait for; [`Error::Moved`](crate::Error::Moved) where the store is no longer
+    /// [`Error::Closed`] once the store was closed, also for who waits
+    /// already; [`Error::Nested`] inside a unit of work of the same store, whose
+    /// commit it would wait for; [`Error::Moved`] where the store is no longer
     /// where it was.
     fn wait(&mut self, timeout: Duration) -> Result<bool>;
 }
@@ -57,6 +57,8 @@ pub struct Feed<S: Store> {
     store: S,
     watch: S::Watch,
     place: EventSequence,
+    /// What was forgotten up to here is nothing that its reader could know of.
+    unknown: EventSequence,
 }
 
 impl<S: Store> Feed<S> {
@@ -64,9 +66,15 @@ impl<S: Store> Feed<S> {
     /// that was kept.
     ///
     /// # Errors
-    /// Those of [`Store::watch`].
+    /// Those of [`Store::watch`] and of reading.
     pub fn after(store: &S, place: EventSequence) -> Result<Self> {
-        Ok(Self { watch: store.watch()?, store: store.clone(), place })
+        let watch = store.watch()?;
+        // Who begins at the start knows no job that has left.
+        let unknown = match place {
+            EventSequence::START => store.newest_forgotten()?,
+            kept => kept,
+        };
+        Ok(Self { watch, store: store.clone(), place, unknown })
     }
 
     /// The events from now on.
@@ -89,12 +97,19 @@ impl<S: Store> Feed<S> {
     /// A call that returns an error has handed out nothing, and the next one goes on where it was.
     ///
     /// # Errors
-    /// Those of [`Watch::wait`] and of reading.
+    /// Those of [`Watch::wait`] and of reading; [`Error::Forgotten`] where retention has forgotten meanwhile that jobs
+    /// left, which takes a day at least.
     pub fn next(&mut self, limit: u32, timeout: Duration) -> Result<Vec<Event>> {
         let begun = Instant::now();
         loop {
             // The watch is older than this look, so that what it does not see ends the wait.
-            let events = self.store.events_after(self.place, limit)?;
+            let events = self.store.read(|r| {
+                let (after, newest) = (self.place, r.newest_forgotten()?);
+                if newest > after.max(self.unknown) {
+                    return Err(Error::Forgotten { after, newest });
+                }
+                r.events_after(after, limit)
+            })?;
             if let Some(last) = events.last() {
                 self.place = last.sequence;
                 return Ok(events);

@@ -18,6 +18,14 @@ impl Fixture for Memory {
     fn reopen(&self, _: MemoryStore, _: Arc<dyn Clock>) -> Option<MemoryStore> {
         None
     }
+
+    fn archive(&self, clock: Arc<dyn Clock>) -> MemoryStore {
+        MemoryStore::with_clock(clock)
+    }
+
+    fn open_archive(&self, archive: &MemoryStore, _: Arc<dyn Clock>) -> MemoryStore {
+        archive.clone()
+    }
 }
 
 store_core::conformance_tests!(Memory);

@@ -42,9 +42,7 @@ pub mod worker;
 
 pub use counters::{Activity, Distribution};
 pub use error::OpenError;
-pub use maintenance::{
-    CheckDepth, CheckReport, CheckpointReport, Retention, RetentionReport, Stats,
-};
+pub use maintenance::{CheckDepth, CheckReport, CheckpointReport, Stats};
 pub use options::{Durability, Options, WhenFull};
 pub use snapshots::HeldSnapshot;
 pub use store::SqliteStore;

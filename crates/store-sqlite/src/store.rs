@@ -1,13 +1,13 @@
 //! A SQLite store, opened.
 
 use std::panic::Location;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use store_core::nesting::{self, StoreKey, UnitGuard};
-use store_core::{Actor, Error, Result, Store, Ticket};
+use store_core::{Actor, Error, Result, Retention, RetentionReport, Store, Ticket};
 
 use crate::checkpointer::Checkpointer;
 use crate::location::Location as Place;
@@ -201,6 +201,7 @@ impl Store for SqliteStore {
     type Read<'t> = Unit<'t, Reading>;
     type Write<'t> = Unit<'t, Writing>;
     type Watch = SqliteWatch;
+    type Archive = Path;
 
     #[track_caller]
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
@@ -262,6 +263,14 @@ impl Store for SqliteStore {
     fn watch(&self) -> Result<SqliteWatch> {
         let opened = self.opened()?;
         SqliteWatch::begin(opened.key, &opened.location, &self.shared.options, &opened.ending)
+    }
+
+    fn move_finished(&self, retention: &Retention, into: &Path) -> Result<RetentionReport> {
+        self.move_into(retention, into)
+    }
+
+    fn prune(&self, retention: &Retention) -> Result<RetentionReport> {
+        self.prune_in_steps(retention)
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

@@ -1,5 +1,6 @@
 //! The promises of the traits, kept by SQLite.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use store_core::Clock;
@@ -33,6 +34,15 @@ impl Fixture for Sqlite {
         let path = store.path().expect("it is open");
         store.close().expect("closed");
         Some(self.open(&path.file_name().expect("a name").to_string_lossy(), clock))
+    }
+
+    fn archive(&self, _: Arc<dyn Clock>) -> PathBuf {
+        self.0.path().join("history.db")
+    }
+
+    fn open_archive(&self, archive: &Path, clock: Arc<dyn Clock>) -> SqliteStore {
+        assert!(archive.exists(), "it was made");
+        Options::new(archive).clock(clock).open().expect("a store that can be opened")
     }
 }
 

@@ -60,6 +60,8 @@ fn a_check_names_what_is_wrong() -> Outcome {
         ("INSERT INTO job_status_transitions VALUES ('COMPLETED', 'QUEUED', 0)", "COMPLETED"),
         ("UPDATE store_events SET sequence = 1", "store_events: 1 is not"),
         ("UPDATE store_events SET sequence = 99", "store_events: 99 is not"),
+        ("UPDATE events_forgotten SET newest = 99", "events_forgotten: 99 is not"),
+        ("DELETE FROM events_forgotten", "events_forgotten: its row"),
         ("DROP INDEX jobs_by_status", "jobs_by_status"),
         ("DROP TRIGGER jobs_status_transition", "jobs_status_transition"),
         ("CREATE TABLE mine (id INTEGER PRIMARY KEY) STRICT", "mine"),

@@ -14,9 +14,9 @@ use store_core::prelude::*;
 use store_core::{
     Clock, ClusterId, ClusterKind, Convergence, DependencyKind, Edit, Error, EventKind,
     InitialStatus, JobId, JobStatus, ManualClock, NewCluster, NewJob, NewRemoteJob, NewResult,
-    Placement, RemoteJobPatch, StatusChange, Timestamp, WorkDir,
+    RemoteJobPatch, Retention, StatusChange, Timestamp,
 };
-use store_sqlite::{CheckDepth, Options, Retention, SqliteStore};
+use store_sqlite::{CheckDepth, Options, SqliteStore};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -180,68 +180,27 @@ fn what_fails_between_the_two_files_loses_nothing_and_doubles_nothing() -> Outco
 }
 
 #[test]
-fn a_store_that_has_no_place_for_a_job_leaves_it_where_it_is() -> Outcome {
+fn a_copy_that_somebody_wrote_to_is_not_overwritten() -> Outcome {
     let (directory, path) = scratch();
     let (store, clock) = open(&path);
     let into = directory.path().join("history.db");
-    let there = Placement::At(WorkDir::new("/scratch/again")?);
-    let mut ids = Vec::new();
-    for round in 0..2 {
-        let new = NewJob { placement: there.clone(), ..job(&format!("round {round}")) };
-        let id = store.create_job(&new)?.id;
-        store.change_status(id, &StatusChange::to(JobStatus::Completed))?;
-        let other = store.create_job(&job("other"))?.id;
-        store.change_status(other, &StatusChange::to(JobStatus::Completed))?;
-        clock.advance(DAY);
-        let moved = store.move_finished(&Retention::finished_before(clock.now()), &into)?;
-        ids.push((id, moved));
-    }
-    let (first, second) = (&ids[0], &ids[1]);
-    assert_eq!((first.1.jobs, first.1.refused.len()), (2, 0));
-    assert_eq!((second.1.jobs, second.1.refused.as_slice()), (1, [second.0].as_slice()));
-    assert!(store.job(second.0).is_ok());
-    // Another file has a place for it.
-    let another = directory.path().join("history-2.db");
-    let moved = store.move_finished(&Retention::finished_before(clock.now()), &another)?;
-    assert_eq!((moved.jobs, moved.refused.len()), (1, 0));
-    assert!(search(&another).job(second.0).is_ok() && search(&into).job(first.0).is_ok());
-
-    // A copy that somebody wrote to is not overwritten, and the job is not removed.
     let kept = store.create_job(&job("kept"))?.id;
     store.change_status(kept, &StatusChange::to(JobStatus::Failed))?;
     clock.advance(DAY);
     let holder = another_program(&path);
     holder.execute_batch("BEGIN IMMEDIATE")?;
     let old = Retention::finished_before(clock.now());
-    assert!(store.move_finished(&old, &another).is_err());
+    assert!(store.move_finished(&old, &into).is_err());
     holder.execute_batch("ROLLBACK")?;
-    Options::new(&another).open()?.add_note(kept, "written there")?;
-    let moved = store.move_finished(&old, &another)?;
+    Options::new(&into).open()?.add_note(kept, "written there")?;
+    let moved = store.move_finished(&old, &into)?;
     assert_eq!((moved.jobs, moved.refused), (0, vec![kept]));
-    assert!(store.job(kept).is_ok());
-    Ok(())
-}
-
-#[test]
-fn clusters_come_along_under_their_names_of_today() -> Outcome {
-    let (directory, path) = scratch();
-    let (store, clock) = open(&path);
-    let into = directory.path().join("history.db");
-    let mut names = Vec::new();
-    for round in 0..2 {
-        // The second one of the name is another cluster: the first was deleted.
-        let cluster = store.create_cluster(&NewCluster::new("c", ClusterKind::Slurm, "host"))?;
-        let new = NewJob { cluster: Some(cluster.id), ..job(&format!("round {round}")) };
-        let id = store.create_job(&new)?.id;
-        store.change_status(id, &StatusChange::to(JobStatus::Completed))?;
-        clock.advance(DAY);
-        store.move_finished(&Retention::finished_before(clock.now()), &into)?;
-        store.delete_cluster(cluster.id)?;
-        names.push(cluster);
-    }
-    let archive = search(&into);
-    assert_eq!(archive.cluster(names[1].id)?, names[1]);
-    assert_eq!(archive.cluster(names[0].id)?.config.name, format!("c ({})", names[0].id));
+    assert!(store.job(kept).is_ok(), "it is not removed either");
+    // Another file has a place for it.
+    let another = directory.path().join("history-2.db");
+    let moved = store.move_finished(&old, &another)?;
+    assert_eq!((moved.jobs, moved.refused.len()), (1, 0));
+    assert!(search(&another).job(kept).is_ok());
     Ok(())
 }
 

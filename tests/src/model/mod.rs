@@ -34,25 +34,49 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// A store, and the place of the second one that its old jobs move into.
+pub struct Side<'s, S: Store> {
+    /// The store.
+    pub store: &'s S,
+    /// The place.
+    pub archive: &'s S::Archive,
+}
+
+impl<S: Store> Clone for Side<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Store> Copy for Side<'_, S> {}
+
 /// Takes both stores through the steps, comparing every answer, and everything that can be read in
 /// the end. `clock` is that of both.
 ///
 /// # Errors
 /// The first [`Mismatch`].
-pub fn drive(
-    one: &impl Store,
-    other: &impl Store,
+pub fn drive<S: Store, T: Store>(
+    one: Side<'_, S>,
+    other: Side<'_, T>,
     clock: &ManualClock,
     steps: &[Step],
 ) -> Result<(), Mismatch> {
     for (number, step) in steps.iter().enumerate() {
         if let Step::Wait { micros } = step {
-            clock.advance(Duration::from_micros(u64::from(*micros)));
+            clock.advance(Duration::from_micros(*micros));
             continue;
         }
         let answers = (step.take(one), step.take(other));
         compare(format!("step {number}, {step:?}"), answers.0, answers.1)?;
     }
+    compare_all("the dump", one.store, other.store)
+}
+
+/// Compares everything that can be read in two stores.
+///
+/// # Errors
+/// The first [`Mismatch`].
+pub fn compare_all(what: &str, one: &impl Store, other: &impl Store) -> Result<(), Mismatch> {
     let read = |lines: store_core::Result<Vec<String>>| match lines {
         Ok(lines) => lines,
         Err(error) => vec![format!("cannot be read: {error:?}")],
@@ -60,7 +84,7 @@ pub fn drive(
     let (ones, others) = (read(one.read(|r| dump(r))), read(other.read(|r| dump(r))));
     for place in 0..ones.len().max(others.len()) {
         let line = |lines: &[String]| lines.get(place).cloned().unwrap_or_default();
-        compare(format!("line {place} of the dump"), line(&ones), line(&others))?;
+        compare(format!("line {place} of {what}"), line(&ones), line(&others))?;
     }
     Ok(())
 }

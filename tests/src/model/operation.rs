@@ -5,10 +5,11 @@ use std::time::Duration;
 use store_core::{
     ClaimFilter, ClusterId, ClusterPatch, Completion, Confirmation, DependencyKind, Error, Failure,
     InitialStatus, InputDeck, JobId, JobPatch, LeaseKey, NewCluster, NewJob, NewRemoteJob,
-    NewResult, NewWorkflow, RemoteJobId, RemoteJobPatch, Result, StatusChange, Store, TagPatch,
-    Timestamp, Under, Worker, WriteUnit,
+    NewResult, NewWorkflow, RemoteJobId, RemoteJobPatch, Result, Retention, RetentionReport,
+    StatusChange, Store, TagPatch, Timestamp, Under, Worker, WriteUnit,
 };
 
+use super::Side;
 use super::dump::dump;
 
 /// One call of a method that writes.
@@ -138,8 +139,12 @@ pub enum Step {
     /// The clock goes on.
     Wait {
         /// By so many microseconds.
-        micros: u32,
+        micros: u64,
     },
+    /// Jobs that ended before a moment go for good, about so many.
+    Prune(Timestamp, u64),
+    /// They go into the second store.
+    Move(Timestamp),
     /// A call straight on the store.
     Call(Operation),
     /// Several calls in a unit of work, which looks at everything before it ends.
@@ -148,9 +153,17 @@ pub enum Step {
 
 impl Step {
     /// Takes it on a store; the answer is as it prints.
-    pub fn take(&self, store: &impl Store) -> String {
+    pub fn take<S: Store>(&self, Side { store, archive }: Side<'_, S>) -> String {
         match self {
             Self::Wait { .. } => String::new(),
+            Self::Prune(moment, at_most) => {
+                let old = Retention::finished_before(*moment).at_most(*at_most);
+                print(store.prune(&old).map(facts))
+            }
+            Self::Move(moment) => {
+                let old = Retention::finished_before(*moment);
+                print(store.move_finished(&old, archive).map(facts))
+            }
             Self::Call(operation) => print(operation.perform(store)),
             Self::Unit(operations, end) => {
                 let (operations, end) = (operations.clone(), *end);
@@ -172,6 +185,12 @@ impl Step {
             }
         }
     }
+}
+
+/// What two backends say alike of what went: not in how many steps, nor which jobs that stay were looked at.
+fn facts(report: RetentionReport) -> impl std::fmt::Debug {
+    let RetentionReport { jobs, events, forgotten, changed, refused, complete, .. } = report;
+    (jobs, events, forgotten, changed, refused, complete)
 }
 
 fn print(answer: impl std::fmt::Debug) -> String {

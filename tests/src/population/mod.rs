@@ -23,6 +23,7 @@ pub const PAGES: &[(i32, &str)] = &[
     (9, include_str!("v9.sql")),
     (10, include_str!("v10.sql")),
     (11, include_str!("v11.sql")),
+    (12, include_str!("v12.sql")),
 ];
 
 /// The version that the first pages fit together. Later ones build on what was upgraded from it, as the

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use store_core::prelude::*;
 use store_core::{
     Actor, Clock, Error, EventSequence, Feed, Job, JobFilter, JobId, JobStatus, LeaseKey, NewJob,
-    NewResult, NewWorkflow, Page, StatusChange, SystemClock, Ticket, Timestamp,
+    NewResult, NewWorkflow, Page, Retention, StatusChange, SystemClock, Ticket, Timestamp,
 };
-use store_sqlite::{Options, Retention, SqliteStore};
+use store_sqlite::{Options, SqliteStore};
 
 use super::claims;
 use super::client::{Answer, Client, Trouble};

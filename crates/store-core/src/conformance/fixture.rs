@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::store::Store;
 use crate::time::Clock;
 
+/// The place of a second store, as its owner keeps it.
+pub type ArchiveOf<F> = <<<F as Fixture>::Store as Store>::Archive as ToOwned>::Owned;
+
 /// Makes stores of a backend for the suite. A test has a fixture of its own; it lives as long as the
 /// stores that it made, so it may own the directory that they are in.
 pub trait Fixture {
@@ -20,4 +23,14 @@ pub trait Fixture {
     /// Closes a store and opens the same one again, as the next program would; `None` for a backend
     /// that forgets when it is closed. The suite has dropped all other clones.
     fn reopen(&self, store: Self::Store, clock: Arc<dyn Clock>) -> Option<Self::Store>;
+
+    /// A place for a second store, in which there is none yet.
+    fn archive(&self, clock: Arc<dyn Clock>) -> ArchiveOf<Self>;
+
+    /// Opens the second store that was made there.
+    fn open_archive(
+        &self,
+        archive: &<Self::Store as Store>::Archive,
+        clock: Arc<dyn Clock>,
+    ) -> Self::Store;
 }

@@ -6,6 +6,12 @@
 macro_rules! each_promise {
     ($($callback:tt)+) => {
         $($callback)+ ! {
+            archives {
+                what_moves_is_whole_in_the_second_store
+                a_job_without_a_place_in_the_second_store_stays
+                clusters_come_along_under_their_names_of_today
+                a_second_store_that_was_pruned_takes_more
+            }
             bulk_edges {
                 many_edges_come_to_what_single_ones_do
                 many_edges_are_added_all_or_none
@@ -218,6 +224,15 @@ macro_rules! each_promise {
                 each_attempt_has_a_result_of_its_own
                 a_result_does_not_change_the_status
                 what_the_check_of_a_result_refuses_is_not_stored
+            }
+            retention {
+                what_ended_before_a_moment_is_pruned_whole
+                a_job_stays_with_the_live_ones_of_its_graph
+                a_dry_run_of_retention_only_counts
+                a_call_takes_about_as_many_as_it_may
+                departures_are_told_for_a_day
+                a_feed_that_missed_that_jobs_left_says_so
+                retention_inside_a_unit_is_refused
             }
             reuse {
                 a_job_is_completed_from_an_earlier_one_that_is_the_same

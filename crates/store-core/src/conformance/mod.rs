@@ -15,6 +15,7 @@ mod refusals;
 mod samples;
 mod threads;
 
+pub mod archives;
 pub mod bulk_edges;
 pub mod claims;
 pub mod clusters;
@@ -36,6 +37,7 @@ pub mod readers;
 pub mod remote_jobs;
 pub mod remote_phases;
 pub mod results;
+pub mod retention;
 pub mod reuse;
 pub mod runs;
 pub mod searches;
@@ -49,6 +51,6 @@ pub mod watching;
 pub mod workflows;
 
 pub use dump::Dump;
-pub use fixture::Fixture;
+pub use fixture::{ArchiveOf, Fixture};
 pub use outcome::{Broken, Outcome};
 pub use promise::{PROMISES, Promise, promises};

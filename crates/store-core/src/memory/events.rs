@@ -44,7 +44,13 @@ impl<Mode> EventRead for Unit<'_, Mode> {
     }
 
     fn newest_sequence(&self) -> Result<EventSequence> {
-        Ok(self.state().events.keys().last().copied().unwrap_or(EventSequence::START))
+        let state = self.state();
+        let newest = state.events.keys().last().copied().unwrap_or(EventSequence::START);
+        Ok(newest.max(state.newest_forgotten()))
+    }
+
+    fn newest_forgotten(&self) -> Result<EventSequence> {
+        Ok(self.state().newest_forgotten())
     }
 }
 

@@ -174,17 +174,7 @@ impl JobWrite for Unit<'_, Writing> {
                 return Err(job.in_use(dependents));
             }
             let event = NewEvent::departure(job, EventKind::Deleted, now);
-            state.jobs.remove(&id);
-            state.inputs.remove(&id);
-            state.tags.remove(&id);
-            state.dependencies.retain(|_, edge| edge.job != id);
-            state.remote_jobs.retain(|_, remote| remote.submission.job != id);
-            state.results.retain(|_, result| result.job != id);
-            state.events.retain(|_, event| event.subject.job() != Some(id));
-            state.attempts.retain(|_, attempt| attempt.job != id);
-            state.leases.remove(&id);
-            state.tokens.remove(&id);
-            state.record(event, actor);
+            state.remove_job(event, actor);
             Ok(())
         })
     }

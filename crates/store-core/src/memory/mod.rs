@@ -13,6 +13,7 @@ mod jobs;
 mod lists;
 mod remote_jobs;
 mod results;
+mod retention;
 mod state;
 mod store;
 mod tags;

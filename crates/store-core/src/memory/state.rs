@@ -42,6 +42,7 @@ pub(super) struct State {
     pub(super) tokens: BTreeMap<JobId, i64>,
     /// Those that are over, by job and attempt.
     pub(super) attempts: BTreeMap<(JobId, u32), Arc<Attempt>>,
+    pub(super) forgotten: Option<EventSequence>,
     pub(super) given_out: GivenOut,
 }
 
@@ -75,8 +76,35 @@ impl State {
         found.map(|job| Job::clone(job))
     }
 
+    /// The newest event that retention has forgotten.
+    pub(super) fn newest_forgotten(&self) -> EventSequence {
+        self.forgotten.unwrap_or(EventSequence::START)
+    }
+
     pub(super) fn put_job(&mut self, job: Job) {
         self.jobs.insert(job.id, Arc::new(job));
+    }
+
+    /// Removes a job with all that belongs to it, but for the event of its departure.
+    pub(super) fn remove_job(&mut self, departure: NewEvent, signer: &Signer) {
+        if let Some(id) = departure.subject.job() {
+            self.drop_job(id);
+        }
+        self.record(departure, signer);
+    }
+
+    /// Drops all rows of a job.
+    pub(super) fn drop_job(&mut self, id: JobId) {
+        self.jobs.remove(&id);
+        self.inputs.remove(&id);
+        self.tags.remove(&id);
+        self.dependencies.retain(|_, edge| edge.job != id);
+        self.remote_jobs.retain(|_, remote| remote.submission.job != id);
+        self.results.retain(|_, result| result.job != id);
+        self.events.retain(|_, event| event.subject.job() != Some(id));
+        self.attempts.retain(|_, attempt| attempt.job != id);
+        self.leases.remove(&id);
+        self.tokens.remove(&id);
     }
 
     /// The result of the job's present attempt.

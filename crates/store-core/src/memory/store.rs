@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::Result;
 use crate::event::Actor;
 use crate::nesting::{StoreKey, UnitGuard};
+use crate::retention::{Retention, RetentionReport};
 use crate::store::Store;
 use crate::ticket::{Ticket, at_once};
 use crate::time::{Clock, SystemClock};
@@ -58,6 +59,10 @@ impl MemoryStore {
         self.signer.process = Some(process);
         self
     }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +101,7 @@ impl Store for MemoryStore {
     type Read<'t> = Unit<'t, Reading>;
     type Write<'t> = Unit<'t, Writing>;
     type Watch = MemoryWatch;
+    type Archive = Self;
 
     fn read<T>(&self, work: impl FnOnce(&Self::Read<'_>) -> Result<T>) -> Result<T> {
         let _inside = UnitGuard::enter(self.shared.key)?;
@@ -125,6 +131,14 @@ impl Store for MemoryStore {
 
     fn watch(&self) -> Result<MemoryWatch> {
         Ok(MemoryWatch::of(self.shared.key, &self.shared.commits))
+    }
+
+    fn move_finished(&self, retention: &Retention, into: &Self) -> Result<RetentionReport> {
+        self.retain(retention, Some(into))
+    }
+
+    fn prune(&self, retention: &Retention) -> Result<RetentionReport> {
+        self.retain(retention, None)
     }
 
     fn acting_as(&self, actor: Actor) -> Self {

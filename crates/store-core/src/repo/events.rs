@@ -26,12 +26,17 @@ pub trait EventRead {
     ///
     /// The events of a job go with it, when it is deleted or moved into another store, but for the one that
     /// tells so, which has its last status. That one stays for a day at least: who looks once a day sees each job go,
-    /// and each change of those that stay.
+    /// and each change of those that stay. Who looks less often may miss that jobs left, if he goes on from a place
+    /// before [`newest_forgotten`](Self::newest_forgotten); a [`Feed`](crate::Feed) tells so.
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>>;
 
-    /// The sequence of the newest event that is there, or [`EventSequence::START`]; every event that
+    /// The sequence of the newest event that is there or was forgotten, or [`EventSequence::START`]; every event that
     /// is committed later comes after it.
     fn newest_sequence(&self) -> Result<EventSequence>;
+
+    /// The sequence of the newest event that retention has forgotten, or [`EventSequence::START`]. Who goes on from
+    /// there, or from a later place, has missed nothing.
+    fn newest_forgotten(&self) -> Result<EventSequence>;
 }
 
 /// Writing the history. Every other method that changes a job or a cluster adds to it by itself; `heartbeat`, and
@@ -63,6 +68,11 @@ impl<S: Store> EventRead for S {
     #[track_caller]
     fn newest_sequence(&self) -> Result<EventSequence> {
         self.read(|r| r.newest_sequence())
+    }
+
+    #[track_caller]
+    fn newest_forgotten(&self) -> Result<EventSequence> {
+        self.ask(|r| r.newest_forgotten())
     }
 }
 

@@ -91,6 +91,7 @@ impl SqliteStore {
                 problems.extend(misplaced(connection)?);
                 problems.extend(misjudged(connection)?);
                 problems.extend(misnumbered(connection)?);
+                problems.extend(misremembered(connection)?);
             }
             Ok(problems)
         })
@@ -212,6 +213,21 @@ fn misnumbered(connection: &Connection) -> Result<Vec<String>> {
         Ok(format!("store_events: {sequence} is not a number of its own among the events"))
     });
     rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
+}
+
+/// A mark of what was forgotten that is lost, or lies ahead: followers would not be told, or be refused.
+fn misremembered(connection: &Connection) -> Result<Option<String>> {
+    const MARK: &str = "SELECT (SELECT newest FROM events_forgotten), coalesce( \
+         (SELECT max(seq) FROM sqlite_sequence WHERE name = 'job_events'), 0)";
+    let read = connection
+        .query_one(MARK, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, i64>(1)?)));
+    Ok(match read.meaning()? {
+        (None, _) => Some("events_forgotten: its row is missing".to_owned()),
+        (Some(newest), last) if newest > last => {
+            Some(format!("events_forgotten: {newest} is not a number of an event"))
+        }
+        _ => None,
+    })
 }
 
 /// Statuses whose count, which triggers keep, is not that of the jobs.

@@ -9,5 +9,4 @@ pub(crate) mod stats;
 
 pub use check::{CheckDepth, CheckReport};
 pub use checkpoint::CheckpointReport;
-pub use retention::{Retention, RetentionReport};
 pub use stats::{PoolUse, Stats};

@@ -43,7 +43,9 @@ pub(super) const AFTER: &str = concat!(
     " WHERE sequence > ?1 ORDER BY sequence LIMIT ?2 + 0"
 );
 pub(super) const NEWEST: &str = "SELECT max(coalesce((SELECT max(sequence) FROM job_events), 0), \
-                                 coalesce((SELECT max(sequence) FROM store_events), 0))";
+                                 coalesce((SELECT max(sequence) FROM store_events), 0), \
+                                 (SELECT newest FROM events_forgotten WHERE id = 1))";
+pub(super) const NEWEST_FORGOTTEN: &str = "SELECT newest FROM events_forgotten WHERE id = 1";
 
 const INSERT: &str = "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
                       detail, host, pid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -109,6 +111,14 @@ impl<M: Mode> EventRead for Unit<'_, M> {
     fn newest_sequence(&self) -> Result<EventSequence> {
         let newest: Option<i64> = self.find(NEWEST, [], |row| row.get(0))?;
         Ok(newest.map_or(EventSequence::START, EventSequence::new))
+    }
+
+    fn newest_forgotten(&self) -> Result<EventSequence> {
+        let newest = self.find(NEWEST_FORGOTTEN, [], |row| row.get(0).map(EventSequence::new))?;
+        newest.ok_or_else(|| {
+            let what = "events_forgotten is empty".to_owned();
+            self.damaged(what, None)
+        })
     }
 }
 

@@ -98,6 +98,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("history of a cluster", events::OF_CLUSTER),
         ("events after", events::AFTER),
         ("newest event", events::NEWEST),
+        ("newest event that is forgotten", events::NEWEST_FORGOTTEN),
         ("ended jobs", components::ENDED),
         ("state of a job", components::STATE),
         ("connected jobs", components::CONNECTED),

@@ -9,6 +9,8 @@ mod submissions;
 mod values;
 mod workflows;
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;
@@ -37,10 +39,22 @@ pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 fn step() -> impl Strategy<Value = Step> {
     let end = select(vec![End::Commit, End::AtFirstError, End::Abort]);
     prop_oneof![
-        2 => (0u32..3).prop_map(|micros| Step::Wait { micros }),
+        8 => (0u64..3).prop_map(|micros| Step::Wait { micros }),
         // Short leases lapse, and jobs that wait for their time come due.
-        1 => Just(Step::Wait { micros: 1_500 }),
-        12 => operation().prop_map(Step::Call),
-        2 => (vec(operation(), 1..5), end).prop_map(|(calls, end)| Step::Unit(calls, end)),
+        4 => Just(Step::Wait { micros: 1_500 }),
+        // What is known of jobs that left is forgotten after a day.
+        1 => Just(Step::Wait { micros: 25 * 3_600_000_000 }),
+        1 => (past(), select(vec![0, 1, 3, u64::MAX])).prop_map(|(moment, most)| Step::Prune(moment, most)),
+        1 => past().prop_map(Step::Move),
+        48 => operation().prop_map(Step::Call),
+        8 => (vec(operation(), 1..5), end).prop_map(|(calls, end)| Step::Unit(calls, end)),
+    ]
+}
+
+/// A moment before which some have ended, or all.
+fn past() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![
+        1 => (0u64..6_000).prop_map(|micros| BEGINNING + Duration::from_micros(micros)),
+        3 => Just(Timestamp::from_micros(i64::MAX)),
     ]
 }

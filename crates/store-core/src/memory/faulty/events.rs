@@ -14,6 +14,7 @@ pass_on! {
         fn history(job: JobId) -> Vec<Event>;
         fn cluster_history(cluster: ClusterId) -> Vec<Event>;
         fn newest_sequence() -> EventSequence;
+        fn newest_forgotten() -> EventSequence;
     } but {
         fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>> {
             let mut events = self.inner.events_after(sequence, limit)?;

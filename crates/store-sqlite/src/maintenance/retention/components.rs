@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use rusqlite::{Row, params};
-use store_core::{JobId, JobStatus, Result, Timestamp};
+use store_core::retention::{WAYS, leaves_first};
+use store_core::{JobId, Result, Timestamp};
 
 use crate::codec::{Columns, micros};
 use crate::unit::{Mode, Unit};
@@ -84,16 +85,6 @@ impl Component {
         self.jobs.iter().map(|(_, _, events)| events).sum()
     }
 }
-
-/// The ways in which a job has ended, listed or put away.
-const WAYS: [(bool, JobStatus); 6] = [
-    (true, JobStatus::Completed),
-    (true, JobStatus::Failed),
-    (true, JobStatus::Cancelled),
-    (false, JobStatus::Completed),
-    (false, JobStatus::Failed),
-    (false, JobStatus::Cancelled),
-];
 
 /// How many jobs are looked at in one snapshot, with what they are connected with.
 const LOOKED_AT: usize = 256;
@@ -202,53 +193,5 @@ impl Search {
         let jobs = leaves_first(&edges).into_iter();
         let jobs = jobs.filter_map(|job| states.get(&job).map(|(state, n)| (job, *state, *n)));
         Ok(Some(Component { jobs: jobs.collect(), begun: false }))
-    }
-}
-
-/// The jobs, each after all that wait for it; given are those that each of them waits for.
-fn leaves_first(parents: &BTreeMap<JobId, Vec<JobId>>) -> Vec<JobId> {
-    let mut waiting: BTreeMap<JobId, usize> = parents.keys().map(|job| (*job, 0)).collect();
-    for parent in parents.values().flatten() {
-        *waiting.entry(*parent).or_default() += 1;
-    }
-    let free = waiting.iter().filter(|(_, waiting)| **waiting == 0).map(|(job, _)| *job);
-    let mut order: Vec<JobId> = free.collect();
-    let mut next = 0;
-    while let Some(job) = order.get(next).copied() {
-        next += 1;
-        for parent in parents.get(&job).into_iter().flatten() {
-            let left = waiting.entry(*parent).or_default();
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                order.push(*parent);
-            }
-        }
-    }
-    order
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_job_comes_after_all_that_wait_for_it() {
-        let id = JobId::new;
-        // 4 waits for 2 and 3, which wait for 1; 5 waits for 1 alone.
-        let parents = BTreeMap::from([
-            (id(1), vec![]),
-            (id(2), vec![id(1)]),
-            (id(3), vec![id(1)]),
-            (id(4), vec![id(2), id(3)]),
-            (id(5), vec![id(1)]),
-        ]);
-        let order = leaves_first(&parents);
-        assert_eq!(order.len(), 5);
-        let place = |job| order.iter().position(|found| *found == job);
-        for (job, parents) in &parents {
-            for parent in parents {
-                assert!(place(*job) < place(*parent), "{job} before {parent} in {order:?}");
-            }
-        }
     }
 }

@@ -18,12 +18,12 @@ pub(crate) mod copies;
 pub(crate) mod removal;
 mod tables;
 
+use std::collections::VecDeque;
 use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use store_core::{Error, Invalid, JobId, Result, Store, Timestamp};
+use store_core::{Error, Invalid, Result, Retention, RetentionReport, Store};
 
 use self::components::{Component, Search};
 use self::copies::Copies;
@@ -34,88 +34,11 @@ use crate::store::SqliteStore;
 /// How many jobs are copied in one transaction, unless one component has more.
 const BATCH: u64 = 256;
 
-/// Which jobs go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    finished_before: Timestamp,
-    at_most: u64,
-    dry_run: bool,
-}
-
-impl Retention {
-    /// The jobs that ended before this moment, with all that belongs to them.
-    ///
-    /// A job goes only with every job that it is connected with by dependencies, directly or through
-    /// others, and only if all of them ended before this moment. A job with a submission that has not
-    /// ended stays too: its handle may be needed.
-    pub const fn finished_before(moment: Timestamp) -> Self {
-        Self { finished_before: moment, at_most: u64::MAX, dry_run: false }
-    }
-
-    /// About how many jobs one call takes, and how many that had left it forgets, so that a scheduler can do a
-    /// little now and then. What is connected goes as a whole, also where it is more; what is refused or held is
-    /// looked at besides. Default: all.
-    #[must_use]
-    pub const fn at_most(mut self, jobs: u64) -> Self {
-        self.at_most = jobs;
-        self
-    }
-
-    /// Changes nothing, and reports what a call would take now. Default: false.
-    #[must_use]
-    pub const fn dry_run(mut self, dry_run: bool) -> Self {
-        self.dry_run = dry_run;
-        self
-    }
-}
-
-/// What a call did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RetentionReport {
-    /// Jobs that went, or would go.
-    pub jobs: u64,
-    /// Events of their histories.
-    pub events: u64,
-    /// Jobs that had left before the moment, and a day ago at least: the store knows nothing of them any more.
-    pub forgotten: u64,
-    /// Jobs that are old enough, and stay because of a live one that was met before them. A job that is
-    /// connected with live ones may be counted or not.
-    pub held: u64,
-    /// Jobs that stay because they, or one that is connected with them, changed during the call; the next
-    /// one looks at them anew. Some may be in the second store already: the first one's is the true one.
-    pub changed: u64,
-    /// Jobs that stay because the second store has no place for them: another job there has their
-    /// directory, id or key, or their copy there was changed. Another file takes them.
-    pub refused: Vec<JobId>,
-    /// Transactions that removed something.
-    pub steps: u64,
-    /// How long the longest of them worked, without its commit.
-    pub longest_step: Duration,
-    /// Whether nothing is left that this call could have taken.
-    pub complete: bool,
-}
-
 impl SqliteStore {
-    /// Moves jobs that ended long ago into the store at `into`, which is made if there is none: jobs with
-    /// their inputs, results, attempts, submissions, edges and history, under the same ids, uuids and
-    /// sequences, and the clusters that they name. Search it through a store that is opened there,
-    /// [`read_only`](Options::read_only).
-    ///
     /// The jobs are copied in transactions that are on the disk (`synchronous=FULL`) before the first of
     /// them is removed here. What is removed is removed in steps of about 10 milliseconds, between which
     /// other writers have their turns; each step looks whether the job is still as it was copied.
-    ///
-    /// The events of a job go with it, and one that tells so stays ([`EventKind::Moved`](store_core::EventKind),
-    /// with the store's path) for a day at least, until a call for a moment after it, which forgets jobs that had left
-    /// before. Ids and sequences do not come back.
-    ///
-    /// A call that ends in an error may have moved some jobs; none is lost, and calling again goes on.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if `into` is this store; [`Error::ReadOnly`]; [`Error::Access`] with the
-    /// [`OpenError`](crate::OpenError) where the store there cannot be opened; those of reading and writing.
-    pub fn move_finished(&self, retention: &Retention, into: &Path) -> Result<RetentionReport> {
+    pub(crate) fn move_into(&self, retention: &Retention, into: &Path) -> Result<RetentionReport> {
         drop(self.guard()?);
         self.check_writes()?;
         if retention.dry_run {
@@ -127,13 +50,7 @@ impl SqliteStore {
         Ok(report)
     }
 
-    /// Deletes jobs that ended long ago, with all that belongs to them, for good; in the same steps, and
-    /// under the same conditions, as [`move_finished`](Self::move_finished). The event that stays is
-    /// [`EventKind::Deleted`](store_core::EventKind).
-    ///
-    /// # Errors
-    /// As [`move_finished`](Self::move_finished).
-    pub fn prune(&self, retention: &Retention) -> Result<RetentionReport> {
+    pub(crate) fn prune_in_steps(&self, retention: &Retention) -> Result<RetentionReport> {
         drop(self.guard()?);
         self.check_writes()?;
         self.retain(retention, None)
@@ -157,12 +74,12 @@ impl SqliteStore {
     }
 
     fn retain(&self, retention: &Retention, archive: Option<&Self>) -> Result<RetentionReport> {
-        let Retention { finished_before, at_most, dry_run } = *retention;
+        let Retention { finished_before, at_most, dry_run, .. } = *retention;
         let mut report = RetentionReport::default();
-        let departed = self.read(|r| Departed::before(r, finished_before, at_most))?;
+        let departed = self.read(|r| Departed::before(r, retention))?;
         let to = match archive {
             Some(archive) => Destination::Store(archive.path()?.display().to_string()),
-            None => Destination::Nowhere(finished_before),
+            None => Destination::Nowhere(*retention),
         };
         let mut search = Search::new(finished_before);
         loop {
@@ -234,7 +151,7 @@ impl SqliteStore {
         to: &Destination,
         report: &mut RetentionReport,
     ) -> Result<()> {
-        let mut left = found;
+        let mut left = VecDeque::from(found);
         while !left.is_empty() {
             let to = to.clone();
             let step = self.write(move |w| removal::step(w, left, &to))?;

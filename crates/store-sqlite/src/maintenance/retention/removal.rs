@@ -1,12 +1,13 @@
 //! How jobs leave the first store: in steps that hold the writer for a moment, each job only as it was
 //! copied.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rusqlite::params;
-use store_core::event::{EventKind, NewEvent};
+use store_core::event::NewEvent;
 use store_core::repo::JobRead;
-use store_core::{Job, JobId, Result, Timestamp};
+use store_core::{Job, JobId, Result, Retention, Timestamp, retention};
 
 use super::components::{Component, State, state_of};
 use crate::codec::micros;
@@ -34,29 +35,23 @@ pub(crate) const DEPARTED: &str = "DELETE FROM store_events WHERE sequence IN (\
 pub(crate) const COUNT_DEPARTED: &str = "SELECT count(*), max(sequence) FROM store_events \
      INDEXED BY store_events_departed WHERE job_id IS NOT NULL AND at < ?1";
 
-/// For how long that a job left is told at least, whatever the moment.
-const TOLD_FOR: Duration = Duration::from_secs(24 * 3600);
-
 /// How many of those go in a step.
 const DEPARTED_A_STEP: u64 = 500;
 
 /// Where jobs go, as the event of each says.
 #[derive(Debug, Clone)]
 pub(super) enum Destination {
-    /// Into another store.
+    /// Into another store, of this path.
     Store(String),
-    /// Nowhere, because they ended before this moment.
-    Nowhere(Timestamp),
+    /// Nowhere, because they are old enough.
+    Nowhere(Retention),
 }
 
 impl Destination {
     fn departure(&self, job: &Job, now: Timestamp) -> NewEvent {
         match self {
-            Self::Store(path) => {
-                NewEvent::departure(job, EventKind::Moved, now).with("into", path.as_str())
-            }
-            Self::Nowhere(moment) => NewEvent::departure(job, EventKind::Deleted, now)
-                .with("reason", format!("pruned, because it ended before {moment}")),
+            Self::Store(path) => retention::moved(job, path, now),
+            Self::Nowhere(retention) => retention.pruned(job, now),
         }
     }
 }
@@ -72,20 +67,15 @@ pub(super) struct Departed {
 }
 
 impl Departed {
-    /// Those that have left by now, and a day ago at least, `at_most` of them: the events of others are still to be
-    /// seen by who follows them.
-    pub(super) fn before<M: Mode>(
-        unit: &Unit<'_, M>,
-        moment: Timestamp,
-        at_most: u64,
-    ) -> Result<Self> {
-        let moment = moment.min(unit.now() - TOLD_FOR);
+    /// Those that a call may forget; the events of others are still to be seen by who follows them.
+    pub(super) fn before<M: Mode>(unit: &Unit<'_, M>, retention: &Retention) -> Result<Self> {
+        let moment = retention.forgets_before(unit.now());
         let counted = unit.find(COUNT_DEPARTED, [micros(moment)], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
         })?;
         let (count, newest) = counted.unwrap_or_default();
         let count = count.unsigned_abs();
-        let left = at_most.min(count);
+        let left = retention.at_most.min(count);
         Ok(Self { moment, newest: newest.unwrap_or(0), left, complete: left == count })
     }
 
@@ -105,21 +95,21 @@ pub(super) struct Step {
     pub(super) changed: u64,
     pub(super) worked: Duration,
     /// What is still to be removed.
-    pub(super) left: Vec<Component>,
+    pub(super) left: VecDeque<Component>,
 }
 
 /// Removes jobs until the time of a step is over.
 pub(super) fn step(
     w: &Unit<'_, Writing>,
-    mut left: Vec<Component>,
+    mut left: VecDeque<Component>,
     to: &Destination,
 ) -> Result<Step> {
     let begun = Instant::now();
     let mut step = Step::default();
-    while let Some(mut component) = left.pop() {
+    while let Some(mut component) = left.pop_front() {
         let whole = remove(w, &mut component, to, begun, &mut step)?;
         if !whole {
-            left.push(component);
+            left.push_front(component);
             break;
         }
     }

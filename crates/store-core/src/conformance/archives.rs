@@ -1,0 +1,138 @@
+//! What is promised of jobs that move into a second store.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cluster::ClusterPatch;
+use crate::error::Result;
+use crate::event::{Event, EventKind};
+use crate::ids::{EventSequence, JobId};
+use crate::job::NewJob;
+use crate::patch::Edit;
+use crate::repo::{ClusterRead, ClusterWrite, EventRead, EventWrite, JobRead, JobWrite};
+use crate::status::{JobStatus, StatusChange};
+use crate::store::Store;
+use crate::work_dir::Placement;
+
+use super::fixture::Fixture;
+use super::outcome::Outcome;
+use super::retention::{DAY, Jobs, counts, departures, jobs_of, until_now};
+use super::samples::{dir, job_in, open, sample_cluster, sample_job};
+
+/// What moves is in the second store as it was in the first, under the same numbers, with its clusters; and it is no
+/// longer in the first, which tells where it went.
+pub fn what_moves_is_whole_in_the_second_store<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let jobs = Jobs::create(&store)?;
+    clock.advance(DAY);
+    let before = jobs_of(&store)?;
+    let archive = fixture.archive(clock.clone());
+    let report = store.move_finished(&until_now(&clock), archive.borrow())?;
+    assert_eq!((counts(&report), report.refused), ((4, 0, true), vec![]));
+    let second = fixture.open_archive(archive.borrow(), clock.clone());
+    let (moved, stay): (BTreeMap<_, _>, _) =
+        before.into_iter().partition(|(job, _)| jobs.old().contains(job));
+    assert_eq!(jobs_of(&second)?, moved);
+    assert_eq!(jobs_of(&store)?, stay);
+    assert_eq!(second.clusters()?, store.clusters()?);
+    assert_eq!(departures(&second)?, []);
+    let told = departures(&store)?;
+    assert!(told.iter().all(|e| e.kind == EventKind::Moved && e.detail["into"].is_string()));
+    assert_eq!(told.len(), 4);
+    // More comes to what is there, and new numbers are given out after those that came.
+    let later = job_in(&store, "later", JobStatus::Failed)?.id;
+    clock.advance(DAY);
+    drop(second);
+    assert_eq!(store.move_finished(&until_now(&clock), archive.borrow())?.jobs, 1);
+    let second = fixture.open_archive(archive.borrow(), clock.clone());
+    assert_eq!(jobs_of(&second)?.len(), 5);
+    assert!(second.add_note(later, "looked at again")?.sequence > told[3].sequence);
+    assert!(second.create_job(&sample_job("new there"))?.id > later);
+    Ok(())
+}
+
+/// A job for which the second store has no place stays where it is, and keeps no other from going.
+pub fn a_job_without_a_place_in_the_second_store_stays<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let archive = fixture.archive(clock.clone());
+    let again = |name: &str| -> Result<JobId> {
+        let placement = Placement::At(dir("/scratch/again"));
+        let id = store.create_job(&NewJob { placement, ..sample_job(name) })?.id;
+        store.change_status(id, &StatusChange::to(JobStatus::Completed))?;
+        Ok(id)
+    };
+    let first = again("first")?;
+    clock.advance(DAY);
+    assert_eq!(store.move_finished(&until_now(&clock), archive.borrow())?.jobs, 1);
+    let refused = again("refused")?;
+    job_in(&store, "goes", JobStatus::Completed)?;
+    clock.advance(DAY);
+    let one = until_now(&clock).at_most(1);
+    let report = store.move_finished(&one, archive.borrow())?;
+    assert_eq!((report.jobs, report.refused), (1, vec![refused]));
+    let report = store.move_finished(&one, archive.borrow())?;
+    assert_eq!((report.jobs, report.complete), (0, true));
+    assert!(store.job(refused).is_ok());
+    let second = fixture.open_archive(archive.borrow(), clock.clone());
+    assert_eq!(second.job(first)?.name, "first");
+    assert!(second.job(refused).is_err());
+    Ok(())
+}
+
+/// Clusters come along under the names that they have now. One that had the name before, and was deleted since, gets
+/// its id after it.
+pub fn clusters_come_along_under_their_names_of_today<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let archive = fixture.archive(clock.clone());
+    let mut clusters = Vec::new();
+    for round in 0..2 {
+        let cluster = store.create_cluster(&sample_cluster("archer"))?.id;
+        let new = NewJob { cluster: Some(cluster), ..sample_job(&format!("round {round}")) };
+        let id = store.create_job(&new)?.id;
+        store.change_status(id, &StatusChange::to(JobStatus::Completed))?;
+        let port = ClusterPatch { port: Edit::Set(2_222), ..ClusterPatch::default() };
+        let cluster = store.update_cluster(cluster, &port)?;
+        clock.advance(DAY);
+        store.move_finished(&until_now(&clock), archive.borrow())?;
+        store.delete_cluster(cluster.id)?;
+        clusters.push(cluster);
+    }
+    let second = fixture.open_archive(archive.borrow(), clock.clone());
+    assert_eq!(second.cluster(clusters[1].id)?, clusters[1]);
+    let name = format!("archer ({})", clusters[0].id);
+    assert_eq!(second.cluster(clusters[0].id)?.config.name, name);
+    assert!(second.create_cluster(&sample_cluster("new"))?.id > clusters[1].id);
+    Ok(())
+}
+
+/// A second store that wrote events of its own, such as those of its pruning, takes more jobs, under their numbers;
+/// its own events are kept under new ones.
+pub fn a_second_store_that_was_pruned_takes_more<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let archive = fixture.archive(clock.clone());
+    let ended = |name: &str| job_in(&store, name, JobStatus::Failed).map(|job| job.id);
+    (0..5).try_for_each(|number| ended(&format!("first {number}")).map(drop))?;
+    clock.advance(DAY);
+    store.move_finished(&until_now(&clock), archive.borrow())?;
+    let second = fixture.open_archive(archive.borrow(), clock.clone());
+    assert_eq!(second.prune(&until_now(&clock))?.jobs, 5);
+    for number in 0..20 {
+        second.create_cluster(&sample_cluster(&format!("cluster {number}")))?;
+    }
+    let own = second.events_after(EventSequence::START, u32::MAX)?;
+    drop(second);
+    let later = ended("second")?;
+    let history = store.history(later)?;
+    assert!(own.iter().any(|event| event.sequence == history[0].sequence), "the numbers meet");
+    clock.advance(DAY);
+    let report = store.move_finished(&until_now(&clock), archive.borrow())?;
+    assert_eq!((report.jobs, report.refused), (1, vec![]));
+    let second = fixture.open_archive(archive.borrow(), clock.clone());
+    assert_eq!(second.history(later)?, history, "under their numbers");
+    let of_own = |event: &Event| event.subject.job() != Some(later);
+    let facts = |event: &Event| format!("{:?} {:?} {:?}", event.subject, event.kind, event.detail);
+    let kept = second.events_after(EventSequence::START, u32::MAX)?;
+    let kept: BTreeSet<_> = kept.iter().filter(|event| of_own(event)).map(facts).collect();
+    assert_eq!(kept, own.iter().map(facts).collect(), "nothing of its own is lost");
+    Ok(())
+}
