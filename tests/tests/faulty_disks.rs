@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use store_core::{Error, prelude::*};
+use store_core::{Error, JobFilter, prelude::*};
 use store_sqlite::{CheckDepth, Durability, OpenError, Options, SqliteStore};
 use tests::child::{self, Child, Stage};
 use tests::disk;
@@ -15,6 +16,9 @@ use tests::faults::{Fault, Shim, how_many};
 use tests::random::Random;
 use tests::raw::{self, Contents};
 use tests::{TestResult, jobs, population};
+
+/// Only a child that waits in vain takes so long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many threads of a child create jobs, so that some share a commit.
 const THREADS: usize = 2;
@@ -104,9 +108,27 @@ fn open_once(stage: &Stage) -> TestResult {
     Ok(())
 }
 
+/// A part: creates jobs until the checkpointer has met a fault, and some more.
+fn outgrow_a_checkpoint(stage: &Stage) -> TestResult {
+    let store = Options::new(stage.argument(0)).checkpoint_pages(20).open()?;
+    let mut acknowledged = 0;
+    let begun = Instant::now();
+    while store.stats()?.activity.checkpoints_failed < 2 && begun.elapsed() < PATIENCE {
+        store.create_job(&jobs::sample(&format!("job {acknowledged}")))?;
+        acknowledged += 1;
+    }
+    let failed = store.stats()?.activity.checkpoints_failed;
+    stage.say(&format!("{} {acknowledged}", if failed > 0 { "failed" } else { "whole" }));
+    Ok(())
+}
+
 #[test]
 fn child_process() -> TestResult {
-    child::enter(&[("create jobs", create_jobs), ("open once", open_once)])
+    child::enter(&[
+        ("create jobs", create_jobs),
+        ("open once", open_once),
+        ("outgrow a checkpoint", outgrow_a_checkpoint),
+    ])
 }
 
 /// Runs a part on a store whose disk fails, to its end, and gives back what it said.
@@ -242,6 +264,24 @@ fn an_upgrade_that_meets_a_fault_leaves_the_old_store_or_the_new_one() -> TestRe
     }
     assert!(outcomes.len() > 1, "every upgrade ended the same: {outcomes:?}");
     Ok(())
+}
+
+/// Under NORMAL only checkpoints wait for the disk, so that all commits are acknowledged here.
+#[test]
+fn a_checkpoint_that_fails_is_counted_and_loses_nothing() -> TestResult {
+    let shim = Shim::build()?;
+    let scratch = tempfile::tempdir()?;
+    let path = scratch.path().join("project.db");
+    drop(Options::new(&path).open()?);
+    let kind = "fsync";
+    // The first one is for the head of the log, in the first commit.
+    let fault = Fault { kind, number: 2, error: "EIO", file: "project.db", always: true };
+    let said = run("outgrow a checkpoint", &path, &shim, &fault)?;
+    let acknowledged = said.first().and_then(|words| words.strip_prefix("failed "));
+    let acknowledged: u64 = acknowledged.ok_or_else(|| format!("{said:?}"))?.parse()?;
+    let store = Options::new(&path).open()?;
+    assert_eq!(store.count_jobs(&JobFilter::all())?, acknowledged);
+    whole(&store)
 }
 
 #[test]

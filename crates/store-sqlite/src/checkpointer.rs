@@ -227,7 +227,7 @@ impl Work {
             // Another process makes a pass at this moment.
             return;
         }
-        self.sight.counters.checkpointed(report.log_pages);
+        self.sight.counters.checkpointed(report);
         self.sight.notices.passed_to(report.log_pages);
         let quarters = self.bytes(report) / (self.limit_bytes / 4).max(1);
         let rest = if quarters >= 3 { self.rest.min(LONGEST_DRAIN) } else { self.rest };
@@ -257,6 +257,7 @@ impl Work {
         };
         let finished = self.checkpoint(Mode::Passive);
         drop(turn);
+        self.sight.counters.finished();
         if let Some(report) = finished.filter(|report| report.log_pages > 0) {
             self.sight.notices.passed_to(report.log_pages);
         }
@@ -345,6 +346,7 @@ impl Work {
             }
             Err(error) => {
                 // The log keeps everything; the next pass tries again.
+                self.sight.counters.checkpoint_failed();
                 tracing::warn!(%error, "a checkpoint failed");
                 None
             }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::maintenance::CheckpointReport;
+
 /// The counters of one store.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -13,6 +15,9 @@ pub(crate) struct Counters {
     queue_full: AtomicU64,
     readers_busy: AtomicU64,
     checkpoints: AtomicU64,
+    checkpoints_prevented: AtomicU64,
+    checkpoints_failed: AtomicU64,
+    finishing_turns: AtomicU64,
     drains: AtomicU64,
     drains_prevented: AtomicU64,
     slow_snapshots: AtomicU64,
@@ -37,8 +42,15 @@ pub struct Activity {
     pub queue_full: u64,
     /// Reads that were refused because every reader was in use until the deadline.
     pub readers_busy: u64,
-    /// Passes over the write-ahead log by the store itself.
+    /// Passes over the write-ahead log by the store itself, each of which brings into the database what it can.
     pub checkpoints: u64,
+    /// Those of them that did not come to the end of the log, because a reader held an old snapshot.
+    pub checkpoints_prevented: u64,
+    /// Passes, and tries to empty the log, that ended in an error, as on a full disk. The log keeps everything.
+    pub checkpoints_failed: u64,
+    /// Turns at the gate in which a pass brought the end of the log into the database, so that the next commit
+    /// begins it anew.
+    pub finishing_turns: u64,
     /// Times that the log was emptied because it had grown large.
     pub drains: u64,
     /// Times that it could not be, because a reader held an old snapshot.
@@ -99,15 +111,29 @@ impl Counters {
         metrics::counter!("crystalstore_readers_busy_total").increment(1);
     }
 
-    pub(crate) fn checkpointed(&self, log_pages: u32) {
+    pub(crate) fn checkpointed(&self, report: CheckpointReport) {
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        if !report.complete {
+            self.checkpoints_prevented.fetch_add(1, Ordering::Relaxed);
+        }
         #[cfg(feature = "metrics")]
         {
-            metrics::counter!("crystalstore_checkpoints_total").increment(1);
-            metrics::gauge!("crystalstore_log_pages").set(f64::from(log_pages));
+            let outcome = if report.complete { "complete" } else { "prevented" };
+            metrics::counter!("crystalstore_checkpoints_total", "outcome" => outcome).increment(1);
+            metrics::gauge!("crystalstore_log_pages").set(f64::from(report.log_pages));
         }
-        #[cfg(not(feature = "metrics"))]
-        let _ = log_pages;
+    }
+
+    pub(crate) fn checkpoint_failed(&self) {
+        self.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        metrics::counter!("crystalstore_checkpoints_total", "outcome" => "failed").increment(1);
+    }
+
+    pub(crate) fn finished(&self) {
+        self.finishing_turns.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        metrics::counter!("crystalstore_finishing_turns_total").increment(1);
     }
 
     pub(crate) fn drained(&self, emptied: bool) {
@@ -134,6 +160,9 @@ impl Counters {
             queue_full: of(&self.queue_full),
             readers_busy: of(&self.readers_busy),
             checkpoints: of(&self.checkpoints),
+            checkpoints_prevented: of(&self.checkpoints_prevented),
+            checkpoints_failed: of(&self.checkpoints_failed),
+            finishing_turns: of(&self.finishing_turns),
             drains: of(&self.drains),
             drains_prevented: of(&self.drains_prevented),
             slow_snapshots: of(&self.slow_snapshots),

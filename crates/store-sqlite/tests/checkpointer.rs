@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{Outcome, job, open, scratch};
 use store_core::{InputDeck, NewJob};
-use store_sqlite::{Activity, Options, SqliteStore, Stats, prelude::*};
+use store_sqlite::{Activity, Durability, Options, SqliteStore, Stats, prelude::*};
 
 /// Only a store that breaks its promise takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -120,6 +120,40 @@ fn the_log_stays_small_while_readers_overlap() -> Outcome {
     // The control: if nobody emptied it, it would grow with what is written.
     let (unbounded, _) = largest_log(u64::from(u32::MAX))?;
     assert!(unbounded > 4 * limit, "{unbounded} bytes");
+    Ok(())
+}
+
+/// A turn in which nobody writes is taken where it makes the next commit begin the log anew, and not in vain.
+#[test]
+fn no_turn_is_taken_after_a_pass_that_a_reader_kept_from_its_end() -> Outcome {
+    let (_directory, path) = scratch();
+    // Each pass that came to its end takes one.
+    let options = Options::new(&path).durability(Durability::Full).checkpoint_pages(50);
+    let (store, other) = (options.open()?, open(&path));
+    let mut number = 0;
+    let mut write = || {
+        number += 1;
+        store.create_job(&bulky_job(&format!("job {number}"))).expect("written");
+        store.stats().expect("numbers").activity
+    };
+    let begun = Instant::now();
+    let (first, held) = other.read(|r| {
+        r.counts_by_status()?;
+        let mut until_prevented = |times| loop {
+            let activity = write();
+            if activity.checkpoints_prevented >= times {
+                return activity;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{activity:#?}");
+        };
+        Ok((until_prevented(1), until_prevented(6)))
+    })?;
+    assert_eq!(first.finishing_turns, held.finishing_turns);
+    assert!(held.checkpoints - first.checkpoints >= 5, "{held:#?}");
+    // The control: they are taken again when the snapshot is gone.
+    while write().finishing_turns == held.finishing_turns {
+        assert!(begun.elapsed() < 2 * PATIENCE, "{:#?}", store.stats()?);
+    }
     Ok(())
 }
 

@@ -213,8 +213,9 @@ fn each_documented_name_comes_when_its_thing_happens_and_not_before() -> Outcome
 
     let store = options.clone().checkpoint_pages(1).open()?;
     store.create_job(&job("brings a pass"))?;
-    heard.wait_for("crystalstore_log_pages");
-    acts.brought(&["checkpoints_total", "log_pages"]);
+    heard.wait_for("crystalstore_finishing_turns_total");
+    acts.brought(&["checkpoints_total", "finishing_turns_total", "log_pages"]);
+    assert!(value("checkpoints_total{outcome=complete}").is_some());
     store.close()?;
 
     // With so low a limit each pass tries to empty the log, which a snapshot prevents.
@@ -225,6 +226,7 @@ fn each_documented_name_comes_when_its_thing_happens_and_not_before() -> Outcome
         let other = store.clone();
         let written = thread::spawn(move || other.create_job(&job("keeps the log")));
         written.join().expect("no panic")?;
+        heard.wait_for("crystalstore_checkpoints_total{outcome=prevented}");
         heard.wait_for("crystalstore_drains_total{emptied=false}");
         heard.wait_for("crystalstore_slow_snapshots_total");
         Ok(())
