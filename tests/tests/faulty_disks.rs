@@ -114,7 +114,7 @@ fn outgrow_a_checkpoint(stage: &Stage) -> TestResult {
     let mut acknowledged = 0;
     let begun = Instant::now();
     while store.stats()?.activity.checkpoints_failed < 2 && begun.elapsed() < PATIENCE {
-        store.create_job(&jobs::sample(&format!("job {acknowledged}")))?;
+        store.create_job(&jobs::sample(format!("job {acknowledged}")))?;
         acknowledged += 1;
     }
     let failed = store.stats()?.activity.checkpoints_failed;

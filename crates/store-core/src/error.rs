@@ -182,9 +182,7 @@ pub enum Error {
     },
 
     /// Events after this place were forgotten, so that a feed which goes on from it would not tell that jobs left.
-    #[error(
-        "events after {after} are forgotten up to {newest}: read all jobs, then follow from now"
-    )]
+    #[error("events {after} to {newest} are forgotten: read all jobs, then follow from now")]
     Forgotten {
         /// The place.
         after: EventSequence,
