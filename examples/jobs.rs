@@ -80,14 +80,16 @@ fn follow(
 ) -> Result<()> {
     loop {
         for event in feed.next(1_000, Duration::from_secs(60))? {
+            let why = event.detail.get("reason").map(|why| format!(": {why}")).unwrap_or_default();
+            let told = format!("{} by {}{why}", event.kind, event.actor);
             let Some(job) = event.subject.job() else {
                 let name = event.detail.get("name").map(ToString::to_string);
                 let name = name.unwrap_or_default();
-                print(&format!("{name}  [{} by {}]", event.kind, event.actor))?;
+                print(&format!("{name}  [{told}]"))?;
                 continue;
             };
             if event.kind.is_departure() && shown.remove(&job) {
-                print(&format!("{job:>6} is {} by {}", event.kind, event.actor))?;
+                print(&format!("{job:>6} is {told}"))?;
             }
             let row = store.read(|unit| {
                 let job = unit.job(job)?;
@@ -96,7 +98,7 @@ fn follow(
             match row {
                 Ok(Some(row)) => {
                     shown.insert(job);
-                    print(&format!("{row}  [{} by {}]", event.kind, event.actor))?;
+                    print(&format!("{row}  [{told}]"))?;
                 }
                 // A job that is not meant, or has left since.
                 Ok(None) | Err(Error::NotFound { .. }) => {}

@@ -2,8 +2,8 @@
 
 use crate::error::{Invalid, Result};
 use crate::ids::ClusterId;
-use crate::submission::check_reason;
 use crate::time::Timestamp;
+use crate::words::check_reason;
 
 /// What is known of the connection to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

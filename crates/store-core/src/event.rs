@@ -11,7 +11,7 @@ use crate::input::InputHash;
 use crate::job::Job;
 use crate::status::JobStatus;
 use crate::time::Timestamp;
-use crate::words::{check_name, check_text, words};
+use crate::words::{check_name, check_reason, check_text, words};
 use crate::worker::Process;
 
 words! {
@@ -148,7 +148,7 @@ pub struct Event {
     pub actor: Actor,
     /// The process that did it; none in histories from before it was kept.
     pub process: Option<Process>,
-    /// More about it, by name.
+    /// More about it, by name. `reason` says why, where the change or its [author](Author) gave one.
     pub detail: Map<String, Value>,
 }
 
@@ -260,15 +260,64 @@ impl NewEvent {
         Ok(Self::of(job, EventKind::Noted, at).with("text", text))
     }
 
-    /// Gives it its place, its actor and the process.
+    /// With the reason of its author, unless it has one of its own. Backends record what this returns.
+    #[must_use]
+    pub fn signed_by(self, author: &Author) -> Self {
+        match author.reason() {
+            Some(reason) if !self.detail.contains_key("reason") => self.with("reason", reason),
+            _ => self,
+        }
+    }
+
+    /// Gives it its place, its author and the process.
     pub fn recorded(
         self,
         sequence: EventSequence,
-        actor: Actor,
+        author: &Author,
         process: Option<Process>,
     ) -> Event {
-        let Self { subject, at, kind, from, to, detail } = self;
+        let Self { subject, at, kind, from, to, detail } = self.signed_by(author);
+        let actor = author.actor().clone();
         Event { sequence, subject, at, kind, from, to, actor, process, detail }
+    }
+}
+
+/// Who makes the changes of a store, and why, if a reason was given for all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    actor: Actor,
+    reason: Option<std::sync::Arc<str>>,
+}
+
+impl Author {
+    /// One who gives no reason.
+    pub const fn new(actor: Actor) -> Self {
+        Self { actor, reason: None }
+    }
+
+    /// Another one, for the same reason.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, reason: self.reason.clone() }
+    }
+
+    /// The same one, for this reason.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a reason that is empty or has a NUL.
+    pub fn because(&self, reason: &str) -> Result<Self, Invalid> {
+        check_reason(reason)?;
+        Ok(Self { actor: self.actor.clone(), reason: Some(reason.into()) })
+    }
+
+    /// Who.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 }
 

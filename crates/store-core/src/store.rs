@@ -255,4 +255,13 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The same store, with every change signed by `actor`.
     #[must_use]
     fn acting_as(&self, actor: Actor) -> Self;
+
+    /// The same store, with every event told with this reason, as `reason` in its detail, unless the change has one
+    /// of its own: `store.because("the scan is given up")?.delete_job(id)?`. It goes with whatever is written, in
+    /// whichever way, and with what follows of that for other jobs; and it stands in the history alone. The last one
+    /// given counts.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a reason that is empty or has a NUL.
+    fn because(&self, reason: &str) -> Result<Self>;
 }

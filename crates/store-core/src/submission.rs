@@ -15,7 +15,7 @@ use crate::remote_job::{NewRemoteJob, RemoteJob, check_handle};
 use crate::remote_phase::RemotePhase;
 use crate::status::JobStatus;
 use crate::time::Timestamp;
-use crate::words::check_text;
+use crate::words::check_reason;
 
 /// What a submission can be looked up by before its handle is known: `cs-` and the 32 hex digits of a
 /// UUID version 7 (RFC 9562). It is unique, and short and plain enough for the name of a job in every
@@ -228,14 +228,6 @@ pub fn abandon(
     next.updated_at = now;
     let event = next.told(EventKind::SubmissionAbandoned, job, now).with("reason", reason);
     Ok(Some((next, event)))
-}
-
-/// Refuses a reason that says nothing, and one with a NUL.
-pub(crate) fn check_reason(reason: &str) -> std::result::Result<(), Invalid> {
-    if reason.trim().is_empty() {
-        return Err(Invalid::new("reason", "is empty: say what was seen".to_owned()));
-    }
-    check_text("reason", reason)
 }
 
 /// Whether a submission of `job` is to be cancelled at the scheduler: it is active, and its job is to

@@ -92,6 +92,14 @@ pub(crate) fn check_optional_text(field: &'static str, text: Option<&str>) -> Re
     text.map_or(Ok(()), |text| check_text(field, text))
 }
 
+/// Refuses a reason that says nothing, and one with a NUL.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Invalid> {
+    if reason.trim().is_empty() {
+        return Err(Invalid::new("reason", "is empty: say why, or what was seen".to_owned()));
+    }
+    check_text("reason", reason)
+}
+
 /// The deepest that arrays and objects may be nested. Parsers of JSON give up somewhat above 100, and
 /// what is stored must be readable again.
 const DEEPEST: usize = 100;

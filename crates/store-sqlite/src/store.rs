@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use store_core::event::Author;
 use store_core::nesting::{self, StoreKey, UnitGuard};
 use store_core::{Actor, Error, Result, Retention, RetentionReport, Store, Ticket};
 
@@ -34,7 +35,7 @@ const fn begins_a_batch_from(durability: Durability) -> usize {
 #[derive(Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    actor: Actor,
+    author: Author,
 }
 
 struct Shared {
@@ -94,7 +95,7 @@ impl SqliteStore {
             opened: RwLock::new(Some(Arc::new(opened))),
         };
         let actor = options.actor.clone().unwrap_or_else(this_process);
-        Self { shared: Arc::new(shared), actor }
+        Self { shared: Arc::new(shared), author: Author::new(actor) }
     }
 
     /// Waits for the writes that were begun, brings what is in the write-ahead log into the database,
@@ -170,7 +171,7 @@ impl SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        let signed = Signed::here(&self.shared.options.clock, &self.actor);
+        let signed = Signed::here(&self.shared.options.clock, &self.author);
         writer.write(signed, extent, work)
     }
 
@@ -256,7 +257,7 @@ impl Store for SqliteStore {
     ) -> Result<Ticket<T>> {
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        let signed = Signed::here(&self.shared.options.clock, &self.actor);
+        let signed = Signed::here(&self.shared.options.clock, &self.author);
         writer.submit(signed, Arc::clone(&opened), work)
     }
 
@@ -274,7 +275,13 @@ impl Store for SqliteStore {
     }
 
     fn acting_as(&self, actor: Actor) -> Self {
-        Self { shared: Arc::clone(&self.shared), actor }
+        let author = self.author.acting_as(actor);
+        Self { shared: Arc::clone(&self.shared), author }
+    }
+
+    fn because(&self, reason: &str) -> Result<Self> {
+        let author = self.author.because(reason)?;
+        Ok(Self { shared: Arc::clone(&self.shared), author })
     }
 }
 
@@ -282,7 +289,7 @@ impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SqliteStore")
             .field("path", &self.shared.options.path)
-            .field("actor", &self.actor)
+            .field("author", &self.author)
             .field("open", &self.opened().is_ok())
             .finish()
     }

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 
 use rusqlite::{Connection, Params, Row};
-use store_core::{Actor, Error, Invalid, Result, Timestamp};
+use store_core::event::Author;
+use store_core::{Error, Invalid, Result, Timestamp};
 
 use crate::error::{Meaning, is_constraint};
 
@@ -33,7 +34,7 @@ enum Questions {
 /// The mode of a unit of work that writes.
 #[derive(Debug)]
 pub struct Writing {
-    actor: Actor,
+    author: Author,
     /// Whether the transaction is given up when it fails, so that nothing of it has to be undone before.
     alone: bool,
     /// Why it does not go on.
@@ -122,16 +123,16 @@ impl<'t> Unit<'t, Writing> {
     pub(crate) const fn writing(
         connection: &'t Connection,
         now: Timestamp,
-        actor: Actor,
+        author: Author,
         alone: bool,
     ) -> Self {
-        let mode = Writing { actor, alone, end: RefCell::new(None), wrote: Cell::new(false) };
+        let mode = Writing { author, alone, end: RefCell::new(None), wrote: Cell::new(false) };
         Self { connection, now, mode }
     }
 
     /// Who signs the changes.
-    pub(crate) const fn actor(&self) -> &Actor {
-        &self.mode.actor
+    pub(crate) const fn author(&self) -> &Author {
+        &self.mode.author
     }
 
     /// Whether there may be something to undo. What a refused statement has changed, SQLite has undone;

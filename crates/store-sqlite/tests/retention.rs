@@ -12,7 +12,7 @@ use serde_json::json;
 use store_core::conformance::Dump;
 use store_core::prelude::*;
 use store_core::{
-    Clock, ClusterId, ClusterKind, Convergence, DependencyKind, Edit, Error, EventKind,
+    Clock, ClusterId, ClusterKind, Convergence, DependencyKind, Edit, Error, Event, EventKind,
     InitialStatus, JobId, JobStatus, ManualClock, NewCluster, NewJob, NewRemoteJob, NewResult,
     RemoteJobPatch, Retention, StatusChange, Timestamp,
 };
@@ -92,7 +92,7 @@ fn what_ended_long_ago_moves_whole_and_is_found_there() -> Outcome {
     assert_eq!((dry.jobs, dry.steps, dry.complete), (4, 0, true));
     assert!(!into.exists() && store.job(first).is_ok());
 
-    let moved = store.move_finished(&old, &into)?;
+    let moved = store.because("the project is over")?.move_finished(&old, &into)?;
     assert_eq!((moved.jobs, moved.events), (dry.jobs, dry.events));
     assert!(moved.complete && moved.refused.is_empty() && moved.steps > 0, "{moved:?}");
     let archive = search(&into);
@@ -114,7 +114,9 @@ fn what_ended_long_ago_moves_whole_and_is_found_there() -> Outcome {
     assert_eq!((moved.len(), jobs), (4, BTreeSet::from([first, second, third, alone])));
     assert!(others.iter().all(|event| event.subject.job() == Some(young)));
     let file = json!(archive.path()?);
-    assert!(moved.iter().all(|event| event.detail["into"] == file), "{moved:?}");
+    let why = json!("the project is over");
+    let is_told = |event: &Event| event.detail["into"] == file && event.detail["reason"] == why;
+    assert!(moved.iter().all(is_told), "{moved:?}");
     assert_eq!(store.history(first)?.len(), 1, "what became of it");
     assert_eq!(
         archive.history(first)?.last().map(|event| event.kind),

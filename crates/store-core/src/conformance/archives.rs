@@ -27,6 +27,7 @@ pub fn what_moves_is_whole_in_the_second_store<F: Fixture>(fixture: &F) -> Outco
     clock.advance(DAY);
     let before = jobs_of(&store)?;
     let archive = fixture.archive(clock.clone());
+    let store = store.because("the year is over")?;
     let report = store.move_finished(&until_now(&clock), archive.borrow())?;
     assert_eq!((counts(&report), report.refused), ((4, 0, true), vec![]));
     let second = fixture.open_archive(archive.borrow(), clock.clone());
@@ -38,6 +39,7 @@ pub fn what_moves_is_whole_in_the_second_store<F: Fixture>(fixture: &F) -> Outco
     assert_eq!(departures(&second)?, []);
     let told = departures(&store)?;
     assert!(told.iter().all(|e| e.kind == EventKind::Moved && e.detail["into"].is_string()));
+    assert!(told.iter().all(|e| e.detail["reason"] == "the year is over"));
     assert_eq!(told.len(), 4);
     // More comes to what is there, and new numbers are given out after those that came.
     let later = job_in(&store, "later", JobStatus::Failed)?.id;

@@ -194,6 +194,13 @@ macro_rules! each_promise {
                 readers_never_wait_for_a_writer
                 what_was_acknowledged_is_seen_at_once_by_every_thread
             }
+            reasons {
+                each_event_has_the_reason_of_its_store
+                a_reason_reaches_every_way_to_write
+                a_change_keeps_its_own_reason
+                a_reason_and_an_actor_go_together
+                a_reason_that_says_nothing_is_refused
+            }
             remote_jobs {
                 a_submission_comes_back_as_it_was_given
                 the_newest_submission_is_the_last

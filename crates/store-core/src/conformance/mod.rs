@@ -34,6 +34,7 @@ pub mod orders;
 pub mod pages;
 pub mod races;
 pub mod readers;
+pub mod reasons;
 pub mod remote_jobs;
 pub mod remote_phases;
 pub mod results;

@@ -116,7 +116,7 @@ pub fn what_ended_before_a_moment_is_pruned_whole<F: Fixture>(fixture: &F) -> Ou
     let young = job_in(&store, "young", JobStatus::Completed)?.id;
     let before = jobs_of(&store)?;
     let place = store.newest_sequence()?;
-    let report = store.prune(&until_now(&clock))?;
+    let report = store.because("too many of them")?.prune(&until_now(&clock))?;
     assert_eq!(counts(&report), (4, 0, true));
     assert_eq!((report.changed, &report.refused), (0, &vec![]));
     let (gone, stay): (BTreeMap<_, _>, _) =
@@ -133,6 +133,7 @@ pub fn what_ended_before_a_moment_is_pruned_whole<F: Fixture>(fixture: &F) -> Ou
     assert!(order(third) < order(second) && order(second) < order(first), "{told:?}");
     for event in &told {
         assert_eq!((event.kind, event.at, event.to), (EventKind::Deleted, clock.now(), None));
+        // It has a reason of its own.
         assert!(event.detail["reason"].as_str().is_some_and(|why| why.starts_with("pruned")));
         let job = event.subject.job().expect("a job left");
         assert_eq!(event.from, Some(gone[&job].job.status));

@@ -24,6 +24,11 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::LosesClusters, "clusters", "the_history_of_a_cluster_outlives_it"),
         (Fault::TellsTwice, "statuses", "the_status_machine_is_kept"),
         (Fault::SignsForAnother, "events", "an_actor_signs_for_its_own_clone_alone"),
+        (Fault::ForgetsReasons, "reasons", "each_event_has_the_reason_of_its_store"),
+        (Fault::ForgetsReasons, "reasons", "a_reason_reaches_every_way_to_write"),
+        (Fault::OverwritesReasons, "reasons", "each_event_has_the_reason_of_its_store"),
+        (Fault::OverwritesReasons, "reasons", "a_change_keeps_its_own_reason"),
+        (Fault::HidesWhoGivesReasons, "reasons", "a_reason_and_an_actor_go_together"),
         (Fault::ReusesIds, "creation", "ids_never_come_back"),
         (
             Fault::CommitsOnError,

@@ -142,8 +142,7 @@ impl State {
     /// Writes an event at the end of the history.
     pub(super) fn record(&mut self, event: NewEvent, signer: &Signer) -> Event {
         let sequence = EventSequence::new(GivenOut::next(&mut self.given_out.events));
-        let Signer { actor, process } = signer.clone();
-        let event = event.recorded(sequence, actor, process);
+        let event = event.recorded(sequence, &signer.author, signer.process.clone());
         self.events.insert(sequence, Arc::new(event.clone()));
         event
     }

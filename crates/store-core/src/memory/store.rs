@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
-use crate::event::Actor;
+use crate::event::{Actor, Author};
 use crate::nesting::{StoreKey, UnitGuard};
 use crate::retention::{Retention, RetentionReport};
 use crate::store::Store;
@@ -49,8 +49,8 @@ impl MemoryStore {
             newest: Mutex::default(),
             commits: Arc::default(),
         };
-        let actor = Actor::new("anonymous").expect("a name");
-        Self { shared: Arc::new(shared), signer: Signer { actor, process: None } }
+        let author = Author::new(Actor::new("anonymous").expect("a name"));
+        Self { shared: Arc::new(shared), signer: Signer { author, process: None } }
     }
 
     /// The same store, with every change told as made by `process`; none is told unless set.
@@ -63,6 +63,11 @@ impl MemoryStore {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
+
+    fn signed_by(&self, author: Author) -> Self {
+        let signer = Signer { author, process: self.signer.process.clone() };
+        Self { shared: Arc::clone(&self.shared), signer }
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +75,11 @@ impl MemoryStore {
     /// Which store it is, for backends that wrap it.
     pub(super) fn key(&self) -> StoreKey {
         self.shared.key
+    }
+
+    /// Who signs changes, for backends that wrap it.
+    pub(super) fn author(&self) -> &Author {
+        &self.signer.author
     }
 }
 
@@ -142,7 +152,10 @@ impl Store for MemoryStore {
     }
 
     fn acting_as(&self, actor: Actor) -> Self {
-        let signer = Signer { actor, ..self.signer.clone() };
-        Self { shared: Arc::clone(&self.shared), signer }
+        self.signed_by(self.signer.author.acting_as(actor))
+    }
+
+    fn because(&self, reason: &str) -> Result<Self> {
+        Ok(self.signed_by(self.signer.author.because(reason)?))
     }
 }

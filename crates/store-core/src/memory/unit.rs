@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::event::Actor;
+use crate::event::Author;
 use crate::time::{Clock, Timestamp};
 use crate::worker::Process;
 
@@ -45,7 +45,7 @@ impl<'t, Mode> Unit<'t, Mode> {
 /// Who signs changes.
 #[derive(Debug, Clone)]
 pub(super) struct Signer {
-    pub(super) actor: Actor,
+    pub(super) author: Author,
     pub(super) process: Option<Process>,
 }
 

@@ -127,15 +127,16 @@ impl EventWrite for Unit<'_, Writing> {
         let job = self.job(job)?;
         let event = NewEvent::noted(&job, text, self.now())?;
         let sequence = self.record(event.clone())?;
-        Ok(event.recorded(sequence, self.actor().clone(), Some(this_process().clone())))
+        Ok(event.recorded(sequence, self.author(), Some(this_process().clone())))
     }
 }
 
 impl Unit<'_, Writing> {
-    /// Writes an event, signed by the unit's actor.
+    /// Writes an event, signed by the unit's author.
     pub(crate) fn record(&self, event: NewEvent) -> Result<EventSequence> {
+        let event = event.signed_by(self.author());
         let process = this_process();
-        let actor = self.actor().as_str();
+        let actor = self.author().actor().as_str();
         let (at, kind, detail) = (micros(event.at), event.kind.as_str(), to_json(&event.detail));
         let (from, to) = (event.from.map(JobStatus::as_str), event.to.map(JobStatus::as_str));
         let job = event.subject.job().map(JobId::get);

@@ -19,9 +19,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use store_core::event::Author;
 use store_core::nesting::{self, StoreKey, UnitGuard};
 use store_core::ticket::{Outcome, Ticket, ticket};
-use store_core::{Actor, Clock, Error, Result};
+use store_core::{Clock, Error, Result};
 
 use self::callers::{Caller, Seat, Stage, Taken};
 use self::queue::{Place, Queue, Request, Terms, Verdict, Work};
@@ -37,15 +38,15 @@ use crate::unit::{Unit, Writing};
 /// Whose write it is, when it is, and where it was asked for.
 pub(crate) struct Signed {
     clock: Arc<dyn Clock>,
-    actor: Actor,
+    author: Author,
     origin: &'static Origin<'static>,
 }
 
 impl Signed {
     /// A write that is asked for here.
     #[track_caller]
-    pub(crate) fn here(clock: &Arc<dyn Clock>, actor: &Actor) -> Self {
-        Self { clock: Arc::clone(clock), actor: actor.clone(), origin: Origin::caller() }
+    pub(crate) fn here(clock: &Arc<dyn Clock>, author: &Author) -> Self {
+        Self { clock: Arc::clone(clock), author: author.clone(), origin: Origin::caller() }
     }
 }
 
@@ -98,14 +99,14 @@ impl Writer {
     /// Runs `work` in a transaction, alone or with others'; see [`Store::write`](store_core::Store::write).
     pub(crate) fn write<T: Send + 'static>(
         &self,
-        Signed { clock, actor, origin }: Signed,
+        Signed { clock, author, origin }: Signed,
         extent: Extent,
         work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let core = &*self.core;
         let deadline = Instant::now() + core.deadline;
         let terms = Terms { extent, deadline, origin };
-        let run = move |connection: &Connection| run(connection, &*clock, actor, extent, work);
+        let run = move |connection: &Connection| run(connection, &*clock, author, extent, work);
         // Made only for one who has to wait.
         let mut waits = None;
         let request = |run| {
@@ -141,7 +142,7 @@ impl Writer {
     /// until the write has its outcome.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
-        Signed { clock, actor, origin }: Signed,
+        Signed { clock, author, origin }: Signed,
         keep_open: impl Send + 'static,
         work: impl FnOnce(&Unit<'_, Writing>) -> Result<T> + Send + 'static,
     ) -> Result<Ticket<T>> {
@@ -149,7 +150,7 @@ impl Writer {
         let (promise, ticket) = ticket(self.core.key);
         let outcome = Arc::new(Mutex::new(None));
         let extent = Extent::Unit;
-        let run = move |connection: &Connection| run(connection, &*clock, actor, extent, work);
+        let run = move |connection: &Connection| run(connection, &*clock, author, extent, work);
         let place = Arc::clone(&outcome);
         let tell = move |committed| {
             let outcome = place.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -320,7 +321,7 @@ impl Core {
 fn run<T>(
     connection: &Connection,
     clock: &dyn Clock,
-    actor: Actor,
+    author: Author,
     extent: Extent,
     work: impl FnOnce(&Unit<'_, Writing>) -> Result<T>,
 ) -> (Verdict, Outcome<T>) {
@@ -329,7 +330,7 @@ fn run<T>(
         let now = clock.now();
         // What a panic leaves behind from here on is not known.
         has_written.set(true);
-        let unit = Unit::writing(connection, now, actor, extent == Extent::Alone);
+        let unit = Unit::writing(connection, now, author, extent == Extent::Alone);
         let value = work(&unit).and_then(|value| unit.finish().map(|()| value));
         has_written.set(unit.has_written());
         value

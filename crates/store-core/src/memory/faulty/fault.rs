@@ -1,10 +1,10 @@
-//! What can be wrong with a store.
+//! The faults, and those that show when a unit begins or ends.
 
 use std::sync::Arc;
 
 use crate::cluster::Intake;
 use crate::error::Error;
-use crate::event::{Event, EventKind};
+use crate::event::{Author, Event, EventKind};
 use crate::memory::state::State;
 
 /// What a faulty store does wrong.
@@ -22,6 +22,12 @@ pub(in crate::memory) enum Fault {
     TellsTwice,
     /// Events are signed by whoever made the store.
     SignsForAnother,
+    /// A reason that was given for all changes is in none of their events.
+    ForgetsReasons,
+    /// A reason that was given for all changes takes the place of their own.
+    OverwritesReasons,
+    /// Who gives a reason is not named any more.
+    HidesWhoGivesReasons,
     /// The newest id is given out again once its job is gone.
     ReusesIds,
     /// A unit that returns an error is committed.
@@ -180,7 +186,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn after(self, before: &State, state: &mut State) {
+    pub(super) fn after(self, before: &State, state: &mut State, author: &Author) {
         let is_lost = |event: &Event| match self {
             Self::LosesEvents => event.kind == EventKind::StatusChanged,
             Self::DeletesSilently => event.kind.is_departure(),
@@ -190,5 +196,11 @@ impl Fault {
         state
             .events
             .retain(|sequence, event| before.events.contains_key(sequence) || !is_lost(event));
+        if let (Self::OverwritesReasons, Some(reason)) = (self, author.reason()) {
+            let told = state.events.iter_mut();
+            for (_, event) in told.filter(|(sequence, _)| !before.events.contains_key(sequence)) {
+                Arc::make_mut(event).detail.insert("reason".to_owned(), reason.into());
+            }
+        }
     }
 }

@@ -161,7 +161,7 @@ impl Store for Faulty {
                 _ => work(&unit),
             };
             w.change(|state, _| {
-                fault.after(&before, state);
+                fault.after(&before, state, store.author());
                 Ok(())
             })?;
             if fault == Fault::CommitsOnError { Ok(answer) } else { answer.map(Ok) }
@@ -208,6 +208,16 @@ impl Store for Faulty {
             Fault::SignsForAnother => self.clone(),
             _ => Self { inner: self.inner.acting_as(actor), ..self.clone() },
         }
+    }
+
+    fn because(&self, reason: &str) -> Result<Self> {
+        let inner = self.inner.because(reason)?;
+        let inner = match self.fault {
+            Fault::ForgetsReasons => self.inner.clone(),
+            Fault::HidesWhoGivesReasons => inner.acting_as(Actor::new("anonymous")?),
+            _ => inner,
+        };
+        Ok(Self { inner, ..self.clone() })
     }
 }
 
