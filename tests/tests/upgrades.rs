@@ -6,9 +6,12 @@ use rusqlite::Connection;
 use schema::inspect::Structure;
 use schema::migrations::embedded;
 use schema::released;
-use store_core::repo::JobRead;
-use store_core::{Archived, JobFilter, Order, Page, SortKey};
-use store_sqlite::{CheckDepth, Options};
+use store_core::repo::{ClaimRead, ClusterWrite, JobRead};
+use store_core::{
+    Archived, ClusterId, ClusterPatch, Explanation, Intake, JobFilter, JobId, Obstacle, Order,
+    Page, SortKey,
+};
+use store_sqlite::{CheckDepth, Options, SqliteStore};
 use tests::raw::{self, Contents};
 use tests::{TestResult, model, population};
 
@@ -140,6 +143,28 @@ fn an_upgraded_store_is_whole_and_can_be_read_and_written() -> TestResult {
         // The id that was given out and deleted in the old version does not come back.
         let job = store.create_job(&tests::jobs::sample("new"))?;
         assert_eq!(job.id.get(), 10, "from version {version}");
+    }
+    Ok(())
+}
+
+/// Nobody is named for what no event tells, in a store from before the histories of clusters (10) or beside an event
+/// of another state (11).
+#[test]
+fn a_cluster_that_was_closed_past_its_history_is_explained_without_it() -> TestResult {
+    for version in [10, 11] {
+        let (_scratch, path) = populated(version)?;
+        let store = Options::new(&path).open()?;
+        let of_cluster = |store: &SqliteStore| -> TestResult<Vec<String>> {
+            let Explanation::NotStarted(obstacles) = store.explain(JobId::new(2))? else {
+                return Err("it has started".into());
+            };
+            let is_of_cluster = |found: &&Obstacle| matches!(found, Obstacle::Cluster { .. });
+            Ok(obstacles.iter().filter(is_of_cluster).map(ToString::to_string).collect())
+        };
+        assert_eq!(of_cluster(&store)?, ["cluster archer is draining"]);
+        store.update_cluster(ClusterId::new(1), &ClusterPatch::intake(Intake::Paused))?;
+        let told = of_cluster(&store)?;
+        assert!(told[0].starts_with("cluster archer is paused since "), "{told:?}");
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, ClusterLoad, Shortage};
+use crate::cluster::{Closing, Cluster, ClusterLoad, Shortage};
 use crate::code::{Code, Runner};
 use crate::dependency::{Readiness, Unmet};
 use crate::error::Invalid;
+use crate::event::Event;
 use crate::ids::ClusterId;
 use crate::job::Job;
 use crate::lease::{Lease, check_lease_time};
@@ -103,6 +104,8 @@ pub enum Obstacle {
         name: String,
         /// Why.
         shortage: Shortage,
+        /// Who closed it and why, where it is closed and its history tells.
+        closing: Option<Closing>,
     },
 }
 
@@ -115,7 +118,12 @@ impl std::fmt::Display for Obstacle {
                 write!(f, "it is held: {unmet} can no longer be met; retry that job")
             }
             Self::NotBefore(time) => write!(f, "it is not to start before {time}"),
-            Self::Cluster { name, shortage } => write!(f, "cluster {name} {shortage}"),
+            Self::Cluster { name, shortage, closing: None } => {
+                write!(f, "cluster {name} {shortage}")
+            }
+            Self::Cluster { name, shortage, closing: Some(closing) } => {
+                write!(f, "cluster {name} {shortage} {closing}")
+            }
         }
     }
 }
@@ -145,11 +153,12 @@ pub enum Explanation {
     Ended(JobStatus),
 }
 
-/// Why a job is not running.
+/// Why a job is not running. Of the history of its cluster those events are enough that
+/// [`closed_by`](crate::NewCluster::closed_by) asks for.
 pub fn explain(
     job: &Job,
     readiness: Readiness,
-    cluster: Option<(&Cluster, ClusterLoad)>,
+    cluster: Option<(&Cluster, ClusterLoad, &[Event])>,
     lease: Option<&Lease>,
     now: Timestamp,
 ) -> Explanation {
@@ -180,10 +189,13 @@ pub fn explain(
     if let Some(not_before) = job.not_before.filter(|not_before| *not_before > now) {
         obstacles.push(Obstacle::NotBefore(not_before));
     }
-    if let Some((cluster, load)) = cluster {
+    if let Some((cluster, load, history)) = cluster {
         let name = &cluster.config.name;
         let shortages = cluster.config.shortages(load, job.parallelism.needs());
-        let of_cluster = |shortage| Obstacle::Cluster { name: name.clone(), shortage };
+        let of_cluster = |shortage| {
+            let closing = Closing::of(&shortage, history);
+            Obstacle::Cluster { name: name.clone(), shortage, closing }
+        };
         obstacles.extend(shortages.map(of_cluster));
     }
     Explanation::NotStarted(obstacles)

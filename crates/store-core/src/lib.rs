@@ -71,8 +71,8 @@ pub mod workflow;
 pub use attempt::{Attempt, AttemptOutcome};
 pub use claim::{ClaimFilter, Explanation, Obstacle};
 pub use cluster::{
-    Cluster, ClusterKind, ClusterLimits, ClusterLoad, ClusterPatch, ClusterRemoval, ClusterStatus,
-    Intake, NewCluster, Shortage,
+    Closing, Cluster, ClusterKind, ClusterLimits, ClusterLoad, ClusterPatch, ClusterRemoval,
+    ClusterStatus, Intake, NewCluster, Shortage,
 };
 pub use code::{Code, CodeName, Runner};
 pub use contact::ClusterContact;

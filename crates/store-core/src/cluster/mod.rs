@@ -1,5 +1,6 @@
 //! Machines that jobs run on.
 
+mod closing;
 mod edit;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::settings::ConnectionSettings;
 use crate::time::Timestamp;
 use crate::words::{check_name, check_optional_name, check_text, words};
 
+pub use closing::Closing;
 pub use edit::ClusterPatch;
 
 words! {

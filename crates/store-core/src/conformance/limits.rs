@@ -1,8 +1,11 @@
 //! Promises about what clusters take.
 
-use crate::claim::{ClaimFilter, Explanation};
-use crate::cluster::{ClusterLimits, ClusterLoad, ClusterPatch, ClusterStatus, Intake};
+use crate::claim::{ClaimFilter, Explanation, Obstacle};
+use crate::cluster::{
+    Closing, ClusterLimits, ClusterLoad, ClusterPatch, ClusterStatus, Intake, NewCluster, Shortage,
+};
 use crate::error::{Error, Result};
+use crate::event::Actor;
 use crate::ids::{ClusterId, JobId};
 use crate::job::{JobPatch, NewJob, Parallelism};
 use crate::patch::{Edit, Patch};
@@ -19,7 +22,7 @@ use crate::store::Store;
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
-use super::samples::{HOUR, open, sample_cluster, sample_job, sample_worker};
+use super::samples::{BEGINNING, HOUR, open, sample_cluster, sample_job, sample_worker, tick};
 
 fn queue_on<S: Store>(store: &S, cluster: ClusterId, needs: Parallelism) -> Result<JobId> {
     let new = NewJob { cluster: Some(cluster), parallelism: needs, ..sample_job("on a cluster") };
@@ -144,13 +147,56 @@ pub fn a_paused_cluster_gets_no_job_until_it_is_resumed<F: Fixture>(fixture: &F)
         let waiting = queue_on(&store, cluster, Parallelism::default())?;
         store.update_cluster(cluster, &closing)?;
         assert_eq!(assert_untouched(&store, || claim_all(&store))?, []);
-        assert_eq!(why(&store, waiting)?, [reason]);
+        assert_eq!(why(&store, waiting)?, [format!("{reason} since {BEGINNING} by the suite")]);
         let key = store.lease_of(running)?.expect("it goes on").key();
         store.heartbeat(&[key], HOUR)?;
         store.update_cluster(cluster, &status(ClusterStatus::Active))?;
         store.update_cluster(cluster, &ClusterPatch::intake(Intake::Open))?;
         assert_eq!(claim_all(&store)?, [waiting]);
     }
+    Ok(())
+}
+
+/// A job that waits for a closed cluster says who closed it, when and why; for one that is full, as before.
+pub fn a_closed_cluster_says_who_closed_it_and_why<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let ada = store.acting_as(Actor::new("ada")?).because("not set up yet")?;
+    let limits = ClusterLimits { max_running: Some(0), ..ClusterLimits::default() };
+    let new = NewCluster { intake: Intake::Paused, limits, ..sample_cluster("hydra") };
+    let cluster = ada.create_cluster(&new)?.id;
+    let job = queue_on(&store, cluster, Parallelism::default())?;
+    let full = "cluster hydra runs 0 jobs of 0".to_owned();
+    let paused = format!("cluster hydra is paused since {BEGINNING} by ada: not set up yet");
+    assert_eq!(why(&store, job)?, [paused, full.clone()]);
+
+    // What comes of other fields later, or of another cluster, says nothing of this.
+    let bob = store.acting_as(Actor::new("bob")?);
+    let drain = ClusterPatch::intake(Intake::Draining);
+    let since = tick(&clock);
+    bob.update_cluster(cluster, &drain.clone().because("new cooling"))?;
+    tick(&clock);
+    let port = ClusterPatch { port: Edit::Set(2222), ..ClusterPatch::default() };
+    ada.update_cluster(cluster, &port.because("a new gate"))?;
+    assert_untouched(&store, || ada.update_cluster(cluster, &drain.clone().because("again")))?;
+    let other = ada.create_cluster(&sample_cluster("other"))?.id;
+    ada.update_cluster(other, &drain.because("of the other one"))?;
+    let reason = Some("new cooling".to_owned());
+    let draining = Obstacle::Cluster {
+        name: "hydra".to_owned(),
+        shortage: Shortage::NotOpen(Intake::Draining),
+        closing: Some(Closing { at: since, actor: Actor::new("bob")?, reason }),
+    };
+    let Explanation::NotStarted(obstacles) = store.explain(job)? else { panic!("it runs") };
+    assert_eq!(obstacles[0], draining);
+    assert_eq!(store.write(move |w| w.explain(job))?, store.explain(job)?);
+
+    let now = tick(&clock);
+    let inactive = Edit::Set(ClusterStatus::Inactive);
+    bob.update_cluster(cluster, &ClusterPatch { status: inactive, ..ClusterPatch::default() })?;
+    let inactive = format!("cluster hydra is inactive since {now} by bob");
+    assert_eq!(why(&store, job)?, [inactive.clone(), draining.to_string(), full.clone()]);
+    ada.update_cluster(cluster, &ClusterPatch::intake(Intake::Open))?;
+    assert_eq!(why(&store, job)?, [inactive, full]);
     Ok(())
 }
 

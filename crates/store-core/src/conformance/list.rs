@@ -149,6 +149,7 @@ macro_rules! each_promise {
                 a_cluster_runs_no_more_than_its_limits
                 resources_are_deducted_and_given_back
                 a_paused_cluster_gets_no_job_until_it_is_resumed
+                a_closed_cluster_says_who_closed_it_and_why
                 a_draining_cluster_takes_no_new_job
                 limits_that_cannot_be_meant_are_refused
                 a_cluster_removed_by_force_says_what_it_came_to

@@ -70,7 +70,10 @@ impl<Mode> ClaimRead for Unit<'_, Mode> {
     fn explain(&self, job: JobId) -> Result<Explanation> {
         let state = self.state();
         let job = state.job(job)?;
-        let cluster = job.cluster.map(|id| Ok::<_, Error>((state.cluster(id)?, state.load(id))));
+        let told =
+            state.history(|subject| job.cluster.is_some() && subject.cluster() == job.cluster);
+        let cluster =
+            job.cluster.map(|id| Ok::<_, Error>((state.cluster(id)?, state.load(id), &told[..])));
         let readiness = state.readiness(job.id)?;
         let lease = state.lease(job.id);
         Ok(claim::explain(job, readiness, cluster.transpose()?, lease, self.now()))

@@ -22,6 +22,7 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::LosesEvents, "events", "each_change_is_told_signed_and_dated"),
         (Fault::DeletesSilently, "events", "a_deletion_is_told_where_the_history_was"),
         (Fault::LosesClusters, "clusters", "the_history_of_a_cluster_outlives_it"),
+        (Fault::LosesClusters, "limits", "a_closed_cluster_says_who_closed_it_and_why"),
         (Fault::TellsTwice, "statuses", "the_status_machine_is_kept"),
         (Fault::SignsForAnother, "events", "an_actor_signs_for_its_own_clone_alone"),
         (Fault::ForgetsReasons, "reasons", "each_event_has_the_reason_of_its_store"),

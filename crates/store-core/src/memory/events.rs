@@ -11,7 +11,7 @@ use super::state::State;
 use super::unit::{Signature, Unit, Writing};
 
 impl State {
-    fn history(&self, is_meant: impl Fn(Subject) -> bool) -> Vec<Event> {
+    pub(super) fn history(&self, is_meant: impl Fn(Subject) -> bool) -> Vec<Event> {
         let events = self.events.values().filter(|event| is_meant(event.subject));
         events.map(|event| Event::clone(event)).collect()
     }

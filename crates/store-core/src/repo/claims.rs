@@ -59,7 +59,7 @@ pub trait ClaimRead {
     /// [`Error::NotFound`](crate::Error::NotFound).
     fn cluster_load(&self, cluster: ClusterId) -> Result<ClusterLoad>;
 
-    /// Why a job is not running, or who runs it.
+    /// Why a job is not running, or who runs it. Where its cluster is closed, also who closed that, when and why.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.

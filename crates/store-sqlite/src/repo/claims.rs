@@ -86,10 +86,15 @@ impl<M: Mode> ClaimRead for Unit<'_, M> {
     fn explain(&self, job: JobId) -> Result<Explanation> {
         let job = self.job(job)?;
         let cluster = match job.cluster {
-            Some(id) => Some((self.cluster(id)?, self.cluster_load(id)?)),
+            Some(id) => {
+                let (cluster, load) = (self.cluster(id)?, self.cluster_load(id)?);
+                let told = self.newest_that_name(id, cluster.config.closed_by())?;
+                Some((cluster, load, told))
+            }
             None => None,
         };
-        let cluster = cluster.as_ref().map(|(cluster, load)| (cluster, *load));
+        let cluster =
+            cluster.as_ref().map(|(cluster, load, told)| (cluster, *load, told.as_slice()));
         let (readiness, lease) = (self.readiness(job.id)?, self.find_lease(job.id)?);
         Ok(explain(&job, readiness, cluster, lease.as_ref(), self.now()))
     }

@@ -36,6 +36,11 @@ pub(super) const OF_CLUSTER: &str = concat!(
     of_the_store!(),
     " INDEXED BY store_events_by_cluster WHERE cluster_id = ?1 ORDER BY sequence"
 );
+pub(super) const NEWEST_THAT_NAMES: &str = concat!(
+    of_the_store!(),
+    " INDEXED BY store_events_by_cluster WHERE cluster_id = ?1 AND detail -> ?2 IS NOT NULL \
+     ORDER BY sequence DESC LIMIT 1"
+);
 pub(super) const AFTER: &str = concat!(
     of_jobs!(),
     " WHERE sequence > ?1 UNION ALL ",
@@ -119,6 +124,19 @@ impl<M: Mode> EventRead for Unit<'_, M> {
             let what = "events_forgotten is empty".to_owned();
             self.damaged(what, None)
         })
+    }
+}
+
+impl<M: Mode> Unit<'_, M> {
+    /// For each of these details, the newest event of a cluster that has it.
+    pub(super) fn newest_that_name(
+        &self,
+        cluster: ClusterId,
+        details: impl Iterator<Item = &'static str>,
+    ) -> Result<Vec<Event>> {
+        let found =
+            details.map(|name| self.find(NEWEST_THAT_NAMES, params![cluster.get(), name], decode));
+        found.filter_map(Result::transpose).collect()
     }
 }
 

@@ -96,6 +96,7 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("history", events::OF),
         ("what became of a job", events::DEPARTURE),
         ("history of a cluster", events::OF_CLUSTER),
+        ("newest event of a cluster that names a field", events::NEWEST_THAT_NAMES),
         ("events after", events::AFTER),
         ("newest event", events::NEWEST),
         ("newest event that is forgotten", events::NEWEST_FORGOTTEN),
