@@ -1,4 +1,4 @@
-//! Calls and units of many steps: what is kept to undo a part of them, and where.
+//! Calls of many steps, which are alone in their transaction.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Outcome, job, names, open, scratch, while_one_writes};
-use store_core::{Error, JobStatus, Placement, Result, StatusChange, WorkDir};
+use store_core::{Error, Placement, Result, WorkDir};
 use store_sqlite::{Durability, Options, prelude::*};
 
 #[test]
@@ -80,46 +80,5 @@ fn a_panic_amid_many_steps_reaches_its_caller_and_leaves_nothing() -> Outcome {
     assert_eq!(panic.downcast_ref(), Some(&"amid them"));
     assert_eq!(names(&store)?, [""; 0]);
     store.create_job(&job("three"))?;
-    Ok(())
-}
-
-/// The temporary files that SQLite holds open in this process: it has unlinked them
-/// (<https://sqlite.org/tempfiles.html#temporary_file_storage_locations>).
-#[cfg(target_os = "linux")]
-fn temporary_files() -> usize {
-    let descriptors = std::fs::read_dir("/proc/self/fd").expect("the kernel lists them");
-    // One may have been closed since it was listed.
-    let targets = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    targets.filter(|target| target.to_string_lossy().contains("/etilqs_")).count()
-}
-
-/// The memory in which they would be kept is walked to its end by every statement: the time of such a unit
-/// would grow with the square of what it changes.
-#[cfg(target_os = "linux")]
-#[test]
-fn the_pages_that_a_big_unit_would_restore_are_in_a_file_and_those_of_a_small_one_in_memory()
--> Outcome {
-    let (_directory, path) = scratch();
-    let store = open(&path);
-    let spilled = |count: usize| -> Result<usize> {
-        let jobs: Vec<_> =
-            (0..count).map(|number| job(&format!("{number} of {count}")).queued()).collect();
-        let cancelled = StatusChange::to(JobStatus::Cancelled);
-        let created = store.create_jobs(&jobs)?;
-        let changes: Vec<_> = created.iter().map(|job| (job.id, cancelled.clone())).collect();
-        store.write(move |unit| {
-            unit.change_statuses(&changes)?;
-            Ok(temporary_files())
-        })
-    };
-    assert_eq!(spilled(1)?, 0);
-    assert_eq!(spilled(2_000)?, 1);
-    // What is alone in its transaction restores nothing.
-    let jobs: Vec<_> = (0..2_000).map(|number| job(&format!("{number} alone"))).collect();
-    let copied = store.write_steps(jobs.len(), move |unit| {
-        unit.create_jobs(&jobs)?;
-        Ok(temporary_files())
-    })?;
-    assert_eq!(copied, 0);
     Ok(())
 }
