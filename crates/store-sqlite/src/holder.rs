@@ -21,20 +21,31 @@ pub(crate) enum LockedBy {
     Unknown,
 }
 
+/// How often the system's list is read before nobody is said to have a lock. It is handed out page by page, some
+/// sixty locks each, and passes one over where another was given back between two pages.
+const READINGS: usize = 5;
+
 /// Who holds the flock on this inode. Inode numbers repeat between file systems, but the gate's locks are
 /// rare enough to be told apart so.
 pub(crate) fn flock_of(inode: u64) -> LockedBy {
-    match fs::read_to_string("/proc/locks") {
-        Ok(locks) => lock_of(&locks, "FLOCK", inode, None),
-        Err(_) => LockedBy::Unknown,
+    listed("FLOCK", inode, None)
+}
+
+fn listed(kind: &str, inode: u64, byte: Option<&str>) -> LockedBy {
+    for _ in 0..READINGS {
+        let Ok(locks) = fs::read_to_string("/proc/locks") else { return LockedBy::Unknown };
+        match lock_of(&locks, kind, inode, byte) {
+            LockedBy::Nobody => {}
+            found => return found,
+        }
     }
+    LockedBy::Nobody
 }
 
 /// The process that holds SQLite's lock for writing to the log of this database.
 pub(crate) fn of_the_write_lock(database: &str) -> Option<Box<Holder>> {
     let index = FileIdentity::of(Path::new(&format!("{database}-shm"))).ok()?;
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    match lock_of(&locks, "POSIX", index.inode(), Some(WRITE_LOCK)) {
+    match listed("POSIX", index.inode(), Some(WRITE_LOCK)) {
         LockedBy::Process(pid) => Some(describe(pid, None)),
         LockedBy::Nobody | LockedBy::Unknown => None,
     }
@@ -122,6 +133,36 @@ mod tests {
         assert_eq!(lock_of(LOCKS, "FLOCK", 2, None), Nobody);
         assert_eq!(lock_of(LOCKS, "FLOCK", 13, None), Unknown, "it is in another namespace");
         assert_eq!(lock_of("4: FLOCK ADVISORY", "FLOCK", 12, None), Nobody);
+    }
+
+    #[test]
+    fn a_holder_is_found_among_many_whose_locks_come_and_go() -> std::io::Result<()> {
+        use std::fs::File;
+        use std::os::unix::fs::MetadataExt;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let scratch = tempfile::tempdir()?;
+        let files = |name: &'static str, count| -> std::io::Result<Vec<File>> {
+            let paths = (0..count).map(|number| scratch.path().join(format!("{name} {number}")));
+            paths.map(File::create).collect()
+        };
+        let (held, others) = (files("held", 1)?, files("other", 300)?);
+        held[0].lock()?;
+        let inode = held[0].metadata()?.ino();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    others.iter().for_each(|other| other.lock().expect("nobody has it"));
+                    others.iter().for_each(|other| other.unlock().expect("it was locked"));
+                }
+            });
+            let found =
+                (0..1_000).filter(|_| flock_of(inode) == LockedBy::Process(std::process::id()));
+            let found = found.count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(found, 1_000);
+        });
+        Ok(())
     }
 
     #[test]
