@@ -14,6 +14,8 @@ use crate::words::{check_name, check_text};
 #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct InputDeck {
     files: BTreeMap<String, String>,
+    /// Kept, so that no write has to work it out while others wait for their turn.
+    hash: InputHash,
 }
 
 impl InputDeck {
@@ -52,7 +54,7 @@ impl InputDeck {
         if set.is_empty() {
             return Err(Invalid::new("input", "has no file: give it at least one".to_owned()));
         }
-        Ok(Self { files: set })
+        Ok(Self { hash: hash_of(&set), files: set })
     }
 
     /// The files, by name.
@@ -63,18 +65,22 @@ impl InputDeck {
     /// The identity of the deck. Of one file it is what `sha256sum` prints; of a set it is the
     /// SHA-256 of what `sha256sum` prints for its files in order of their names, so that anybody can
     /// check it: `LC_ALL=C; sha256sum * | sha256sum`.
-    pub fn hash(&self) -> InputHash {
-        let mut contents = self.files.values();
-        match (contents.next(), contents.next()) {
-            (Some(only), None) => InputHash(Sha256::digest(only).into()),
-            _ => {
-                let mut listing = Sha256::new();
-                for (name, content) in &self.files {
-                    let line = format!("{}  {name}\n", InputHash(Sha256::digest(content).into()));
-                    listing.update(line);
-                }
-                InputHash(listing.finalize().into())
+    pub const fn hash(&self) -> InputHash {
+        self.hash
+    }
+}
+
+fn hash_of(files: &BTreeMap<String, String>) -> InputHash {
+    let mut contents = files.values();
+    match (contents.next(), contents.next()) {
+        (Some(only), None) => InputHash(Sha256::digest(only).into()),
+        _ => {
+            let mut listing = Sha256::new();
+            for (name, content) in files {
+                let line = format!("{}  {name}\n", InputHash(Sha256::digest(content).into()));
+                listing.update(line);
             }
+            InputHash(listing.finalize().into())
         }
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use common::{Outcome, another_program, job, open, scratch};
-use store_core::{ClusterKind, Error, JobFilter, NewCluster};
+use store_core::{ClusterKind, Error, InputDeck, JobFilter, NewCluster};
 use store_sqlite::{CheckDepth, Options, prelude::*};
 
 #[test]
@@ -77,6 +77,37 @@ fn a_check_names_what_is_wrong() -> Outcome {
             assert!(!report.is_ok());
             assert!(report.problems.join("\n").contains(word), "{fault}: {:?}", report.problems);
         }
+    }
+    Ok(())
+}
+
+/// SQLite itself would not see it, nor a check that is not full.
+#[test]
+fn a_full_check_finds_an_input_that_was_altered() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    let deck = |text: &str| InputDeck::set([("INCAR", text), ("KPOINTS", "Gamma")]);
+    let first = store.create_job(&job("first").with_input(deck("ENCUT = 520")?))?.id;
+    let second = store.create_job(&job("second").with_input(InputDeck::file("a.d12", "MgO")?))?.id;
+    store.create_job(&job("third").with_input(deck("ENCUT = 400")?))?;
+    assert!(store.check(CheckDepth::Full)?.is_ok());
+    for (fault, altered) in [
+        ("UPDATE job_input_files SET content = 'ENCUT = 521' WHERE content = 'ENCUT = 520'", first),
+        ("UPDATE job_input_files SET name = 'POTCAR' WHERE job_id = 1 AND name = 'INCAR'", first),
+        ("DELETE FROM job_input_files WHERE job_id = 1 AND name = 'KPOINTS'", first),
+        ("DELETE FROM job_input_files WHERE job_id = 2", second),
+        ("UPDATE job_input_files SET content = CAST(x'ff4d' AS TEXT) WHERE job_id = 2", second),
+        ("UPDATE job_inputs SET sha256 = zeroblob(32) WHERE job_id = 2", second),
+    ] {
+        let copy = path.with_file_name("copy.db");
+        store.backup(&copy)?;
+        another_program(&copy).execute_batch(fault)?;
+        let damaged = open(&copy);
+        assert!(damaged.check(CheckDepth::Quick)?.is_ok(), "{fault}");
+        let wanted = format!("job_inputs: the input of job {altered} is not what was stored");
+        assert_eq!(damaged.check(CheckDepth::Full)?.problems, [wanted], "{fault}");
+        damaged.close()?;
+        std::fs::remove_file(copy)?;
     }
     Ok(())
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::panic::Location;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use schema::inspect::{Structure, foreign_key_violations};
-use store_core::{Error, JobStatus, Result};
+use store_core::{Error, InputDeck, JobStatus, Result};
 
 use crate::create::{connect_read_only, migrated_in_memory};
 use crate::error::Meaning;
@@ -18,8 +18,8 @@ pub enum CheckDepth {
     /// Every page is well formed (`PRAGMA quick_check`), references lead somewhere, the structure and
     /// the counts are right.
     Quick,
-    /// Also every index agrees with its table (`PRAGMA integrity_check`), and that of texts with the names
-    /// and directories of the jobs; takes several times as long. The texts are compared on the connection that
+    /// Also every index agrees with its table (`PRAGMA integrity_check`), every input deck with its hash, and the
+    /// index of texts with the names and directories of the jobs; takes several times as long. The texts are compared on the connection that
     /// writes, where the store has one: meanwhile others wait for their turn, some seconds for a million
     /// jobs.
     Full,
@@ -42,17 +42,14 @@ impl CheckReport {
 impl SqliteStore {
     /// Checks the store on one snapshot, while others go on reading and writing.
     ///
-    /// SQLite keeps no checksums of pages: a bit that changed inside a value is not found.
+    /// SQLite keeps no checksums of pages: a bit that changed inside a value is not found, unless it is one of an
+    /// input deck, which has a hash.
     ///
     /// # Errors
     /// Those of reading. What is wrong with the store is in the report, not an error.
     #[track_caller]
     pub fn check(&self, depth: CheckDepth) -> Result<CheckReport> {
-        let pragma = match depth {
-            CheckDepth::Quick => "quick_check",
-            CheckDepth::Full => "integrity_check",
-        };
-        let mut problems = self.problems(pragma)?;
+        let mut problems = self.problems(depth)?;
         if depth == CheckDepth::Full && problems.is_empty() {
             problems.extend(self.wrong_texts()?);
         }
@@ -61,7 +58,11 @@ impl SqliteStore {
 
     /// What can be seen on one snapshot.
     #[track_caller]
-    fn problems(&self, pragma: &str) -> Result<Vec<String>> {
+    fn problems(&self, depth: CheckDepth) -> Result<Vec<String>> {
+        let pragma = match depth {
+            CheckDepth::Quick => "quick_check",
+            CheckDepth::Full => "integrity_check",
+        };
         let _guard = self.guard()?;
         let opened = self.opened()?;
         // Its own connection. One that has searched for a text keeps in mind where FTS5 has its pages, and the
@@ -92,6 +93,9 @@ impl SqliteStore {
                 problems.extend(misjudged(connection)?);
                 problems.extend(misnumbered(connection)?);
                 problems.extend(misremembered(connection)?);
+                if depth == CheckDepth::Full {
+                    problems.extend(altered_inputs(connection)?);
+                }
             }
             Ok(problems)
         })
@@ -228,6 +232,51 @@ fn misremembered(connection: &Connection) -> Result<Option<String>> {
         }
         _ => None,
     })
+}
+
+/// Input decks that are not what was stored, by their hashes; one of them is in memory at a time.
+fn altered_inputs(connection: &Connection) -> Result<Vec<String>> {
+    const DECKS: &str = "SELECT job_inputs.job_id, sha256, name, content FROM job_inputs \
+         LEFT JOIN job_input_files USING (job_id) ORDER BY job_inputs.job_id";
+    let mut altered = Vec::new();
+    let mut judge = |deck: Deck| {
+        let whole =
+            InputDeck::set(deck.files).is_ok_and(|found| found.hash().as_bytes()[..] == deck.hash);
+        if !whole && altered.len() < 100 {
+            let job = deck.job;
+            altered.push(format!("job_inputs: the input of job {job} is not what was stored"));
+        }
+    };
+    let mut statement = connection.prepare(DECKS).meaning()?;
+    let mut rows = statement.query([]).meaning()?;
+    let mut deck: Option<Deck> = None;
+    while let Some(row) = rows.next().meaning()? {
+        let job = row.get(0).meaning()?;
+        let mut read = match deck.take() {
+            Some(deck) if deck.job == job => deck,
+            before => {
+                before.map(&mut judge);
+                Deck { job, hash: bytes(row, 1)?, files: Vec::new() }
+            }
+        };
+        let text = |column| bytes(row, column).map(|it| String::from_utf8_lossy(&it).into_owned());
+        read.files.push((text(2)?, text(3)?));
+        deck = Some(read);
+    }
+    deck.map(judge);
+    Ok(altered)
+}
+
+struct Deck {
+    job: i64,
+    hash: Vec<u8>,
+    files: Vec<(String, String)>,
+}
+
+/// What is there, whatever damage has made of it; nothing of a deck that has lost its files.
+fn bytes(row: &Row<'_>, column: usize) -> Result<Vec<u8>> {
+    let value = row.get_ref(column).meaning()?;
+    Ok(value.as_bytes().unwrap_or_default().to_vec())
 }
 
 /// Statuses whose count, which triggers keep, is not that of the jobs.
