@@ -118,7 +118,7 @@ impl ClaimWrite for Unit<'_, Writing> {
         let mut read: BTreeMap<usize, VecDeque<(Job, i64)>> = BTreeMap::new();
         let mut claims = Vec::with_capacity(count.min(lanes.len().max(1)));
         while claims.len() < count
-            && let Some((_, place)) = heads.pop()
+            && let Some(((_, Reverse(job)), place)) = heads.pop()
         {
             let lane = &lanes[place];
             if !clusters.have_room(lane.cluster, lane.needs) {
@@ -126,8 +126,10 @@ impl ClaimWrite for Unit<'_, Writing> {
             }
             let wanted = (count - claims.len()).min(READ_AHEAD);
             let ahead = read.entry(place).or_default();
-            if ahead.is_empty() {
-                // What was claimed is no longer among them.
+            if ahead.is_empty() && wanted == 1 {
+                // What was claimed is no longer among them, so that the first that is left is the head.
+                ahead.extend(self.claimable(job)?);
+            } else if ahead.is_empty() {
                 ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
             }
             let Some((job, earlier_claims)) = ahead.pop_front() else { continue };

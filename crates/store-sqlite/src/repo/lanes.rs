@@ -152,9 +152,14 @@ impl<M: Mode> Unit<'_, M> {
         };
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
-            jobs.extend(self.find(JOB, [id], |row| Ok((decode(row)?, row.get("claims")?)))?);
+            jobs.extend(self.claimable(JobId::new(id))?);
         }
         Ok(jobs)
+    }
+
+    /// A job with the number of its claims.
+    pub(super) fn claimable(&self, job: JobId) -> Result<Option<(Job, i64)>> {
+        self.find(JOB, [job.get()], |row| Ok((decode(row)?, row.get("claims")?)))
     }
 
     /// Whether there are jobs whose time has come since a claim last looked.
