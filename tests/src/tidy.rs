@@ -24,6 +24,7 @@ pub const OPENING_ROOMS: &[&str] = &[
     "xtask/src/migrations.rs",
     "xtask/src/stress/audit/claims_tests.rs",
     "xtask/src/stress/audit/connection.rs",
+    "xtask/src/stress/audit/control.rs",
     "xtask/src/stress/audit/tests.rs",
 ];
 

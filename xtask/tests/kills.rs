@@ -68,20 +68,30 @@ fn a_mix_whose_processes_are_killed_keeps_what_they_told_of_and_tells_of_all_the
         let checks = told["audit"].as_array().ok_or("an audit")?;
         let last_words = checks.iter().find(|check| check["holds"].to_string().contains("killed"));
         assert!(last_words.ok_or("a check")?["looked_at"].as_u64() > Some(0), "{told:#}");
+        // Jobs left, also while processes died, and who followed was killed and went on.
+        assert!(number("departed_jobs") > 0, "{told:#}");
+        let looked_at = |words: &str| {
+            let found = checks.iter().find(|check| check["holds"].to_string().contains(words));
+            found.and_then(|check| check["looked_at"].as_u64())
+        };
+        assert!(looked_at("went on where it was") >= Some(number("followed_events")), "{told:#}");
+        assert!(number("followed_events") > 1_000, "{told:#}");
         // Units that err or panic are among the writes of the others.
         assert!(told["calls"]["give up"]["count"].as_u64() > Some(0), "{told:#}");
 
         // Each creation and each finished run that any process told of has its place in the table.
         let journals = PathBuf::from(told["journals"].as_str().ok_or("a path")?);
-        let mut finished = 0;
+        let (mut finished, mut followers) = (0, 0);
         for entry in std::fs::read_dir(journals)? {
             let path = entry?.path();
+            followers += u32::from(path.to_string_lossy().ends_with(".sights.jsonl"));
             if path.to_string_lossy().ends_with(".journal.jsonl") {
                 let lines = std::fs::read_to_string(path)?;
                 finished += lines.matches("\"kind\":\"finish\"").count() as u64;
             }
         }
         assert!(finished > 0);
+        assert!(followers > 1, "{followers} processes followed");
         assert!(
             told["calls"]["finish"]["count"].as_u64() >= Some(finished),
             "{finished}: {told:#}"

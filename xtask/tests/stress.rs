@@ -90,11 +90,13 @@ fn two_processes_on_one_store_report_as_json_and_as_a_page_and_go_on_later() -> 
                 .map(|name| told[latency][name].as_f64().unwrap_or(f64::NAN));
             assert!(0.0 < p50 && p50 <= p99 && p99 <= p999 && p999 <= max, "{latency}");
         }
+        assert!(told["followed_events"].as_u64() > Some(100), "{}", told["followed_events"]);
+        assert!(told["calls"]["follow"]["count"].as_u64() > Some(1), "{told:#}");
         assert!(told["open_rounds"].is_null(), "{}", told["open_rounds"]);
         assert_eq!(told["filled_jobs"], 0);
         let page = std::fs::read_to_string(report.join("report.html"))?;
         assert_eq!(page.matches("<svg").count(), 3);
-        assert!(page.contains("PASSED"));
+        assert!(page.contains("PASSED") && page.contains("events followed"));
         for elsewhere in ["src=", "href=", "@import", "url("] {
             assert!(!page.contains(elsewhere), "{elsewhere}");
         }
@@ -119,6 +121,9 @@ fn one_process_of_one_thread_plays_every_role() -> TestResult {
         "finish",
         "open job",
         "create",
+        "  follow ",
+        "jobs that left ",
+        "events followed ",
         "at rest, ",
         "open, fresh",
         "lost 0, doubled 0",
@@ -221,7 +226,7 @@ fn rounds_in(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A run that would last long, and its processes once they work.
+/// A run that would last long, and its processes once they work, the one that follows the last of them.
 fn long_run(folder: &Path) -> TestResult<(Child, Vec<u32>)> {
     let db = folder.join("project.db");
     let parent = xtask()
@@ -235,7 +240,7 @@ fn long_run(folder: &Path) -> TestResult<(Child, Vec<u32>)> {
         let found = std::fs::read_to_string(&children).unwrap_or_default();
         let found: Vec<u32> = found.split_whitespace().filter_map(|id| id.parse().ok()).collect();
         let log = std::fs::metadata(folder.join("project.db-wal")).map_or(0, |log| log.len());
-        if found.len() == 2 && log > 1_000_000 {
+        if found.len() == 3 && log > 1_000_000 {
             return Ok((parent, found));
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "the processes did not begin to work");

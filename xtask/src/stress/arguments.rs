@@ -11,7 +11,8 @@ use crate::shared::choices::{Durability, Format, report_folder};
 /// What can be asked of a stress run.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How many processes use the store at once [default: 2, with --profile claims 4]
+    /// How many processes use the store at once [default: 2, with --profile claims 4]; one more
+    /// follows the history, or has the scheduler of --profile claims
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub processes: Option<u32>,
 
@@ -20,7 +21,7 @@ pub struct Arguments {
     pub profile: Profile,
 
     /// How many threads each process has: a UI, a scheduler, and workers; in the profile of claims
-    /// workers alone, and one further process has a scheduler
+    /// workers alone
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
 
@@ -36,8 +37,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", conflicts_with_all = ["seconds", "operations"], value_parser = clap::value_parser!(u64).range(1..))]
     pub claims: Option<u64>,
 
-    /// Kill a process every so many seconds and start another one; in the profile of claims not the one
-    /// with the scheduler [default: never; with --profile claims 1, where neither --claims nor --seconds
+    /// Kill a process every so many seconds, the one that follows the history in its turn, and start
+    /// another one; in the profile of claims not the one with the scheduler [default: never; with --profile claims 1, where neither --claims nor --seconds
     /// is given]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub kill_every: Option<f64>,
@@ -81,6 +82,9 @@ pub struct ProcessArguments {
     /// Which process this is, from 1
     #[arg(long)]
     pub process: u32,
+    /// Follow the history of the others
+    #[arg(long, conflicts_with = "open")]
+    pub follow: bool,
     /// Open this file when the word comes, and do nothing else
     #[arg(long)]
     pub open: Option<PathBuf>,

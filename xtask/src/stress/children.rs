@@ -22,6 +22,8 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     /// Whether it waits for the word.
     pub ready: bool,
+    /// Whether it follows what the others do.
+    pub follows: bool,
     /// Whether it was given the word: without it, it ends and has nothing to tell.
     pub begun: bool,
     /// How much it has done, as it told last.
@@ -51,11 +53,21 @@ impl Processes {
         self.0.iter_mut().for_each(Process::go);
     }
 
-    /// Tells all of them to stop.
+    /// Tells all of them to stop but those that follow the others.
     pub fn stop(&mut self) {
-        for process in &mut self.0 {
-            process.stdin = None;
+        self.0.iter_mut().filter(|process| !process.follows).for_each(|one| one.stdin = None);
+    }
+
+    /// Tells those that follow to stop, if all others have ended; says whether it was now. In a run that
+    /// `has_begun`, one that was started late is first given the word.
+    pub fn stop_followers(&mut self, has_begun: bool) -> bool {
+        let works = |process: &Process| !process.follows && process.ended.is_none();
+        if self.0.iter().any(works) {
+            return false;
         }
+        let is_due = |process: &&mut Process| process.follows && (process.begun || !has_begun);
+        let followers = self.0.iter_mut().filter(is_due);
+        followers.filter_map(|process| process.stdin.take()).count() > 0
     }
 }
 
@@ -69,12 +81,22 @@ impl Drop for Processes {
     }
 }
 
-/// Starts a process of the plan: of the mix, or one that does no more than `open` a file. What it says
-/// is sent with its number.
+/// What a process is started for.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// The work of the profile.
+    Work,
+    /// To follow the work of the others.
+    Follow,
+    /// To open a file, and no more.
+    Open(&'a Path),
+}
+
+/// Starts a process of the plan. What it says is sent with its number.
 pub fn start(
     plan_file: &Path,
     number: u32,
-    open: Option<&Path>,
+    part: Part<'_>,
     stderr: &Path,
     sender: Sender<(u32, String)>,
 ) -> Result<Process> {
@@ -87,8 +109,14 @@ pub fn start(
         .arg(plan_file)
         .arg("--process")
         .arg(number.to_string());
-    if let Some(database) = open {
-        command.arg("--open").arg(database);
+    match part {
+        Part::Work => {}
+        Part::Follow => {
+            command.arg("--follow");
+        }
+        Part::Open(database) => {
+            command.arg("--open").arg(database);
+        }
     }
     let mut child = command
         .stdin(Stdio::piped())
@@ -113,6 +141,7 @@ pub fn start(
         child,
         stdin,
         ready: false,
+        follows: matches!(part, Part::Follow),
         begun: false,
         done: Done::default(),
         ended: None,

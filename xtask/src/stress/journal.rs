@@ -1,4 +1,5 @@
-//! What was acknowledged: one line of JSON for each write, written after the store's Ok.
+//! What was acknowledged: one line of JSON for each write, written after the store's Ok. What is to go for good
+//! has a line before the call as well.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -8,11 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use store_core::{
-    ClusterId, Convergence, DependencyKind, Energy, EventKind, EventSequence, InputHash, JobId,
-    JobStatus, JobUuid, LeaseToken, RemoteJobId,
-};
+use store_core::{ClusterId, JobId};
 
+use super::effect::Effect;
 use super::kind::Kind;
 use crate::failure::{Context, Result};
 
@@ -36,122 +35,32 @@ pub struct Line {
     pub error: Option<String>,
     /// What was acknowledged, in order.
     pub effects: Vec<Effect>,
+    /// Written before the call and at once, so that it is known also of a process that was killed in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// What the call named and did not find.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Missed>,
 }
 
-/// One change that an acknowledged call made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "effect", rename_all = "snake_case")]
-pub enum Effect {
-    ClusterCreated {
-        cluster: ClusterId,
-        name: String,
-    },
-    Created {
-        job: JobId,
-        uuid: JobUuid,
-        status: JobStatus,
-        key: String,
-        input: InputHash,
-        dependencies: Vec<(JobId, DependencyKind)>,
-    },
-    StatusChanged {
-        job: JobId,
-        attempt: u32,
-        from: JobStatus,
-        to: JobStatus,
-    },
-    Retried {
-        job: JobId,
-        attempt: u32,
-        from: JobStatus,
-        to: JobStatus,
-    },
-    Claimed {
-        job: JobId,
-        attempt: u32,
-        token: LeaseToken,
-    },
-    RunEnded {
-        job: JobId,
-        attempt: u32,
-        token: LeaseToken,
-        to: JobStatus,
-    },
-    ResultRecorded {
-        job: JobId,
-        attempt: u32,
-        convergence: Convergence,
-        energy: Option<Energy>,
-    },
-    Submitted {
-        job: JobId,
-        attempt: u32,
-        remote_job: RemoteJobId,
-        cluster: ClusterId,
-        handle: String,
-    },
-    SubmissionEnded {
-        job: JobId,
-        attempt: u32,
-        remote_job: RemoteJobId,
-        exit_code: i32,
-    },
-    Prioritised {
-        job: JobId,
-        attempt: u32,
-        priority: i32,
-    },
-    Archived {
-        job: JobId,
-        attempt: u32,
-    },
-    Noted {
-        job: JobId,
-        attempt: u32,
-        sequence: EventSequence,
-    },
+/// What a call is about to ask for whose effect nobody can look up once it was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// That this job goes.
+    Deletion(JobId),
+    /// That jobs go that ended before this moment, as the event of each spells it.
+    Pruning(String),
 }
 
-/// What the event of a change must say: job, attempt, kind, status before and after.
-pub type Trace = (JobId, u32, EventKind, Option<JobStatus>, Option<JobStatus>);
-
-impl Effect {
-    /// The event that the change must have left; changes of clusters leave none.
-    pub fn trace(&self) -> Option<Trace> {
-        Some(match *self {
-            Self::ClusterCreated { .. } => return None,
-            Self::Created { job, status, .. } => (job, 1, EventKind::Created, None, Some(status)),
-            Self::StatusChanged { job, attempt, from, to } => {
-                (job, attempt, EventKind::StatusChanged, Some(from), Some(to))
-            }
-            Self::Retried { job, attempt, from, to } => {
-                (job, attempt, EventKind::Retried, Some(from), Some(to))
-            }
-            Self::Claimed { job, attempt, .. } => {
-                let (from, to) = (JobStatus::Queued, JobStatus::Running);
-                (job, attempt, EventKind::Claimed, Some(from), Some(to))
-            }
-            Self::RunEnded { job, attempt, to, .. } => {
-                let requeued = to == JobStatus::Queued;
-                let kind = if requeued { EventKind::Requeued } else { EventKind::StatusChanged };
-                (job, attempt, kind, Some(JobStatus::Running), Some(to))
-            }
-            Self::ResultRecorded { job, attempt, .. } => {
-                (job, attempt, EventKind::ResultRecorded, None, None)
-            }
-            Self::Submitted { job, attempt, .. } => {
-                (job, attempt, EventKind::Submitted, None, None)
-            }
-            Self::SubmissionEnded { job, attempt, .. } => {
-                (job, attempt, EventKind::RemoteJobUpdated, None, None)
-            }
-            Self::Prioritised { job, attempt, .. } => {
-                (job, attempt, EventKind::Updated, None, None)
-            }
-            Self::Archived { job, attempt } => (job, attempt, EventKind::Archived, None, None),
-            Self::Noted { job, attempt, .. } => (job, attempt, EventKind::Noted, None, None),
-        })
-    }
+/// What the store said is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missed {
+    /// A job.
+    Job(JobId),
+    /// A cluster.
+    Cluster(ClusterId),
 }
 
 /// The journal of one process, which all its threads write.
@@ -209,7 +118,7 @@ impl Written {
     fn write(&mut self, line: &Line) -> std::io::Result<()> {
         serde_json::to_writer(&mut self.file, line)?;
         self.file.write_all(b"\n")?;
-        if self.flushed.elapsed() >= self.flush_every {
+        if line.asked.is_some() || self.flushed.elapsed() >= self.flush_every {
             self.file.flush()?;
             self.flushed = Instant::now();
         }
@@ -234,7 +143,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 mod tests {
     use super::*;
     use std::io::Write;
-    use store_core::EnergyUnit;
+    use store_core::{Convergence, Energy, EnergyUnit};
 
     #[test]
     fn a_line_comes_back_as_it_was_and_a_torn_one_is_left_out() -> Result<()> {
@@ -259,6 +168,8 @@ mod tests {
             end: 2,
             error: None,
             effects,
+            asked: Some(Asked::Deletion(JobId::new(3))),
+            missed: Some(Missed::Job(JobId::new(3))),
         };
         let journal = Journal::create(&path, Duration::ZERO)?;
         journal.append(line.clone());

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use crate::failure::{Context, Result};
-use crate::stress::children::{self, Processes};
+use crate::stress::children::{self, Part, Processes};
 use crate::stress::plan::Plan;
 
 /// Kills one process every so often.
@@ -70,8 +70,9 @@ impl Kills {
         victim.ended = Some(victim.child.wait().doing(killing)?);
         self.killed.insert(victim.number);
         self.newest += 1;
+        let part = if victim.follows { Part::Follow } else { Part::Work };
         let stderr = self.plan.stderr(self.newest);
-        let started = children::start(&self.plan_file, self.newest, None, &stderr, sender.clone())?;
+        let started = children::start(&self.plan_file, self.newest, part, &stderr, sender.clone())?;
         processes.0.push(started);
         Ok(())
     }

@@ -43,6 +43,12 @@ kinds! {
     PollCluster = "poll cluster" false,
     /// Who runs what.
     Leases = "leases" false,
+    /// All clusters.
+    ListClusters = "list clusters" false,
+    /// What is left of a job that was just deleted: the event that tells so.
+    LookBack = "look back" false,
+    /// A page of the history, after the place where a follower was.
+    Follow = "follow" false,
     /// A cluster is created.
     CreateCluster = "create cluster" true,
     /// Jobs are created with decks, dependencies and keys.
@@ -79,6 +85,14 @@ kinds! {
     Archive = "archive" true,
     /// A priority is read and raised by one, in one unit of work.
     Prioritise = "prioritise" true,
+    /// A job is deleted.
+    Delete = "delete" true,
+    /// Some of the jobs are deleted that ended before a moment.
+    Prune = "prune" true,
+    /// A cluster is paused, resumed or limited otherwise.
+    EditCluster = "edit cluster" true,
+    /// A cluster is removed.
+    DeleteCluster = "delete cluster" true,
     /// A note is written.
     Note = "note" true,
     /// A job is created in a unit of work that then errs or panics, beside others in the same commit:

@@ -139,7 +139,7 @@ impl Outcome {
         let started_at = lines.iter().map(|line| line.begin).min().unwrap_or(0);
         let mut outcome = Self { started_at, ..Self::default() };
         let mut paces: BTreeMap<(u32, u32), Pace> = BTreeMap::new();
-        for line in lines.iter().filter(|line| line.error.is_none() && line.kind.writes()) {
+        for line in lines.iter().filter(|line| !line.effects.is_empty() && line.kind.writes()) {
             let (process, thread) = (line.process, line.thread);
             let took = Duration::from_micros((line.end - line.begin).max(0).unsigned_abs());
             let since_start = Duration::from_micros((line.end - started_at).max(0).unsigned_abs());
@@ -195,6 +195,11 @@ impl Meter {
         if kind.writes() {
             self.totals.slower_write(kind, took, since_start, &self.pace);
         }
+    }
+
+    /// The thread rested because there was nothing to do: that is no time in which a call did not return.
+    pub fn rested(&mut self) {
+        self.last = Instant::now();
     }
 
     /// Ends the measuring.

@@ -6,7 +6,8 @@
 //! | What is there before the work begins? | [`prepare`] |
 //! | Who starts, watches and kills the processes? | [`parent`], [`children`], [`kills`] |
 //! | What does one process do? | [`process`], [`roles`] |
-//! | What is a call, and what is kept of it? | [`session`], [`kind`], [`meter`], [`journal`] |
+//! | What does the one do that looks at all others? | [`follower`], [`sights`] |
+//! | What is a call, and what is kept of it? | [`session`], [`kind`], [`meter`], [`journal`], [`effect`] |
 //! | Which answers are normal, and which are faults? | [`outcome`] |
 //! | What do workers under leases do? | [`claims`] |
 //! | Can their calls have happened one after the other? | [`linearizability`] |
@@ -21,6 +22,8 @@ mod audit;
 mod children;
 mod claims;
 mod decks;
+mod effect;
+mod follower;
 mod journal;
 mod kills;
 mod kind;
@@ -37,6 +40,7 @@ mod progress;
 mod report;
 mod roles;
 mod session;
+mod sights;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -87,7 +91,7 @@ pub fn run_process(arguments: &ProcessArguments) -> Result<ExitCode> {
     let plan = plan::Plan::read(&arguments.plan)?;
     match &arguments.open {
         Some(database) => process::run_opening(&plan, arguments.process, database)?,
-        None => process::run(plan, arguments.process)?,
+        None => process::run(plan, arguments.process, arguments.follow)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::at_rest::Typical;
-use super::children::{self, Processes};
+use super::children::{self, Part, Processes};
 use super::plan::Plan;
 use super::{audit, progress};
 use crate::failure::{Context, Result};
@@ -129,7 +129,7 @@ fn open_at_once(
     for process in 1..=plan.processes {
         let sender = sender.clone();
         let started =
-            children::start(&plan_file, process, Some(database), &stderr(process), sender)?;
+            children::start(&plan_file, process, Part::Open(database), &stderr(process), sender)?;
         processes.0.push(started);
     }
     drop(sender);

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use store_core::Error;
+use store_core::error::Noun;
 
+use super::journal::Missed;
+use super::kind::Kind;
 use crate::failure::chain;
 
 /// What an error of the store means for a run.
@@ -18,9 +21,24 @@ pub enum Verdict {
     Unexpected,
 }
 
+/// The job or cluster that a call did not find. Others delete them; the audit looks whether they had.
+pub fn missed(error: &Error) -> Option<Missed> {
+    let Error::NotFound { noun, key } = error else { return None };
+    match noun {
+        Noun::Job => key.parse().ok().map(Missed::Job),
+        Noun::Cluster => key.parse().ok().map(Missed::Cluster),
+        _ => None,
+    }
+}
+
 /// Judges an error of a call.
-pub fn judge(error: &Error) -> Verdict {
+pub fn judge(kind: Kind, error: &Error) -> Verdict {
     match error {
+        Error::NotFound { .. } if missed(error).is_some() => Verdict::RaceLost,
+        Error::InUse { .. } if matches!(kind, Kind::Delete | Kind::DeleteCluster) => {
+            Verdict::RaceLost
+        }
+        Error::NotAllowed { .. } if kind == Kind::Delete => Verdict::RaceLost,
         Error::StaleStatus { .. } | Error::IllegalTransition { .. } | Error::LeaseLost { .. } => {
             Verdict::RaceLost
         }
@@ -82,17 +100,30 @@ mod tests {
     #[test]
     fn whatever_says_locked_is_locked_however_deep() {
         let deep = Error::Storage(std::io::Error::other("database is locked").into());
-        assert_eq!(judge(&deep), Verdict::Locked);
+        assert_eq!(judge(Kind::Claim, &deep), Verdict::Locked);
         assert_eq!(variant(&deep), "Storage");
         let contended = Error::Contended { waited: Duration::from_secs(30), holder: None };
-        assert_eq!(judge(&contended), Verdict::Locked);
+        assert_eq!(judge(Kind::Claim, &contended), Verdict::Locked);
         let disk = Error::Storage(std::io::Error::other("disk I/O error").into());
-        assert_eq!(judge(&disk), Verdict::Unexpected);
+        assert_eq!(judge(Kind::Claim, &disk), Verdict::Unexpected);
         let late = Error::StaleStatus {
             job: JobId::new(1),
             expected: JobStatus::Queued,
             actual: JobStatus::Running,
         };
-        assert_eq!(judge(&late), Verdict::RaceLost);
+        assert_eq!(judge(Kind::Claim, &late), Verdict::RaceLost);
+    }
+
+    #[test]
+    fn what_is_gone_or_in_use_is_a_race_only_for_who_may_meet_it() {
+        let gone = Error::not_found(Noun::Job, JobId::new(7));
+        assert_eq!(missed(&gone), Some(Missed::Job(JobId::new(7))));
+        assert_eq!(judge(Kind::OpenJob, &gone), Verdict::RaceLost);
+        let other = Error::not_found(Noun::Dependency, "of job 7 on job 6");
+        assert_eq!((missed(&other), judge(Kind::Delete, &other)), (None, Verdict::Unexpected));
+        let in_use =
+            Error::InUse { noun: Noun::Job, key: "7".to_owned(), by: "1 job waits".to_owned() };
+        assert_eq!(judge(Kind::Delete, &in_use), Verdict::RaceLost);
+        assert_eq!(judge(Kind::Create, &in_use), Verdict::Unexpected);
     }
 }

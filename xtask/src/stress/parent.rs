@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use store_core::{Clock, SystemClock};
 
-use super::children::Processes;
+use super::children::{Part, Processes};
 use super::kills::Kills;
 use super::meter::Outcome;
 use super::plan::{Limit, Plan};
@@ -70,7 +70,9 @@ pub fn run(plan: &Plan, interrupted: Arc<AtomicBool>) -> Result<Watched> {
     let mut processes = Processes(Vec::new());
     for process in 1..=plan.last() {
         let stderr = plan.stderr(process);
-        processes.0.push(children::start(&plan_file, process, None, &stderr, sender.clone())?);
+        let follows = Some(process) == plan.follower();
+        let part = if follows { Part::Follow } else { Part::Work };
+        processes.0.push(children::start(&plan_file, process, part, &stderr, sender.clone())?);
     }
     let kills = Kills::new(plan, plan_file, sender);
     let mut watch = Watch::new(plan, processes, kills, interrupted);
@@ -124,6 +126,7 @@ impl Watch {
             }
             self.look_after_run();
             self.kill();
+            self.stop_followers();
         }
         self.bar.finish_and_clear();
     }
@@ -138,7 +141,8 @@ impl Watch {
                 process.go();
             }
         } else if let Some(done) = Done::read(word) {
-            if process.done != done {
+            // Who follows goes on calling when all others are stuck.
+            if process.done != done && !process.follows {
                 self.progressed = Instant::now();
             }
             process.done = done;
@@ -183,9 +187,10 @@ impl Watch {
         });
     }
 
-    /// What all processes have done together, those that were killed among them.
+    /// What all processes that work have done together, those that were killed among them.
     fn done(&self) -> Done {
-        let done = || self.processes.0.iter().map(|process| process.done);
+        let works = || self.processes.0.iter().filter(|process| !process.follows);
+        let done = || works().map(|process| process.done);
         Done {
             calls: done().map(|done| done.calls).sum(),
             claims: done().map(|done| done.claims).sum(),
@@ -264,6 +269,14 @@ impl Watch {
                 // It may have ended just now, which is as good.
                 let _ = process.child.kill();
             }
+            self.stopping = Some(Instant::now());
+        }
+    }
+
+    /// Those that follow see the last of the others.
+    fn stop_followers(&mut self) {
+        if self.processes.stop_followers(self.started.is_some()) {
+            self.stop();
             self.stopping = Some(Instant::now());
         }
     }

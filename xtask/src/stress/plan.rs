@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use store_core::{ClusterId, Job};
+use store_core::{ClusterId, EventSequence, Job};
 
 use crate::failure::{Context, Result};
 use crate::shared::choices::Durability;
@@ -14,7 +14,7 @@ use crate::shared::choices::Durability;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
-    /// A UI, a scheduler and workers in each process.
+    /// A UI, a scheduler and workers in each process, and one process that follows the history
     Mix,
     /// Workers that claim jobs under leases, and one process with a scheduler
     Claims,
@@ -76,6 +76,8 @@ pub struct Plan {
     pub seed: u64,
     /// The clusters of the run, once they are there.
     pub clusters: Vec<ClusterId>,
+    /// The newest event when the store was filled: what comes after it is followed.
+    pub follow_after: EventSequence,
 }
 
 impl Plan {
@@ -113,6 +115,19 @@ impl Plan {
         self.folder.join(format!("process-{process}.calls.jsonl"))
     }
 
+    /// What a follower saw.
+    pub fn sights(&self, process: u32) -> PathBuf {
+        self.folder.join(format!("process-{process}.sights.jsonl"))
+    }
+
+    /// The number of the process that follows the history from the beginning, in the mix.
+    pub const fn follower(&self) -> Option<u32> {
+        match self.profile {
+            Profile::Mix => Some(self.processes + 1),
+            Profile::Claims => None,
+        }
+    }
+
     /// The number of the process that has the scheduler alone, in the profile of claims.
     pub const fn scheduler(&self) -> Option<u32> {
         match self.profile {
@@ -123,10 +138,8 @@ impl Plan {
 
     /// The highest number of a process that is there from the beginning.
     pub const fn last(&self) -> u32 {
-        match self.scheduler() {
-            Some(scheduler) => scheduler,
-            None => self.processes,
-        }
+        // The one that has the scheduler, or follows.
+        self.processes + 1
     }
 
     /// What a process tells of itself at its end.
@@ -207,6 +220,7 @@ mod tests {
             durability: Durability::Normal,
             seed: 0,
             clusters: Vec::new(),
+            follow_after: EventSequence::START,
         };
         assert_eq!([1, 2, 3].map(|p| plan.budget(p)), [Some(4), Some(4), Some(3)]);
         plan.kill_every = Some(1.0);

@@ -8,12 +8,13 @@ use std::time::Instant;
 use serde_json::json;
 use store_core::prelude::*;
 use store_core::{
-    Clock, ClusterId, ClusterKind, ConnectionSettings, DependencyKind, Job, JobStatus, NewCluster,
-    NewJob, StatusChange, SystemClock,
+    Clock, ClusterId, ClusterKind, ConnectionSettings, DependencyKind, EventSequence, Job,
+    JobStatus, NewCluster, NewJob, StatusChange, SystemClock,
 };
 
 use super::arguments::Arguments;
-use super::journal::{Effect, Journal};
+use super::effect::Effect;
+use super::journal::Journal;
 use super::kind::Kind;
 use super::plan::{Plan, Profile};
 use super::session::{Session, Shared};
@@ -49,6 +50,7 @@ pub fn plan(arguments: &Arguments) -> Result<Plan> {
         durability: arguments.durability,
         seed: arguments.seed.unwrap_or_else(|| now.unsigned_abs()),
         clusters: Vec::new(),
+        follow_after: EventSequence::START,
     })
 }
 
@@ -77,6 +79,8 @@ pub fn fill(plan: &mut Plan) -> Result<()> {
         return Err(Failure::new(format!("could not fill the store: {sort}: {}", tally.example)));
     }
     drop(session);
+    let newest = store.newest_sequence();
+    plan.follow_after = newest.doing(|| "read the history".to_owned())?;
     shared.journal.finish()?;
     store.close().doing(|| "close the store".to_owned())
 }

@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use store_core::{Clock, Store, SystemClock};
+use store_core::{Clock, SystemClock};
+use store_sqlite::SqliteStore;
 
 use super::meter::{Outcome, Pace, Totals};
 use super::plan::{Plan, Profile};
 use super::roles::{self, Lists, Role};
 use super::session::{Session, Shared};
-use super::{claims, open, prepare};
+use super::{claims, follower, open, prepare};
 use crate::failure::{Context, Failure, Result};
 use crate::shared::children::{GO, READY, stop_with_parent, tell};
 
@@ -44,7 +45,7 @@ impl Done {
 }
 
 /// Runs a process whose parent is at the other end of standard input and output.
-pub fn run(plan: Plan, process: u32) -> Result<()> {
+pub fn run(plan: Plan, process: u32, follows: bool) -> Result<()> {
     let begun = Instant::now();
     let store = open::open(&plan, process)?;
     let open_ms = begun.elapsed().as_secs_f64() * 1e3;
@@ -57,6 +58,7 @@ pub fn run(plan: Plan, process: u32) -> Result<()> {
     let started_at = SystemClock.now().as_micros();
     let progress = |done: Done| tell(&done.to_string());
     let worked = match plan.profile {
+        Profile::Mix if follows => follower::work(&store, &shared, progress),
         Profile::Mix => work(&store, &shared, progress),
         Profile::Claims => claims::work(&store, &shared, progress),
     };
@@ -85,8 +87,8 @@ pub fn run_opening(plan: &Plan, process: u32, database: &Path) -> Result<()> {
 }
 
 /// Runs the threads of a process to their end.
-pub fn work<S: Store>(
-    store: &S,
+pub fn work(
+    store: &SqliteStore,
     shared: &Shared,
     progress: impl Fn(Done),
 ) -> Result<(Totals, Vec<Pace>)> {
@@ -118,7 +120,7 @@ pub fn gather(
     Ok((totals, paces))
 }
 
-fn one_thread<S: Store>(store: &S, shared: &Shared, thread: u32) -> Result<(Totals, Pace)> {
+fn one_thread(store: &SqliteStore, shared: &Shared, thread: u32) -> Result<(Totals, Pace)> {
     let roles = Role::of(thread, shared.plan.threads);
     let mut names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     names.dedup();

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use store_core::{Actor, Clock, JobId, NewJob, Result, Store, SystemClock};
 
 use super::decks::Deck;
-use super::journal::{Effect, Journal, Line};
+use super::effect::Effect;
+use super::journal::{Asked, Journal, Line, Missed};
 use super::kind::Kind;
 use super::meter::Meter;
-use super::outcome::{Verdict, judge, tally, variant};
+use super::outcome::{self, Verdict, judge, tally, variant};
 use super::plan::{Limit, Plan};
 use crate::failure::{Context, chain};
 use crate::shared::random::Random;
@@ -112,25 +113,54 @@ impl<'a, S: Store> Session<'a, S> {
         let answer = call(&self.store);
         self.meter.returned(kind, begun);
         self.shared.operations.fetch_add(1, Ordering::Relaxed);
-        let (error, effects) = match &answer {
-            Ok(value) => (None, effects(value)),
-            Err(error) => (self.refused(error).then(|| chain(error)), Vec::new()),
+        let (error, effects, missed) = match &answer {
+            Ok(value) => (None, effects(value), None),
+            Err(error) => {
+                let text = self.refused(kind, error).then(|| chain(error));
+                (text, Vec::new(), outcome::missed(error))
+            }
         };
-        if !effects.is_empty() || (kind.writes() && error.is_some()) {
-            let end = SystemClock.now().as_micros();
-            let (process, thread) = (self.shared.process, self.thread);
-            // The journal counts its lines.
-            let sequence = 0;
-            let line = Line { process, thread, sequence, kind, begin, end, error, effects };
-            self.shared.journal.append(line);
+        if !effects.is_empty() || (kind.writes() && error.is_some()) || missed.is_some() {
+            self.shared.journal.append(Line { begin, error, effects, missed, ..self.line(kind) });
+        }
+        if let Some(Missed::Job(gone)) = missed {
+            self.created.retain(|(job, _)| *job != gone);
         }
         answer.ok()
     }
 
+    /// Notes what a call is about to ask for, so that it is known whatever comes of the call.
+    pub fn ask(&self, kind: Kind, asked: Asked) {
+        self.shared.journal.append(Line { asked: Some(asked), ..self.line(kind) });
+    }
+
+    /// Notes that a call did not find something, where its answer was no error.
+    pub fn miss(&self, kind: Kind, missed: Missed) {
+        self.shared.journal.append(Line { missed: Some(missed), ..self.line(kind) });
+    }
+
+    /// A line of now that says nothing yet.
+    fn line(&self, kind: Kind) -> Line {
+        let now = SystemClock.now().as_micros();
+        Line {
+            process: self.shared.process,
+            thread: self.thread,
+            // The journal counts its lines.
+            sequence: 0,
+            kind,
+            begin: now,
+            end: now,
+            error: None,
+            effects: Vec::new(),
+            asked: None,
+            missed: None,
+        }
+    }
+
     /// Counts an error; true if it leaves in doubt what was done.
-    fn refused(&mut self, error: &store_core::Error) -> bool {
+    fn refused(&mut self, kind: Kind, error: &store_core::Error) -> bool {
         let totals = &mut self.meter.totals;
-        let tallies = match judge(error) {
+        let tallies = match judge(kind, error) {
             Verdict::RaceLost => {
                 totals.races_lost += 1;
                 return false;

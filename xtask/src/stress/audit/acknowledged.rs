@@ -2,15 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use store_core::EventSequence;
+
 use crate::failure::Result;
-use crate::stress::journal::{self, Effect, Line};
+use crate::stress::effect::Effect;
+use crate::stress::journal::{self, Asked, Line, Missed};
 use crate::stress::plan::Plan;
 
 /// All changes that were acknowledged in a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Acknowledged {
     /// Who made it, and what was made.
     pub effects: Vec<(String, Effect)>,
+    /// Who asked for jobs to go, and for which; whether or not it was acknowledged.
+    pub asked: BTreeSet<(String, Asked)>,
+    /// What calls did not find, each with the time of the answer.
+    pub missed: Vec<(i64, Missed)>,
+    /// The notes, each with the time of the answer.
+    pub noted: Vec<(i64, EventSequence)>,
     /// Actors of which a call failed in a way that leaves its effect unknown, or that died with the last
     /// lines of their journal.
     pub in_doubt: BTreeSet<String>,
@@ -33,8 +42,14 @@ impl Acknowledged {
                 if line.error.is_some() {
                     all.in_doubt.insert(actor.clone());
                 }
-                let effects = line.effects.into_iter();
-                all.effects.extend(effects.map(|effect| (actor.clone(), effect)));
+                all.asked.extend(line.asked.map(|asked| (actor.clone(), asked)));
+                all.missed.extend(line.missed.map(|missed| (line.end, missed)));
+                for effect in line.effects {
+                    if let Effect::Noted { sequence, .. } = effect {
+                        all.noted.push((line.end, sequence));
+                    }
+                    all.effects.push((actor.clone(), effect));
+                }
             }
         }
         for &process in in_doubt {

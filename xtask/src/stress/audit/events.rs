@@ -2,15 +2,79 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Result, Row};
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
-use crate::stress::journal::Effect;
+use super::departures::{Departures, PRUNED};
+use crate::stress::effect::{Effect, Of};
 use crate::stress::plan::Plan;
 
-/// Job, attempt, kind, status before, status after, actor.
-type Key = (i64, u32, String, Option<String>, Option<String>, String);
+/// The events of a run in both tables; what a cluster was edited from and to stands in the detail.
+const EVENTS: &str = "
+    SELECT sequence, job_id, NULL AS cluster_id, attempt, kind, from_status, to_status, NULL AS reason, actor, at
+    FROM job_events WHERE substr(actor, 1, length(?1) + 1) = ?1 || ' '
+    UNION ALL
+    SELECT sequence, job_id, cluster_id, attempt, kind,
+        coalesce(from_status, detail ->> '$.intake.from', CAST(detail ->> '$.limits.from.max_running' AS TEXT)),
+        coalesce(detail ->> '$.intake.to', CAST(detail ->> '$.limits.to.max_running' AS TEXT)),
+        detail ->> '$.reason', actor, at
+    FROM store_events WHERE substr(actor, 1, length(?1) + 1) = ?1 || ' '
+    ORDER BY sequence";
+
+/// What is counted as told and as found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    of: Of,
+    kind: String,
+    from: Option<String>,
+    to: Option<String>,
+    reason: Option<String>,
+    actor: String,
+}
+
+impl Key {
+    fn of_effect(actor: &str, effect: &Effect) -> (Self, u64) {
+        let trace = effect.trace();
+        let (kind, actor) = (trace.kind.to_string(), actor.to_owned());
+        let (of, from, to, reason) = (trace.of, trace.from, trace.to, trace.reason);
+        (Self { of, kind, from, to, reason, actor }, trace.times)
+    }
+
+    fn of_event(row: &Row<'_>) -> Result<Self> {
+        let (job, cluster): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
+        let attempt = row.get::<_, Option<u32>>(3)?.unwrap_or(0);
+        let of = match (job, cluster) {
+            (Some(job), _) => Of::Job(job, attempt),
+            (None, cluster) => Of::Cluster(cluster.unwrap_or(0)),
+        };
+        let key = Self {
+            of,
+            kind: row.get(4)?,
+            from: row.get(5)?,
+            to: row.get(6)?,
+            reason: row.get(7)?,
+            actor: row.get(8)?,
+        };
+        let before = key.reason.as_deref().and_then(|reason| reason.strip_prefix(PRUNED));
+        Ok(match before {
+            // Who prunes is told how many jobs went, and not which.
+            Some(before) if job.is_some() => {
+                let of = Of::Pruning(before.to_owned());
+                Self { of, from: None, to: None, reason: None, ..key }
+            }
+            _ => key,
+        })
+    }
+
+    /// What a call does at once. A pruning has several transactions, and so do its events have several times.
+    fn unit(&self, at: i64) -> String {
+        match &self.of {
+            Of::Pruning(before) => before.clone(),
+            Of::Job(..) | Of::Cluster(_) => at.to_string(),
+        }
+    }
+}
 
 /// What became of the events of a run.
 #[derive(Debug)]
@@ -27,24 +91,25 @@ pub fn examine(
     connection: &Connection,
     plan: &Plan,
     acknowledged: &Acknowledged,
+    departures: &Departures,
 ) -> Result<Events> {
     let mut counts: BTreeMap<Key, (u64, u64)> = BTreeMap::new();
     for (actor, effect) in &acknowledged.effects {
-        if let Some(key) = key(actor, effect) {
-            counts.entry(key).or_default().0 += 1;
+        let (key, times) = Key::of_effect(actor, effect);
+        // The events of a job went with it, but for the one that tells so.
+        let went = effect.job().is_some_and(|job| departures.explain(job.get()));
+        if !went || matches!(effect, Effect::Deleted { .. }) {
+            counts.entry(key).or_default().0 += times;
         }
     }
-    let mut statement = connection.prepare(
-        "SELECT job_id, attempt, kind, from_status, to_status, actor, at FROM job_events
-         WHERE substr(actor, 1, length(?1) + 1) = ?1 || ' ' ORDER BY sequence",
-    )?;
-    let mut of_cut_off: BTreeMap<String, Vec<(Key, i64)>> = BTreeMap::new();
+    let mut statement = connection.prepare(EVENTS)?;
+    let mut of_cut_off: BTreeMap<String, Vec<(Key, String)>> = BTreeMap::new();
     let mut rows = statement.query([&plan.run])?;
     while let Some(row) = rows.next()? {
-        let key: Key =
-            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
-        if acknowledged.cut_off.contains(&key.5) {
-            of_cut_off.entry(key.5.clone()).or_default().push((key.clone(), row.get(6)?));
+        let key = Key::of_event(row)?;
+        if acknowledged.cut_off.contains(&key.actor) {
+            let unit = key.unit(row.get(9)?);
+            of_cut_off.entry(key.actor.clone()).or_default().push((key.clone(), unit));
         }
         counts.entry(key).or_default().1 += 1;
     }
@@ -63,7 +128,7 @@ pub fn examine(
         if more == 0 {
             continue;
         }
-        if acknowledged.in_doubt.contains(&key.5) {
+        if acknowledged.in_doubt.contains(&key.actor) {
             unknown += more;
         } else if told > 0 {
             check.doubled(more, || {
@@ -74,7 +139,7 @@ pub fn examine(
             check.fault(|| format!("{} is there and was never acknowledged", say(key)));
         }
     }
-    let mut checks = vec![check, notes(connection, acknowledged)?];
+    let mut checks = vec![check, notes(connection, acknowledged, departures)?];
     if !acknowledged.cut_off.is_empty() {
         checks.push(last_words(&counts, &of_cut_off));
     }
@@ -85,15 +150,15 @@ pub fn examine(
 /// killed thread could not tell any more is one unit, and comes after all that it has told.
 fn last_words(
     counts: &BTreeMap<Key, (u64, u64)>,
-    of_cut_off: &BTreeMap<String, Vec<(Key, i64)>>,
+    of_cut_off: &BTreeMap<String, Vec<(Key, String)>>,
 ) -> Check {
     let mut check =
         Check::new("what a killed thread did and did not tell is its last unit of work");
     for (actor, events) in of_cut_off {
         check.looked_at += 1;
         let mut told: BTreeMap<&Key, u64> = BTreeMap::new();
-        let mut untold: Option<i64> = None;
-        for (key, at) in events {
+        let mut untold: Option<&str> = None;
+        for (key, unit) in events {
             let left = told.entry(key).or_insert_with(|| counts.get(key).map_or(0, |both| both.0));
             if *left > 0 {
                 *left -= 1;
@@ -102,8 +167,8 @@ fn last_words(
                         format!("{actor} told of {} after one that it did not", say(key))
                     });
                 }
-            } else if untold.is_none_or(|other| other == *at) {
-                untold = Some(*at);
+            } else if untold.is_none_or(|other| other == unit) {
+                untold = Some(unit);
             } else {
                 check
                     .fault(|| format!("{actor} did not tell of two calls, {} is of one", say(key)));
@@ -114,7 +179,11 @@ fn last_words(
 }
 
 /// A note's answer has its place in the order of all events.
-fn notes(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
+fn notes(
+    connection: &Connection,
+    acknowledged: &Acknowledged,
+    departures: &Departures,
+) -> Result<Check> {
     let mut check = Check::new("every note has the place in the history that was acknowledged");
     let mut statement =
         connection.prepare("SELECT job_id, kind, actor FROM job_events WHERE sequence = ?1")?;
@@ -122,6 +191,9 @@ fn notes(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> 
         let Effect::Noted { job, sequence, .. } = effect else {
             continue;
         };
+        if departures.explain(job.get()) {
+            continue;
+        }
         let mut rows = statement.query([sequence.get()])?;
         let found: Option<(i64, String, String)> = match rows.next()? {
             Some(row) => Some((row.get(0)?, row.get(1)?, row.get(2)?)),
@@ -133,18 +205,17 @@ fn notes(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> 
     Ok(check)
 }
 
-fn key(actor: &str, effect: &Effect) -> Option<Key> {
-    let (job, attempt, kind, from, to) = effect.trace()?;
-    let word = |status: Option<store_core::JobStatus>| status.map(|status| status.to_string());
-    Some((job.get(), attempt, kind.to_string(), word(from), word(to), actor.to_owned()))
-}
-
-fn say((job, attempt, kind, from, to, actor): &Key) -> String {
+fn say(Key { of, kind, from, to, actor, .. }: &Key) -> String {
     let status = |status: &Option<String>| status.clone().unwrap_or_else(|| "none".to_owned());
     let change = if from.is_some() || to.is_some() {
         format!(" from {} to {}", status(from), status(to))
     } else {
         String::new()
     };
-    format!("event {kind}{change} of attempt {attempt} of job {job} by {actor}")
+    let of = match of {
+        Of::Job(job, attempt) => format!("attempt {attempt} of job {job}"),
+        Of::Cluster(cluster) => format!("cluster {cluster}"),
+        Of::Pruning(before) => format!("a job that ended before {before}"),
+    };
+    format!("event {kind}{change} of {of} by {actor}")
 }

@@ -48,7 +48,29 @@ pub fn checks(connection: &Connection) -> Result<Vec<Check>> {
         let opened = u32::from(kind == "requeued");
         places.insert(job, (to, attempt + opened));
     }
-    Ok(vec![chain, legal, ends(connection, &places)?])
+    Ok(vec![chain, legal, ends(connection, &places)?, numbers(connection)?])
+}
+
+/// The events of jobs and those that outlive their subject are one order.
+fn numbers(connection: &Connection) -> Result<Check> {
+    let mut check = Check::new("no two events have the same number, and none is still to be given");
+    let mut statement = connection.prepare(
+        "SELECT sequence, count(*), sequence > (SELECT seq FROM sqlite_sequence WHERE name = 'job_events')
+         FROM (SELECT sequence FROM job_events UNION ALL SELECT sequence FROM store_events) GROUP BY 1",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (sequence, events, to_come): (i64, u64, Option<bool>) =
+            (row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs(), row.get(2)?);
+        check.looked_at += events;
+        if events > 1 {
+            check.fault(|| format!("{events} events have the number {sequence}"));
+        }
+        if to_come != Some(false) {
+            check.fault(|| format!("event {sequence} has a number that others will get"));
+        }
+    }
+    Ok(check)
 }
 
 /// What a job is, is what its history says last.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Result};
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
-use crate::stress::journal::Effect;
+use crate::stress::effect::Effect;
 use crate::stress::plan::Plan;
 
 pub fn checks(

@@ -7,12 +7,14 @@
 //! |---|---|
 //! | How is the database opened? | [`connection`] |
 //! | What was acknowledged? | [`acknowledged`] |
-//! | Is there a row for it, with the same values? | [`rows`] |
+//! | Which jobs left, and was that asked for? | [`departures`] |
+//! | Is there a row for what is there, with the same values? | [`rows`] |
 //! | Is there an event for it, and only one? | [`events`] |
-//! | Do histories fit the jobs? | [`histories`] |
+//! | Do histories fit the jobs, and the clusters? | [`histories`], [`clusters`] |
 //! | Are counters what a recount says? | [`counters`] |
 //! | Did claims exclude each other, and keep limits and dependencies? | [`runs`] |
 //! | Can the calls of workers have happened in some order? | [`order`] |
+//! | Did who followed the history see all of it? | [`follower`] |
 //! | Is the database whole? | [`integrity`] |
 //! | Did each migration run once? | [`ledger`] |
 
@@ -20,9 +22,18 @@ mod acknowledged;
 mod check;
 #[cfg(test)]
 mod claims_tests;
+mod clusters;
 mod connection;
+#[cfg(test)]
+mod control;
 mod counters;
+mod departures;
+#[cfg(test)]
+mod departures_tests;
 mod events;
+mod follower;
+#[cfg(test)]
+mod follower_tests;
 mod histories;
 mod integrity;
 mod ledger;
@@ -36,6 +47,8 @@ use std::collections::BTreeSet;
 
 use acknowledged::Acknowledged;
 pub use check::Check;
+use departures::Departures;
+use follower::Followed;
 pub use ledger::fault as ledger_fault;
 
 use super::plan::{Plan, Profile};
@@ -58,6 +71,10 @@ pub struct Audit {
     pub unknown: u64,
     /// Jobs that were claimed, by the history; counted in the profile of claims.
     pub claims: u64,
+    /// Jobs that left the store.
+    pub departed: u64,
+    /// Events that a follower saw.
+    pub followed: u64,
     /// The version of SQLite that read the database.
     pub sqlite_version: String,
 }
@@ -82,6 +99,12 @@ pub fn audit(plan: &Plan, last: u32, in_doubt: &BTreeSet<u32>) -> Result<Audit> 
     let connection = connection::open(&plan.database)?;
     let auditing = || format!("audit {}", plan.database.display());
     let mut audit = examine(&connection, plan, &acknowledged).doing(auditing)?;
+    if plan.follower().is_some() {
+        let followed = Followed::read(plan, last, in_doubt)?;
+        audit.followed = followed.count();
+        let checks = follower::checks(&connection, plan, &acknowledged, &followed);
+        audit.add(checks.doing(auditing)?);
+    }
     if plan.profile == Profile::Claims {
         audit.add(runs::checks(&connection, &acknowledged).doing(auditing)?);
         audit.add(vec![order::check(&connection, plan, last)?]);
@@ -97,10 +120,13 @@ fn examine(
     plan: &Plan,
     acknowledged: &Acknowledged,
 ) -> rusqlite::Result<Audit> {
-    let mut checks = rows::checks(connection, plan, acknowledged)?;
-    let events = events::examine(connection, plan, acknowledged)?;
+    let departures = Departures::read(connection, plan, acknowledged)?;
+    let mut checks = rows::checks(connection, plan, acknowledged, &departures)?;
+    let events = events::examine(connection, plan, acknowledged, &departures)?;
     checks.extend(events.checks);
+    checks.extend(departures.checks(connection, acknowledged)?);
     checks.extend(histories::checks(connection)?);
+    checks.extend(clusters::checks(connection, acknowledged)?);
     checks.extend(counters::checks(connection)?);
     checks.extend(integrity::checks(connection, plan, acknowledged)?);
     Ok(Audit {
@@ -110,6 +136,8 @@ fn examine(
         unacknowledged: events.unacknowledged,
         unknown: events.unknown,
         claims: 0,
+        departed: departures.count(),
+        followed: 0,
         checks,
         sqlite_version: rusqlite::version().to_owned(),
     })

@@ -1,4 +1,4 @@
-//! For each acknowledged change, a row with the same values.
+//! For each acknowledged change of a job that has not left, a row with the same values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,8 @@ use store_core::InputDeck;
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
-use crate::stress::journal::Effect;
+use super::departures::Departures;
+use crate::stress::effect::Effect;
 use crate::stress::plan::Plan;
 
 /// A job with what must be as it was acknowledged: uuid, key, and the hash of its deck.
@@ -17,19 +18,24 @@ pub fn checks(
     connection: &Connection,
     plan: &Plan,
     acknowledged: &Acknowledged,
+    departures: &Departures,
 ) -> Result<Vec<Check>> {
+    let of_those_here = || {
+        let is_here =
+            |effect: &&Effect| effect.job().is_none_or(|job| !departures.explain(job.get()));
+        acknowledged.effects().filter(is_here)
+    };
     Ok(vec![
-        jobs(connection, acknowledged)?,
-        decks(connection, acknowledged)?,
-        edges(connection, acknowledged)?,
-        results(connection, acknowledged)?,
-        submissions(connection, plan, acknowledged)?,
-        changes(connection, acknowledged)?,
-        clusters(connection, acknowledged)?,
+        jobs(connection, of_those_here())?,
+        decks(connection, of_those_here())?,
+        edges(connection, of_those_here())?,
+        results(connection, of_those_here())?,
+        submissions(connection, plan, of_those_here())?,
+        changes(connection, !acknowledged.in_doubt.is_empty(), of_those_here())?,
     ])
 }
 
-fn jobs(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
+fn jobs<'a>(connection: &Connection, effects: impl Iterator<Item = &'a Effect>) -> Result<Check> {
     let mut check = Check::new("every acknowledged job is there, with its key and its deck's hash");
     let found: BTreeMap<i64, Row> = connection
         .prepare(
@@ -39,7 +45,7 @@ fn jobs(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
         .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?))))?
         .collect::<Result<_>>()?;
     let mut seen = BTreeSet::new();
-    for effect in acknowledged.effects() {
+    for effect in effects {
         let Effect::Created { job, uuid, key, input, .. } = effect else {
             continue;
         };
@@ -53,11 +59,11 @@ fn jobs(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
 }
 
 /// The files themselves: hashed again, one job after the other.
-fn decks(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
+fn decks<'a>(connection: &Connection, effects: impl Iterator<Item = &'a Effect>) -> Result<Check> {
     let mut check = Check::new("the files of every deck have the acknowledged hash");
     let mut statement =
         connection.prepare("SELECT name, content FROM job_input_files WHERE job_id = ?1")?;
-    for effect in acknowledged.effects() {
+    for effect in effects {
         let Effect::Created { job, input, .. } = effect else {
             continue;
         };
@@ -70,13 +76,13 @@ fn decks(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> 
     Ok(check)
 }
 
-fn edges(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
+fn edges<'a>(connection: &Connection, effects: impl Iterator<Item = &'a Effect>) -> Result<Check> {
     let mut check = Check::new("every acknowledged dependency is there");
     let found: BTreeMap<(i64, i64), String> = connection
         .prepare("SELECT job_id, depends_on, kind FROM job_dependencies")?
         .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?
         .collect::<Result<_>>()?;
-    for effect in acknowledged.effects() {
+    for effect in effects {
         let Effect::Created { job, dependencies, .. } = effect else {
             continue;
         };
@@ -91,7 +97,10 @@ fn edges(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> 
 /// The energy as its bits, its unit, the convergence.
 type Yield = (Option<u64>, Option<String>, String);
 
-fn results(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
+fn results<'a>(
+    connection: &Connection,
+    effects: impl Iterator<Item = &'a Effect>,
+) -> Result<Check> {
     let mut check = Check::new("every acknowledged result is there, its energy equal to the bit");
     let found: BTreeMap<(i64, u32), Yield> = connection
         .prepare("SELECT job_id, attempt, energy, energy_unit, convergence FROM job_results")?
@@ -101,7 +110,7 @@ fn results(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check
             Ok(((row.get(0)?, row.get(1)?), (bits, row.get(3)?, row.get(4)?)))
         })?
         .collect::<Result<_>>()?;
-    for effect in acknowledged.effects() {
+    for effect in effects {
         let Effect::ResultRecorded { job, attempt, convergence, energy } = effect else {
             continue;
         };
@@ -119,7 +128,11 @@ type Submission = (i64, u32, i64, String);
 /// Whether it has ended, and its exit code.
 type End = (bool, Option<i32>);
 
-fn submissions(connection: &Connection, plan: &Plan, acknowledged: &Acknowledged) -> Result<Check> {
+fn submissions<'a>(
+    connection: &Connection,
+    plan: &Plan,
+    effects: impl Iterator<Item = &'a Effect>,
+) -> Result<Check> {
     let mut check = Check::new("every acknowledged submission is there once, with its end");
     let found: BTreeMap<i64, (Submission, End)> = connection
         .prepare(
@@ -131,7 +144,7 @@ fn submissions(connection: &Connection, plan: &Plan, acknowledged: &Acknowledged
             Ok((row.get(0)?, (submission, (row.get(5)?, row.get(6)?))))
         })?
         .collect::<Result<_>>()?;
-    for effect in acknowledged.effects() {
+    for effect in effects {
         match effect {
             Effect::Submitted { job, attempt, remote_job, cluster, handle } => {
                 let row = (job.get(), *attempt, cluster.get(), handle.clone());
@@ -157,11 +170,15 @@ fn submissions(connection: &Connection, plan: &Plan, acknowledged: &Acknowledged
 }
 
 /// Changes of a job that the newest one does not wipe out: each raise of a priority counts.
-fn changes(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
+fn changes<'a>(
+    connection: &Connection,
+    doubtful: bool,
+    effects: impl Iterator<Item = &'a Effect>,
+) -> Result<Check> {
     let mut check = Check::new("no raise of a priority and no archiving was overwritten");
     let mut raises: BTreeMap<i64, i32> = BTreeMap::new();
     let mut archived: BTreeSet<i64> = BTreeSet::new();
-    for effect in acknowledged.effects() {
+    for effect in effects {
         match effect {
             Effect::Prioritised { job, .. } => *raises.entry(job.get()).or_default() += 1,
             Effect::Archived { job, .. } => {
@@ -174,7 +191,6 @@ fn changes(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check
         .prepare("SELECT id, priority, archived_at IS NOT NULL FROM jobs")?
         .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?
         .collect::<Result<_>>()?;
-    let doubtful = !acknowledged.in_doubt.is_empty();
     for (job, raised) in raises {
         let there = found.get(&job).map(|(priority, _)| priority);
         // A process that was killed may have raised it further than its journal says.
@@ -184,20 +200,6 @@ fn changes(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check
     for job in archived {
         let there = found.get(&job).map(|(_, archived)| archived);
         check.must_be(|| format!("the archiving of job {job}"), &true, there);
-    }
-    Ok(check)
-}
-
-fn clusters(connection: &Connection, acknowledged: &Acknowledged) -> Result<Check> {
-    let mut check = Check::new("every acknowledged cluster is there");
-    let found: BTreeMap<i64, String> = connection
-        .prepare("SELECT id, name FROM clusters")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_>>()?;
-    for effect in acknowledged.effects() {
-        if let Effect::ClusterCreated { cluster, name } = effect {
-            check.must_be(|| format!("cluster {cluster}"), name, found.get(&cluster.get()));
-        }
     }
     Ok(check)
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Result, Row};
 use super::acknowledged::Acknowledged;
 use super::check::Check;
 use super::counters::verdict;
-use crate::stress::journal::Effect;
+use crate::stress::effect::Effect;
 
 /// What a job needs, and where: cluster, nodes, cores.
 type Needs = (Option<i64>, i64, i64);

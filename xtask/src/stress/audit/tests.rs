@@ -1,86 +1,16 @@
 //! Controls: the audit passes a small run, and names each fault that is planted in its database.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rusqlite::Connection;
 use store_core::{Convergence, EventKind, JobId};
 
 use super::acknowledged::Acknowledged;
-use super::{Audit, audit, examine, ledger};
+use super::control::{Run, found, small_run};
+use super::{audit, ledger};
 use crate::failure::{Context, Result};
-use crate::shared::choices::{Durability, Format};
-use crate::stress::arguments::Arguments;
-use crate::stress::journal::Effect;
-use crate::stress::plan::{Plan, Profile};
-use crate::stress::{open, prepare, process};
-
-/// A small run, with a connection that can plant faults in transactions and take them back.
-struct Run {
-    plan: Plan,
-    acknowledged: Acknowledged,
-    connection: Connection,
-}
-
-fn small_run(folder: &Path) -> Result<Run> {
-    let arguments = Arguments {
-        processes: Some(1),
-        threads: 4,
-        jobs: 700,
-        open_rounds: 0,
-        profile: Profile::Mix,
-        claims: None,
-        kill_every: None,
-        seconds: None,
-        operations: Some(8_000),
-        durability: Durability::Normal,
-        db: Some(folder.join("project.db")),
-        format: Format::Text,
-        report: None,
-        seed: Some(1),
-    };
-    let mut plan = prepare::plan(&arguments)?;
-    prepare::fill(&mut plan)?;
-    let store = open::open(&plan, 1)?;
-    let shared = prepare::shared(&plan, 1)?;
-    let (totals, _) = process::work(&store, &shared, |_| ())?;
-    shared.journal.finish()?;
-    store.close().doing(|| "close the store".to_owned())?;
-    assert_eq!(totals.locked, [].into());
-    assert_eq!(totals.errors, [].into());
-    assert_eq!(totals.contradictions, [].into());
-
-    #[expect(clippy::disallowed_methods, reason = "faults are planted past the store")]
-    let opened = Connection::open(&plan.database);
-    let connection = opened.doing(|| "open the database".to_owned())?;
-    let off = connection.execute_batch("PRAGMA foreign_keys = OFF");
-    off.doing(|| "turn foreign keys off".to_owned())?;
-    let acknowledged = Acknowledged::read(&plan, plan.last(), &BTreeSet::new())?;
-    Ok(Run { plan, acknowledged, connection })
-}
-
-impl Run {
-    /// What the audit says of the database with a fault in it.
-    fn with(&self, fault: &str) -> Audit {
-        let planted = format!("BEGIN; {fault}");
-        self.connection.execute_batch(&planted).expect(fault);
-        let audit = self.examine(&self.acknowledged);
-        self.connection.execute_batch("ROLLBACK").expect("rolls back");
-        audit
-    }
-
-    fn examine(&self, acknowledged: &Acknowledged) -> Audit {
-        examine(&self.connection, &self.plan, acknowledged).expect("examines")
-    }
-}
-
-/// The findings, each after the check that it belongs to.
-fn found(audit: &Audit) -> String {
-    let lines = audit.checks.iter().flat_map(|check| {
-        check.examples.iter().map(move |example| format!("{}: {example}", check.holds))
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
+use crate::stress::effect::Effect;
+use crate::stress::plan::Plan;
 
 #[test]
 fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
@@ -131,13 +61,13 @@ fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
             (1, 0),
         ),
         (
-            "UPDATE job_inputs SET sha256 = zeroblob(32) WHERE job_id = 1",
-            "with its key and its deck's hash: job 1 (",
+            "UPDATE job_inputs SET sha256 = zeroblob(32) WHERE job_id = (SELECT min(id) FROM jobs)",
+            "with its key and its deck's hash: job ",
             (1, 0),
         ),
         (
-            "UPDATE job_input_files SET content = content || ' ' WHERE job_id = 1",
-            "the deck of job 1: ",
+            "UPDATE job_input_files SET content = content || ' ' WHERE job_id = (SELECT min(id) FROM jobs)",
+            "the deck of job ",
             (1, 0),
         ),
         (
@@ -152,7 +82,7 @@ fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
             (1, 0),
         ),
         (
-            "UPDATE remote_jobs SET handle = handle || 'x' WHERE id = 1",
+            "UPDATE remote_jobs SET handle = handle || 'x' WHERE id = (SELECT min(id) FROM remote_jobs)",
             "submission stress-",
             (1, 0),
         ),
@@ -170,8 +100,8 @@ fn a_run_without_faults_passes_and_each_planted_fault_is_named() -> Result<()> {
         ),
         (
             "DROP INDEX jobs_by_idempotency_key;
-             UPDATE jobs SET idempotency_key = (SELECT idempotency_key FROM jobs WHERE id = 1)
-                 WHERE id = 2",
+             UPDATE jobs SET idempotency_key = (SELECT idempotency_key FROM jobs ORDER BY id LIMIT 1)
+                 WHERE id = (SELECT id FROM jobs ORDER BY id LIMIT 1 OFFSET 1)",
             "made 2 jobs",
             (1, 1),
         ),
@@ -238,7 +168,7 @@ fn journal_without_rows(run: &Run) {
         Effect::ResultRecorded { job, attempt: 1, convergence: Convergence::Unknown, energy: None };
     let mut effects = run.acknowledged.effects.clone();
     effects.push((actor, recorded));
-    let audit = run.examine(&Acknowledged { effects, ..Acknowledged::default() });
+    let audit = run.examine(&Acknowledged { effects, ..run.acknowledged.clone() });
     // The row and its event.
     assert_eq!((audit.lost, audit.doubled), (2, 0), "{}", found(&audit));
     assert!(found(&audit).contains("result of attempt 1 of job 1000000"), "{}", found(&audit));
@@ -246,15 +176,12 @@ fn journal_without_rows(run: &Run) {
 
 fn event_that_nobody_was_told_of(run: &Run) {
     let without = |in_doubt| {
-        let is_archiving = |effect: &Effect| {
-            effect.trace().is_some_and(|(_, _, kind, _, _)| kind == EventKind::Archived)
-        };
+        let is_archiving = |effect: &Effect| effect.trace().kind == EventKind::Archived;
         let mut effects = run.acknowledged.effects.clone();
-        let index =
-            effects.iter().position(|(_, effect)| is_archiving(effect)).expect("an archiving");
+        let index = run.of_those_here(is_archiving).next().expect("an archiving").0;
         let (actor, _) = effects.remove(index);
         let in_doubt = if in_doubt { BTreeSet::from([actor]) } else { BTreeSet::new() };
-        run.examine(&Acknowledged { effects, in_doubt, ..Acknowledged::default() })
+        run.examine(&Acknowledged { effects, in_doubt, ..run.acknowledged.clone() })
     };
     let told = without(false);
     assert_eq!((told.unacknowledged, told.unknown), (1, 0), "{}", found(&told));
@@ -271,14 +198,14 @@ fn event_that_nobody_was_told_of(run: &Run) {
             .filter(|effect| is_raise(effect) && effect.trace() == raise.trace())
             .count()
     };
-    let raises = effects.iter().filter(|(_, effect)| is_raise(effect));
+    let raises = run.of_those_here(is_raise).map(|(_, raise)| raise);
     let most = raises.max_by_key(|(_, raise)| raises_of_job(raise));
     let (actor, raise) = most.expect("a raise").clone();
     for (in_doubt, ok) in [(BTreeSet::new(), false), (BTreeSet::from([actor.clone()]), true)] {
         let mut effects = effects.clone();
         let index = effects.iter().position(|one| *one == (actor.clone(), raise.clone()));
         effects.remove(index.expect("was just found"));
-        let audit = run.examine(&Acknowledged { effects, in_doubt, ..Acknowledged::default() });
+        let audit = run.examine(&Acknowledged { effects, in_doubt, ..run.acknowledged.clone() });
         assert_eq!(audit.ok(), ok, "{}", found(&audit));
     }
 }
@@ -319,13 +246,11 @@ fn writes_of_a_killed_process(run: &Run) -> Result<()> {
     let doubled = with(&(again("max", "1") + &again("max", "2")));
     assert!(!doubled.ok() && found(&doubled).contains("did not tell of two calls"));
     // One that is not its last.
-    let effects: Vec<_> = acknowledged.effects.iter().enumerate().collect();
     let is_recorded = |effect: &Effect| matches!(effect, Effect::ResultRecorded { .. });
-    let first = effects.iter().find(|(_, (_, effect))| is_recorded(effect)).expect("one").0;
+    let first = run.of_those_here(is_recorded).next().expect("one").0;
     let mut effects = acknowledged.effects.clone();
     effects.remove(first);
-    let (in_doubt, cut_off) = (acknowledged.in_doubt.clone(), acknowledged.cut_off.clone());
-    let early = run.examine(&Acknowledged { effects, in_doubt, cut_off });
+    let early = run.examine(&Acknowledged { effects, ..acknowledged.clone() });
     assert!(
         !early.ok() && found(&early).contains("after one that it did not"),
         "{}",

@@ -10,7 +10,7 @@ use store_core::{
 };
 use store_sqlite::worker::this_worker;
 
-use crate::stress::journal::Effect;
+use crate::stress::effect::Effect;
 use crate::stress::kind::Kind;
 use crate::stress::linearizability::job::{Beat, Came, Report};
 use crate::stress::linearizability::record::{Asked, Heard, Recorder, now};

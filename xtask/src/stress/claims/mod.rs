@@ -18,7 +18,7 @@ use store_core::prelude::*;
 use store_core::{ClusterKind, ClusterLimits, NewCluster};
 use store_sqlite::SqliteStore;
 
-use super::journal::Effect;
+use super::effect::Effect;
 use super::kind::Kind;
 use super::linearizability::record::Recorder;
 use super::meter::{Pace, Totals};

@@ -125,11 +125,15 @@ pub struct Report {
     pub profile: Profile,
     /// Jobs that were claimed; counted in the profile of claims.
     pub claims: u64,
+    /// Jobs that left the store: those that were deleted and those that were pruned.
+    pub departed_jobs: u64,
+    /// Events that the follower saw, those of jobs among them that left later; counted in the mix.
+    pub followed_events: u64,
     /// Processes that were killed on purpose.
     pub kills: u64,
     /// How many further jobs the store was filled with before the work began.
     pub filled_jobs: u64,
-    /// How many processes there were.
+    /// How many processes there were, but for the one that follows or has the scheduler of claims.
     pub processes: u32,
     /// How many threads each.
     pub threads: u32,
@@ -230,6 +234,8 @@ impl Report {
             open_rounds,
             profile: plan.profile,
             claims: audit.claims,
+            departed_jobs: audit.departed,
+            followed_events: audit.followed,
             kills: watched.killed.len() as u64,
             filled_jobs: plan.jobs,
             processes: plan.processes,

@@ -76,6 +76,8 @@ fn summary(report: &Report) -> Vec<Vec<String>> {
     });
     vec![
         row("operations", operations(report)),
+        row("jobs that left", grouped(report.departed_jobs)),
+        row("events followed", grouped(report.followed_events)),
         row("processes killed", grouped(report.kills)),
         row("operations per second", per_second),
         row("locked errors", grouped(report.locked_errors)),

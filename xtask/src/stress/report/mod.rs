@@ -31,6 +31,9 @@ pub fn heading(plan: &Plan) -> String {
         plan.durability.as_str(),
         plan.seed
     );
+    if plan.follower().is_some() {
+        text.push_str("one more process follows the history\n");
+    }
     if let Some(seconds) = plan.kill_every {
         text.push_str(&format!("a process is killed every {seconds} s\n"));
     }

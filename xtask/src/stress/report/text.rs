@@ -52,6 +52,10 @@ fn summary(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.profile == Profile::Claims {
         line("claims", grouped(report.claims))?;
     }
+    if report.profile == Profile::Mix {
+        line("jobs that left", grouped(report.departed_jobs))?;
+        line("events followed", grouped(report.followed_events))?;
+    }
     if report.kills > 0 {
         line("processes killed", grouped(report.kills))?;
     }

@@ -1,11 +1,13 @@
 //! The parts that threads play.
 
+mod clusters;
+mod janitor;
 mod lists;
 mod scheduler;
 mod ui;
 mod worker;
 
-use store_core::Store;
+use store_sqlite::SqliteStore;
 
 use super::session::Session;
 pub use lists::Lists;
@@ -14,9 +16,9 @@ pub use scheduler::{created, draft};
 /// What a thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Looks at lists and jobs, and sometimes changes one.
+    /// Looks at lists and jobs, and sometimes changes or deletes one, or edits a cluster.
     Ui,
-    /// Creates, queues, submits, retries and archives jobs.
+    /// Creates, queues, submits, retries, archives and prunes jobs; makes clusters and removes them.
     Scheduler,
     /// Takes queued jobs, runs and finishes them.
     Worker,
@@ -46,13 +48,21 @@ impl Role {
 }
 
 /// Does one piece of work, which is one call or a few.
-pub fn step<S: Store>(session: &mut Session<'_, S>, lists: &mut Lists, roles: &[Role]) {
+pub fn step(session: &mut Session<'_, SqliteStore>, lists: &mut Lists, roles: &[Role]) {
     match session.random.pick(roles) {
         Some(Role::Ui) => ui::step(session, lists),
         Some(Role::Scheduler) => scheduler::step(session, lists),
         Some(Role::Worker) => worker::step(session, lists),
         None => {}
     }
+}
+
+/// Does once each of what is seldom done.
+#[cfg(test)]
+pub fn rarely(session: &mut Session<'_, SqliteStore>) {
+    clusters::come_and_go(session);
+    clusters::edit(session);
+    janitor::prune(session);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The scheduler: it creates, queues, submits, retries, cancels and archives jobs.
+//! The scheduler: it creates, queues, submits, retries, cancels, archives and prunes jobs.
 
 use store_core::prelude::*;
 use store_core::{
@@ -6,10 +6,13 @@ use store_core::{
     NewRemoteJob, Placement, Readiness, RemoteJob, Result, Runner, StatusChange, SystemClock,
     WorkDir,
 };
+use store_sqlite::SqliteStore;
 
 use super::Lists;
 use super::worker::end_submission;
-use crate::stress::journal::Effect;
+use super::{clusters, janitor};
+use crate::stress::effect::Effect;
+use crate::stress::journal::Missed;
 use crate::stress::kind::Kind;
 use crate::stress::session::Session;
 
@@ -19,17 +22,19 @@ const BACKLOG: u64 = 64;
 const ATTEMPTS: u32 = 3;
 
 /// Does one round of the scheduler's work.
-pub fn step<S: Store>(session: &mut Session<'_, S>, lists: &mut Lists) {
+pub fn step(session: &mut Session<'_, SqliteStore>, lists: &mut Lists) {
     let counts = session.read(Kind::Count, |store| store.counts_by_status());
     if counts.is_some_and(|counts| counts.of(JobStatus::Queued) < BACKLOG) {
         create(session);
     }
-    match session.random.below(10) {
-        0 => create_again(session),
-        1 => poll(session),
-        2..6 => queue(session, lists),
-        6..8 => retry(session, lists),
-        _ => archive(session, lists),
+    match session.random.below(40) {
+        0..4 => create_again(session),
+        4..7 => poll(session),
+        7..23 => queue(session, lists),
+        23..30 => retry(session, lists),
+        30..37 => archive(session, lists),
+        37..39 => clusters::come_and_go(session),
+        _ => janitor::prune(session),
     }
 }
 
@@ -97,17 +102,29 @@ pub fn created(job: &Job, new: &NewJob) -> Option<Effect> {
     })
 }
 
-/// As a program does that does not know what became of its creation.
+/// As a program does that does not know what became of its creation. It makes another job only where the first
+/// one was deleted.
 fn create_again<S: Store>(session: &mut Session<'_, S>) {
-    let Some((id, new)) = session.random.pick(&session.created).cloned() else {
+    let Some((mut id, new)) = session.random.pick(&session.created).cloned() else {
         return;
     };
-    let again = session.write(Kind::CreateAgain, |store| store.create_job(&new), |_| Vec::new());
-    let same = again.is_none_or(|job| job.id == id);
-    session.expect(same, "a repeated creation made another job", || format!("{id}"));
+    let again = session.write(
+        Kind::CreateAgain,
+        |store| store.create_job(&new),
+        |job| if job.id == id { Vec::new() } else { created(job, &new).into_iter().collect() },
+    );
+    if let Some(other) = again.map(|job| job.id).filter(|again| *again != id) {
+        session.miss(Kind::CreateAgain, Missed::Job(id));
+        session.created.retain(|(job, _)| *job != id);
+        session.created.push((other, new.clone()));
+        id = other;
+    }
     let key = new.idempotency_key.unwrap_or_default();
     let found = session.read(Kind::FindByKey, |store| store.find_job_by_idempotency_key(&key));
-    let same = found.is_none_or(|job| job.is_some_and(|job| job.id == id));
+    if let Some(None) = found {
+        session.miss(Kind::FindByKey, Missed::Job(id));
+    }
+    let same = found.flatten().is_none_or(|job| job.id == id);
     session.expect(same, "a key leads to another job", || format!("{key} of job {id}"));
 }
 

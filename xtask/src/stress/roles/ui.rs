@@ -1,4 +1,4 @@
-//! The UI: lists, counts, and jobs that are opened; now and then a person changes something.
+//! The UI: lists, counts, and jobs that are opened; now and then a person changes or deletes something.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,9 +6,9 @@ use store_core::prelude::*;
 use store_core::{Edit, Error, Job, JobFilter, JobId, JobPatch, JobStatus};
 
 use super::Lists;
-use super::lists;
 use super::scheduler::{cancel, draft};
-use crate::stress::journal::Effect;
+use super::{clusters, janitor, lists};
+use crate::stress::effect::Effect;
 use crate::stress::kind::Kind;
 use crate::stress::session::Session;
 
@@ -43,6 +43,9 @@ pub fn step<S: Store>(session: &mut Session<'_, S>, walked: &mut Lists) {
     }
     if session.random.chance(10) {
         give_up(session);
+    }
+    if session.random.chance(4) {
+        clusters::edit(session);
     }
 }
 
@@ -114,7 +117,7 @@ fn open<S: Store>(session: &mut Session<'_, S>, id: JobId) {
 
 fn edit<S: Store>(session: &mut Session<'_, S>, job: &Job) {
     let id = job.id;
-    match session.random.below(10) {
+    match session.random.below(12) {
         0..4 => {
             let text = format!("seen by {}", session.unique());
             session.write(
@@ -128,6 +131,9 @@ fn edit<S: Store>(session: &mut Session<'_, S>, job: &Job) {
             );
         }
         9 if job.status == JobStatus::Queued => cancel(session, id, JobStatus::Queued),
+        10.. if !matches!(job.status, JobStatus::Queued | JobStatus::Running) => {
+            janitor::delete(session, job);
+        }
         _ => raise_priority(session, id),
     }
 }

@@ -9,7 +9,7 @@ use store_core::{
 
 use super::Lists;
 use crate::shared::random::Random;
-use crate::stress::journal::Effect;
+use crate::stress::effect::Effect;
 use crate::stress::kind::Kind;
 use crate::stress::session::Session;
 
