@@ -19,7 +19,8 @@ struct Cli {
 enum Command {
     /// Runs a UI, a scheduler and workers of several processes on one store, and audits every write
     ///
-    /// Without any option it runs 2 processes of 4 threads for 10 seconds on a new store. It exits
+    /// Without any option it runs 2 processes of 4 threads for 10 seconds on a new store, and one that
+    /// follows the history while jobs come and go. It exits
     /// with 1 if there was one "locked" error, one lost or doubled write, or any other fault, and
     /// with 2 for an argument that cannot be used.
     Stress(stress::Arguments),
