@@ -101,6 +101,12 @@ pub enum Effect {
         jobs: u64,
         events: u64,
     },
+    /// So many jobs are in another store now, and so many events with them.
+    Moved {
+        into: String,
+        jobs: u64,
+        events: u64,
+    },
 }
 
 /// What events are of.
@@ -112,6 +118,8 @@ pub enum Of {
     Cluster(i64),
     /// Jobs that were pruned because they ended before this moment: which, nobody was told.
     Pruning(String),
+    /// Jobs that were moved into this store, likewise.
+    Moving(String),
 }
 
 /// What the events of a change must say.
@@ -147,7 +155,7 @@ impl Effect {
     pub fn job(&self) -> Option<JobId> {
         match self.trace().of {
             Of::Job(job, _) => Some(JobId::new(job)),
-            Of::Cluster(_) | Of::Pruning(_) => None,
+            Of::Cluster(_) | Of::Pruning(_) | Of::Moving(_) => None,
         }
     }
 
@@ -195,6 +203,9 @@ impl Effect {
             }
             Self::Pruned { ref before, jobs, .. } => {
                 Trace { times: jobs, ..Trace::new(Of::Pruning(before.clone()), EventKind::Deleted) }
+            }
+            Self::Moved { ref into, jobs, .. } => {
+                Trace { times: jobs, ..Trace::new(Of::Moving(into.clone()), EventKind::Moved) }
             }
         }
     }

@@ -51,6 +51,8 @@ pub enum Asked {
     Deletion(JobId),
     /// That jobs go that ended before this moment, as the event of each spells it.
     Pruning(String),
+    /// That jobs go into this store, likewise.
+    Moving(String),
 }
 
 /// What the store said is not there.

@@ -24,6 +24,13 @@ macro_rules! kinds {
     };
 }
 
+impl Kind {
+    /// Whether it is a write that others have to wait for as a whole: who prunes or moves lets them in between.
+    pub const fn is_one_write(self) -> bool {
+        self.writes() && !matches!(self, Self::Prune | Self::Move)
+    }
+}
+
 kinds! {
     /// The newest 50 jobs.
     ListNewest = "list newest" false,
@@ -89,6 +96,8 @@ kinds! {
     Delete = "delete" true,
     /// Some of the jobs are deleted that ended before a moment.
     Prune = "prune" true,
+    /// Some of them are moved into a second store instead.
+    Move = "move" true,
     /// A cluster is paused, resumed or limited otherwise.
     EditCluster = "edit cluster" true,
     /// A cluster is removed.

@@ -98,6 +98,9 @@ impl Totals {
     }
 
     fn slower_write(&mut self, kind: Kind, took: Duration, since_start: Duration, pace: &Pace) {
+        if !kind.is_one_write() {
+            return;
+        }
         let milliseconds = took.as_secs_f64() * 1e3;
         if self.slowest_write.is_none_or(|slowest| milliseconds > slowest.milliseconds) {
             self.slowest_write = Some(Slowest {
@@ -110,10 +113,10 @@ impl Totals {
         }
     }
 
-    /// The durations of all reads, or of all writes.
-    pub fn all(&self, writes: bool) -> Durations {
+    /// The durations of all calls of a sort.
+    pub fn all(&self, of_sort: impl Fn(Kind) -> bool) -> Durations {
         let mut all = Durations::default();
-        let of_sort = self.durations.iter().filter(|(kind, _)| kind.writes() == writes);
+        let of_sort = self.durations.iter().filter(|(kind, _)| of_sort(**kind));
         of_sort.for_each(|(_, durations)| all.add(durations));
         all
     }
@@ -192,9 +195,7 @@ impl Meter {
         let since_start = now.duration_since(self.started);
         self.pace.count(kind, since_start);
         self.pause(now);
-        if kind.writes() {
-            self.totals.slower_write(kind, took, since_start, &self.pace);
-        }
+        self.totals.slower_write(kind, took, since_start, &self.pace);
     }
 
     /// The thread rested because there was nothing to do: that is no time in which a call did not return.
@@ -229,12 +230,14 @@ mod tests {
             let begun = Instant::now() - Duration::from_millis(u64::from(10 * thread));
             meter.returned(Kind::Claim, begun);
             meter.returned(Kind::Count, begun);
+            meter.returned(Kind::Move, begun - Duration::from_secs(1));
             outcome::tally(&mut meter.totals.locked, "Contended", || thread.to_string());
             let (totals, pace) = meter.finish();
-            assert_eq!(pace.seconds, [[1, 1]]);
+            assert_eq!(pace.seconds, [[1, 2]]);
             all.add(totals);
         }
-        assert_eq!((all.all(true).count(), all.all(false).count()), (2, 2));
+        assert_eq!((all.all(Kind::writes).count(), all.all(Kind::is_one_write).count()), (4, 2));
+        assert_eq!(all.all(|kind| !kind.writes()).count(), 2);
         assert_eq!(all.slowest_write.map(|slowest| slowest.thread), Some(2));
         assert_eq!(all.locked["Contended"].count, 2);
         assert_eq!(all.locked["Contended"].example, "1");

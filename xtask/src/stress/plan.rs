@@ -115,6 +115,11 @@ impl Plan {
         self.folder.join(format!("process-{process}.calls.jsonl"))
     }
 
+    /// The store that jobs which have ended are moved into.
+    pub fn moved(&self) -> PathBuf {
+        self.folder.join("moved.db")
+    }
+
     /// What a follower saw.
     pub fn sights(&self, process: u32) -> PathBuf {
         self.folder.join(format!("process-{process}.sights.jsonl"))

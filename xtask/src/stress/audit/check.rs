@@ -53,6 +53,18 @@ impl Check {
         self.fault(text);
     }
 
+    /// Takes what others have found for parts of this one.
+    pub fn take(&mut self, parts: Vec<Self>) {
+        for part in parts {
+            self.looked_at += part.looked_at;
+            self.faults += part.faults;
+            self.lost += part.lost;
+            self.doubled += part.doubled;
+            self.examples.extend(part.examples);
+        }
+        self.examples.truncate(EXAMPLES);
+    }
+
     /// Looks at one thing that must be there with a certain value.
     pub fn must_be<T: PartialEq + std::fmt::Debug>(
         &mut self,

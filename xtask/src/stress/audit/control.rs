@@ -23,6 +23,8 @@ pub struct Run {
     pub plan: Plan,
     pub acknowledged: Acknowledged,
     pub connection: Connection,
+    /// The store that jobs were moved into.
+    pub second: Connection,
 }
 
 /// A process of the mix and one that follows it, both in this one.
@@ -72,13 +74,18 @@ pub fn small_run(folder: &Path) -> Result<Run> {
         assert_eq!(totals.contradictions, [].into());
     }
 
+    let (connection, second) = (to_plant(&plan.database)?, to_plant(&plan.moved())?);
+    let acknowledged = Acknowledged::read(&plan, plan.last(), &std::collections::BTreeSet::new())?;
+    Ok(Run { plan, acknowledged, connection, second })
+}
+
+fn to_plant(database: &Path) -> Result<Connection> {
     #[expect(clippy::disallowed_methods, reason = "faults are planted past the store")]
-    let opened = Connection::open(&plan.database);
-    let connection = opened.doing(|| "open the database".to_owned())?;
+    let opened = Connection::open(database);
+    let connection = opened.doing(|| format!("open {}", database.display()))?;
     let off = connection.execute_batch("PRAGMA foreign_keys = OFF");
     off.doing(|| "turn foreign keys off".to_owned())?;
-    let acknowledged = Acknowledged::read(&plan, plan.last(), &std::collections::BTreeSet::new())?;
-    Ok(Run { plan, acknowledged, connection })
+    Ok(connection)
 }
 
 /// What a process does.
@@ -87,15 +94,20 @@ type Work = fn(&SqliteStore, &Shared) -> Result<(Totals, Vec<Pace>)>;
 impl Run {
     /// What the audit says of the database with a fault in it.
     pub fn with(&self, fault: &str) -> Audit {
-        let planted = format!("BEGIN; {fault}");
-        self.connection.execute_batch(&planted).expect(fault);
+        self.with_in(&self.connection, fault)
+    }
+
+    /// What it says where the fault is in one of the two stores.
+    pub fn with_in(&self, connection: &Connection, fault: &str) -> Audit {
+        connection.execute_batch(&format!("BEGIN; {fault}")).expect(fault);
         let audit = self.examine(&self.acknowledged);
-        self.connection.execute_batch("ROLLBACK").expect("rolls back");
+        connection.execute_batch("ROLLBACK").expect("rolls back");
         audit
     }
 
     pub fn examine(&self, acknowledged: &Acknowledged) -> Audit {
-        examine(&self.connection, &self.plan, acknowledged).expect("examines")
+        let second = Some(&self.second);
+        examine(&self.connection, second, &self.plan, acknowledged).expect("examines")
     }
 
     /// The changes of one sort, each with its place, of jobs that have not left.
@@ -122,7 +134,7 @@ pub fn found(audit: &Audit) -> String {
 /// What a run so small may do seldom or never.
 fn rare_work(store: &SqliteStore, shared: &Shared) -> Result<()> {
     let mut session = Session::new(store, shared, shared.plan.threads + 1, String::new())?;
-    for _ in 0..20 {
+    for _ in 0..4 {
         roles::rarely(&mut session);
     }
     Ok(())

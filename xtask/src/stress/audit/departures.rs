@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Result, Row};
-use store_core::{EventKind, JobUuid};
+use store_core::{JobId, JobUuid};
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
@@ -51,13 +51,27 @@ impl Departure {
 
     /// What must have been asked for, if that can be told.
     fn asked(&self) -> Option<(String, Asked)> {
-        let asked = match &self.reason {
-            _ if self.kind != EventKind::Deleted.as_str() => return None,
-            None => Asked::Deletion(store_core::JobId::new(self.job)),
-            Some(reason) => Asked::Pruning(reason.strip_prefix(PRUNED)?.to_owned()),
+        let asked = match (self.kind.as_str(), &self.reason) {
+            ("deleted", None) => Asked::Deletion(JobId::new(self.job)),
+            ("deleted", Some(reason)) => Asked::Pruning(reason.strip_prefix(PRUNED)?.to_owned()),
+            ("moved", Some(into)) => Asked::Moving(into.clone()),
+            _ => return None,
         };
         Some((self.actor.clone(), asked))
     }
+}
+
+/// How many changes of each job were acknowledged, but for its end.
+pub fn changes(acknowledged: &Acknowledged) -> BTreeMap<i64, u64> {
+    let mut changes: BTreeMap<i64, u64> = BTreeMap::new();
+    for effect in acknowledged.effects() {
+        if let (Of::Job(job, _), false) =
+            (effect.trace().of, matches!(effect, Effect::Deleted { .. }))
+        {
+            *changes.entry(job).or_default() += 1;
+        }
+    }
+    changes
 }
 
 impl Departures {
@@ -66,7 +80,7 @@ impl Departures {
         let mut all = Self::default();
         let mut statement = connection.prepare(
             "SELECT sequence, job_id, at, kind, from_status, actor,
-                 detail ->> '$.uuid', detail ->> '$.reason'
+                 detail ->> '$.uuid', coalesce(detail ->> '$.reason', detail ->> '$.into')
              FROM store_events
              WHERE job_id IS NOT NULL AND substr(actor, 1, length(?1) + 1) = ?1 || ' '
              ORDER BY sequence",
@@ -85,6 +99,7 @@ impl Departures {
             let (asked, jobs) = match effect {
                 Effect::Deleted { job, .. } => (Asked::Deletion(*job), 1),
                 Effect::Pruned { before, jobs, .. } => (Asked::Pruning(before.clone()), *jobs),
+                Effect::Moved { into, jobs, .. } => (Asked::Moving(into.clone()), *jobs),
                 _ => continue,
             };
             *told.entry((actor.clone(), asked)).or_default() += jobs;
@@ -105,6 +120,19 @@ impl Departures {
     /// Whether a job may be gone, for a reason that is known.
     pub fn explain(&self, job: i64) -> bool {
         self.explained.contains(&job)
+    }
+
+    /// Whether a job may be in the second store.
+    pub fn moved(&self, job: i64) -> bool {
+        let last = self.by_job.get(&job).and_then(|all| all.last());
+        self.explain(job) && last.is_some_and(|last| last.kind == "moved")
+    }
+
+    /// The jobs that may be in the second store, each with its uuid and the status that it left in.
+    pub fn those_moved(&self) -> impl Iterator<Item = (i64, &str, Option<&str>)> {
+        let moved = self.by_job.iter().filter(|(job, _)| self.moved(**job));
+        let last = moved.filter_map(|(job, all)| Some((*job, all.last()?)));
+        last.map(|(job, last)| (job, last.uuid.as_str(), last.from.as_deref()))
     }
 
     /// How many jobs left.
@@ -160,10 +188,10 @@ impl Departures {
                     });
                 }
                 let ended = ["COMPLETED", "FAILED", "CANCELLED"];
-                let pruned = departure.reason.is_some();
-                if pruned && !departure.from.as_deref().is_some_and(|from| ended.contains(&from)) {
-                    let from = &departure.from;
-                    check.fault(|| format!("event {sequence}: job {job} was pruned in {from:?}"));
+                let had_to_end = departure.reason.is_some();
+                let from = departure.from.as_deref();
+                if had_to_end && !from.is_some_and(|from| ended.contains(&from)) {
+                    check.fault(|| format!("event {sequence}: job {job} was {from:?}, and {kind}"));
                 }
             }
         }
@@ -174,40 +202,49 @@ impl Departures {
     fn histories(&self, acknowledged: &Acknowledged) -> Check {
         let mut check =
             Check::new("as many events went with a job as changes of it were acknowledged");
-        let mut changes: BTreeMap<i64, u64> = BTreeMap::new();
-        for effect in acknowledged.effects() {
-            if let (Of::Job(job, _), false) =
-                (effect.trace().of, matches!(effect, Effect::Deleted { .. }))
-            {
-                *changes.entry(job).or_default() += 1;
-            }
-        }
-        let of_job = |job: i64| changes.get(&job).copied().unwrap_or(0);
-        let mut of_pruning: BTreeMap<(String, Asked), u64> = BTreeMap::new();
+        let changes = changes(acknowledged);
+        // Jobs, and changes or events of them.
+        let mut left: BTreeMap<(String, Asked), (u64, u64)> = BTreeMap::new();
         for departure in self.by_job.values().flatten() {
             if let Some(asked) = departure.asked() {
-                *of_pruning.entry(asked).or_default() += of_job(departure.job);
+                let (jobs, told) = left.entry(asked).or_default();
+                *jobs += 1;
+                *told += changes.get(&departure.job).copied().unwrap_or(0);
             }
         }
-        let doubtful = !acknowledged.in_doubt.is_empty();
+        // A thread moves jobs into the same store now and then.
+        let mut took: BTreeMap<(String, Asked), (u64, u64)> = BTreeMap::new();
         for (actor, effect) in &acknowledged.effects {
-            let (what, told, went) = match effect {
+            let (asked, jobs, events) = match effect {
                 Effect::Deleted { job, events: Some(events), .. } => {
-                    (format!("job {job}"), of_job(job.get()), *events)
+                    (Asked::Deletion(*job), 1, events)
                 }
-                Effect::Pruned { before, events, .. } => {
-                    let asked = (actor.clone(), Asked::Pruning(before.clone()));
-                    let told = of_pruning.get(&asked).copied().unwrap_or(0);
-                    (format!("what ended before {before}"), told, *events)
+                Effect::Pruned { before, jobs, events } => {
+                    (Asked::Pruning(before.clone()), *jobs, events)
+                }
+                Effect::Moved { into, jobs, events } => {
+                    (Asked::Moving(into.clone()), *jobs, events)
                 }
                 _ => continue,
             };
+            let all = took.entry((actor.clone(), asked)).or_default();
+            *all = (all.0 + jobs, all.1 + events);
+        }
+        for (asked, (jobs, went)) in took {
+            let (found, told) = left.get(&asked).copied().unwrap_or_default();
             check.looked_at += told;
-            let say = || format!("{what}: {told} changes were acknowledged, {went} events went");
+            // That it took more or fewer jobs than it told of is judged where events are counted.
+            if found != jobs {
+                continue;
+            }
+            let (actor, what) = asked;
+            let say = || {
+                format!("{what:?} by {actor}: {told} changes were acknowledged, {went} events went")
+            };
             if went < told {
                 check.lost += told - went - 1;
                 check.lost(say);
-            } else if went > told && !doubtful {
+            } else if went > told && acknowledged.in_doubt.is_empty() {
                 check.doubled(went - told, say);
             }
         }

@@ -18,7 +18,7 @@ const EVENTS: &str = "
     SELECT sequence, job_id, cluster_id, attempt, kind,
         coalesce(from_status, detail ->> '$.intake.from', CAST(detail ->> '$.limits.from.max_running' AS TEXT)),
         coalesce(detail ->> '$.intake.to', CAST(detail ->> '$.limits.to.max_running' AS TEXT)),
-        detail ->> '$.reason', actor, at
+        coalesce(detail ->> '$.reason', detail ->> '$.into'), actor, at
     FROM store_events WHERE substr(actor, 1, length(?1) + 1) = ?1 || ' '
     ORDER BY sequence";
 
@@ -56,21 +56,24 @@ impl Key {
             reason: row.get(7)?,
             actor: row.get(8)?,
         };
-        let before = key.reason.as_deref().and_then(|reason| reason.strip_prefix(PRUNED));
-        Ok(match before {
-            // Who prunes is told how many jobs went, and not which.
-            Some(before) if job.is_some() => {
-                let of = Of::Pruning(before.to_owned());
-                Self { of, from: None, to: None, reason: None, ..key }
+        // Who prunes or moves is told how many jobs went, and not which.
+        let of = match (key.kind.as_str(), key.reason.as_deref()) {
+            ("moved", Some(into)) => Some(Of::Moving(into.to_owned())),
+            ("deleted", Some(why)) => {
+                why.strip_prefix(PRUNED).map(|before| Of::Pruning(before.to_owned()))
             }
-            _ => key,
+            _ => None,
+        };
+        Ok(match of {
+            Some(of) => Self { of, from: None, to: None, reason: None, ..key },
+            None => key,
         })
     }
 
-    /// What a call does at once. A pruning has several transactions, and so do its events have several times.
+    /// What a call does at once. One that prunes or moves has several transactions, whose events have several times.
     fn unit(&self, at: i64) -> String {
         match &self.of {
-            Of::Pruning(before) => before.clone(),
+            Of::Pruning(which) | Of::Moving(which) => which.clone(),
             Of::Job(..) | Of::Cluster(_) => at.to_string(),
         }
     }
@@ -216,6 +219,7 @@ fn say(Key { of, kind, from, to, actor, .. }: &Key) -> String {
         Of::Job(job, attempt) => format!("attempt {attempt} of job {job}"),
         Of::Cluster(cluster) => format!("cluster {cluster}"),
         Of::Pruning(before) => format!("a job that ended before {before}"),
+        Of::Moving(into) => format!("a job that is in {into}"),
     };
     format!("event {kind}{change} of {of} by {actor}")
 }

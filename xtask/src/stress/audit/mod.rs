@@ -8,6 +8,7 @@
 //! | How is the database opened? | [`connection`] |
 //! | What was acknowledged? | [`acknowledged`] |
 //! | Which jobs left, and was that asked for? | [`departures`] |
+//! | Has the second store what was moved? | [`moved`] |
 //! | Is there a row for what is there, with the same values? | [`rows`] |
 //! | Is there an event for it, and only one? | [`events`] |
 //! | Do histories fit the jobs, and the clusters? | [`histories`], [`clusters`] |
@@ -37,6 +38,7 @@ mod follower_tests;
 mod histories;
 mod integrity;
 mod ledger;
+mod moved;
 pub mod order;
 mod rows;
 mod runs;
@@ -98,7 +100,8 @@ pub fn audit(plan: &Plan, last: u32, in_doubt: &BTreeSet<u32>) -> Result<Audit> 
     let acknowledged = Acknowledged::read(plan, last, in_doubt)?;
     let connection = connection::open(&plan.database)?;
     let auditing = || format!("audit {}", plan.database.display());
-    let mut audit = examine(&connection, plan, &acknowledged).doing(auditing)?;
+    let second = plan.moved().exists().then(|| connection::open(&plan.moved())).transpose()?;
+    let mut audit = examine(&connection, second.as_ref(), plan, &acknowledged).doing(auditing)?;
     if plan.follower().is_some() {
         let followed = Followed::read(plan, last, in_doubt)?;
         audit.followed = followed.count();
@@ -117,6 +120,7 @@ pub fn audit(plan: &Plan, last: u32, in_doubt: &BTreeSet<u32>) -> Result<Audit> 
 
 fn examine(
     connection: &rusqlite::Connection,
+    second: Option<&rusqlite::Connection>,
     plan: &Plan,
     acknowledged: &Acknowledged,
 ) -> rusqlite::Result<Audit> {
@@ -125,6 +129,7 @@ fn examine(
     let events = events::examine(connection, plan, acknowledged, &departures)?;
     checks.extend(events.checks);
     checks.extend(departures.checks(connection, acknowledged)?);
+    checks.push(moved::check(second, plan, acknowledged, &departures)?);
     checks.extend(histories::checks(connection)?);
     checks.extend(clusters::checks(connection, acknowledged)?);
     checks.extend(counters::checks(connection)?);

@@ -25,13 +25,23 @@ pub fn checks(
             |effect: &&Effect| effect.job().is_none_or(|job| !departures.explain(job.get()));
         acknowledged.effects().filter(is_here)
     };
+    of(connection, plan, !acknowledged.in_doubt.is_empty(), of_those_here)
+}
+
+/// Looks for the rows of these changes, in this store or in the second one.
+pub fn of<'a, I: Iterator<Item = &'a Effect>>(
+    connection: &Connection,
+    plan: &Plan,
+    doubtful: bool,
+    effects: impl Fn() -> I,
+) -> Result<Vec<Check>> {
     Ok(vec![
-        jobs(connection, of_those_here())?,
-        decks(connection, of_those_here())?,
-        edges(connection, of_those_here())?,
-        results(connection, of_those_here())?,
-        submissions(connection, plan, of_those_here())?,
-        changes(connection, !acknowledged.in_doubt.is_empty(), of_those_here())?,
+        jobs(connection, effects())?,
+        decks(connection, effects())?,
+        edges(connection, effects())?,
+        results(connection, effects())?,
+        submissions(connection, plan, effects())?,
+        changes(connection, doubtful, effects())?,
     ])
 }
 

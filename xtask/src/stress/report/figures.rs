@@ -10,6 +10,7 @@ use crate::shared::choices::Durability;
 use crate::shared::durations::Durations;
 use crate::stress::at_rest::AtRest;
 use crate::stress::audit::{Audit, Check};
+use crate::stress::kind::Kind;
 use crate::stress::meter::{Outcome, Slowest, Totals};
 use crate::stress::open_rounds::OpenRounds;
 use crate::stress::outcome::Tallies;
@@ -101,11 +102,11 @@ pub struct Report {
     pub races_lost: u64,
     /// Looks of a worker for a queued job that found none; normal.
     pub found_nothing: u64,
-    /// Latency of all writes.
+    /// Latency of all writes, but for those that prune or move, which are many.
     pub write_latency_ms: Latency,
     /// Latency of all reads.
     pub read_latency_ms: Latency,
-    /// The slowest write.
+    /// The slowest of those writes.
     pub slowest_write: Option<Slowest>,
     /// The longest time in which a thread saw no call return.
     pub longest_pause: Pause,
@@ -184,8 +185,10 @@ impl Report {
         for outcome in &watched.outcomes {
             totals.add(outcome.totals.clone());
         }
-        let (reads, writes) = (totals.all(false), totals.all(true));
-        let operations = reads.count() + writes.count();
+        let reads = totals.all(|kind| !kind.writes());
+        let (writes, number_of_writes) =
+            (totals.all(Kind::is_one_write), totals.all(Kind::writes).count());
+        let operations = reads.count() + number_of_writes;
         let count = |tallies: &Tallies| tallies.values().map(|tally| tally.count).sum::<u64>();
         let locked_errors = count(&totals.locked);
         let unexpected_errors = count(&totals.errors);
@@ -211,7 +214,7 @@ impl Report {
             untimed_operations,
             operations_per_second: if seconds > 0.0 { all_operations / seconds } else { 0.0 },
             reads: reads.count(),
-            writes: writes.count(),
+            writes: number_of_writes,
             locked_errors,
             lost_writes: audit.lost,
             doubled_writes: audit.doubled,

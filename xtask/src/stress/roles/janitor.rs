@@ -1,9 +1,10 @@
-//! What takes jobs out of the store: a person deletes one, the scheduler prunes those that have ended.
+//! What takes jobs out of the store: a person deletes one, the scheduler prunes those that have ended, or moves them
+//! into a second store.
 
 use std::time::Duration;
 
 use store_core::prelude::*;
-use store_core::{Clock, EventKind, Job, JobStatus, SystemClock};
+use store_core::{Clock, EventKind, Job, JobStatus, SystemClock, Timestamp};
 use store_sqlite::SqliteStore;
 use store_sqlite::maintenance::Retention;
 
@@ -12,7 +13,7 @@ use crate::stress::journal::Asked;
 use crate::stress::kind::Kind;
 use crate::stress::session::Session;
 
-/// How many jobs a pruning takes at the most, unless more are connected.
+/// How many jobs a call takes at the most, unless more are connected.
 const AT_MOST: u64 = 8;
 /// A job may have to have ended so long ago.
 const OLDEST: u64 = 1_000_000;
@@ -57,13 +58,36 @@ pub fn prune(session: &mut Session<'_, SqliteStore>) {
     if session.shared.plan.existing {
         return;
     }
-    let moment = SystemClock.now() - Duration::from_micros(session.random.below(OLDEST));
-    let at_most = 1 + session.random.below(AT_MOST);
+    let (moment, old) = some(session);
     let before = moment.to_string();
     session.ask(Kind::Prune, Asked::Pruning(before.clone()));
     session.write(
         Kind::Prune,
-        |store| store.prune(&Retention::finished_before(moment).at_most(at_most)),
+        |store| store.prune(&old),
         |report| vec![Effect::Pruned { before, jobs: report.jobs, events: report.events }],
     );
+}
+
+/// Moves a few of them into the second store, which the processes share, unless there may be jobs of others among
+/// them.
+pub fn move_away(session: &mut Session<'_, SqliteStore>) {
+    if session.shared.plan.existing {
+        return;
+    }
+    let (_, old) = some(session);
+    let path = session.shared.plan.moved();
+    let into = path.display().to_string();
+    session.ask(Kind::Move, Asked::Moving(into.clone()));
+    session.write(
+        Kind::Move,
+        |store| store.move_finished(&old, &path),
+        |report| vec![Effect::Moved { into, jobs: report.jobs, events: report.events }],
+    );
+}
+
+/// A few of the jobs that ended before a moment.
+fn some(session: &mut Session<'_, SqliteStore>) -> (Timestamp, Retention) {
+    let moment = SystemClock.now() - Duration::from_micros(session.random.below(OLDEST));
+    let at_most = 1 + session.random.below(AT_MOST);
+    (moment, Retention::finished_before(moment).at_most(at_most))
 }

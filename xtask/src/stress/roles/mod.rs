@@ -18,7 +18,7 @@ pub use scheduler::{created, draft};
 pub enum Role {
     /// Looks at lists and jobs, and sometimes changes or deletes one, or edits a cluster.
     Ui,
-    /// Creates, queues, submits, retries, archives and prunes jobs; makes clusters and removes them.
+    /// Creates, queues, submits, retries, archives, prunes and moves jobs; makes clusters and removes them.
     Scheduler,
     /// Takes queued jobs, runs and finishes them.
     Worker,
@@ -57,12 +57,15 @@ pub fn step(session: &mut Session<'_, SqliteStore>, lists: &mut Lists, roles: &[
     }
 }
 
-/// Does once each of what is seldom done.
+/// Does what is seldom done.
 #[cfg(test)]
 pub fn rarely(session: &mut Session<'_, SqliteStore>) {
-    clusters::come_and_go(session);
-    clusters::edit(session);
-    janitor::prune(session);
+    janitor::move_away(session);
+    for _ in 0..5 {
+        clusters::come_and_go(session);
+        clusters::edit(session);
+        janitor::prune(session);
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The scheduler: it creates, queues, submits, retries, cancels, archives and prunes jobs.
+//! The scheduler: it creates, queues, submits, retries, cancels, archives, prunes and moves jobs.
 
 use store_core::prelude::*;
 use store_core::{
@@ -34,6 +34,8 @@ pub fn step(session: &mut Session<'_, SqliteStore>, lists: &mut Lists) {
         23..30 => retry(session, lists),
         30..37 => archive(session, lists),
         37..39 => clusters::come_and_go(session),
+        // A second store is opened for it, which takes its time.
+        _ if session.random.chance(20) => janitor::move_away(session),
         _ => janitor::prune(session),
     }
 }
