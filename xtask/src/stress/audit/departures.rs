@@ -16,14 +16,14 @@ pub const PRUNED: &str = "pruned, because it ended before ";
 
 /// That a job left, as the store tells it.
 #[derive(Debug)]
-struct Departure {
-    sequence: i64,
-    job: i64,
+pub struct Departure {
+    pub sequence: i64,
+    pub job: i64,
     at: i64,
     kind: String,
-    from: Option<String>,
+    pub from: Option<String>,
     actor: String,
-    uuid: String,
+    pub uuid: String,
     reason: Option<String>,
 }
 
@@ -128,11 +128,10 @@ impl Departures {
         self.explain(job) && last.is_some_and(|last| last.kind == "moved")
     }
 
-    /// The jobs that may be in the second store, each with its uuid and the status that it left in.
-    pub fn those_moved(&self) -> impl Iterator<Item = (i64, &str, Option<&str>)> {
+    /// The departures of the jobs that may be in the second store.
+    pub fn those_moved(&self) -> impl Iterator<Item = &Departure> {
         let moved = self.by_job.iter().filter(|(job, _)| self.moved(**job));
-        let last = moved.filter_map(|(job, all)| Some((*job, all.last()?)));
-        last.map(|(job, last)| (job, last.uuid.as_str(), last.from.as_deref()))
+        moved.filter_map(|(_, all)| all.last())
     }
 
     /// How many jobs left.

@@ -141,6 +141,11 @@ fn each_planted_fault_of_departures_and_clusters_is_named() -> Result<()> {
             1,
         ),
         (
+            "UPDATE job_events SET sequence = 1000000000 WHERE sequence = (SELECT max(sequence) FROM job_events)",
+            ", and has event 1000000000",
+            0,
+        ),
+        (
             "UPDATE job_results SET energy = energy * 2 WHERE (job_id, attempt) IN (SELECT job_id, attempt
                  FROM job_results WHERE energy IS NOT NULL ORDER BY job_id DESC LIMIT 1)",
             "the result of attempt ",

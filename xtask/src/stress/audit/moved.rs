@@ -6,8 +6,9 @@ use rusqlite::{Connection, Result};
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
-use super::departures::{self, Departures};
+use super::departures::{self, Departure, Departures};
 use super::rows;
+use crate::stress::effect::Effect;
 use crate::stress::plan::Plan;
 
 /// A job as the second store has it: its identity, its status, and how many events it has.
@@ -23,38 +24,40 @@ pub fn check(
     let mut check =
         Check::new("every job that was moved is in the second store, with all of its own");
     let Some(second) = second else {
-        for (job, ..) in departures.those_moved() {
+        for Departure { job, .. } in departures.those_moved() {
             check.lost(|| format!("job {job} was moved, and there is no second store"));
         }
         return Ok(check);
     };
     let doubtful = !acknowledged.in_doubt.is_empty();
     check.take(rows::of(second, plan, doubtful, || {
-        let is_there = |effect: &&_| {
-            let job = crate::stress::effect::Effect::job(effect);
-            job.is_some_and(|job| departures.moved(job.get()))
-        };
+        let is_there =
+            |effect: &&Effect| effect.job().is_some_and(|job| departures.moved(job.get()));
         acknowledged.effects().filter(is_there)
     })?);
-    let found: BTreeMap<i64, Row> = second
+    let found: BTreeMap<i64, (Row, i64)> = second
         .prepare(
-            "SELECT id, lower(hex(uuid)), status,
-                 (SELECT count(*) FROM job_events WHERE job_id = jobs.id) FROM jobs",
+            "SELECT id, lower(hex(uuid)), status, count(sequence), max(sequence)
+             FROM jobs LEFT JOIN job_events ON job_id = id GROUP BY id",
         )?
         .query_map([], |row| {
-            let events: i64 = row.get(3)?;
-            Ok((row.get(0)?, (row.get(1)?, row.get(2)?, events.unsigned_abs())))
+            let (events, newest): (i64, Option<i64>) = (row.get(3)?, row.get(4)?);
+            let there = (row.get(1)?, row.get(2)?, events.unsigned_abs());
+            Ok((row.get(0)?, (there, newest.unwrap_or(0))))
         })?
         .collect::<Result<_>>()?;
     let changes = departures::changes(acknowledged);
-    for (job, uuid, status) in departures.those_moved() {
-        let events = changes.get(&job).copied().unwrap_or(0);
-        let there = found.get(&job);
+    for Departure { sequence, job, uuid, from, .. } in departures.those_moved() {
+        let events = changes.get(job).copied().unwrap_or(0);
+        let there = found.get(job).map(|(there, _)| there);
         // Somebody may not have told of all that it did.
         let more = there.map(|there| there.2).filter(|there| doubtful && *there > events);
-        let left =
-            (uuid.replace('-', ""), status.unwrap_or_default().to_owned(), more.unwrap_or(events));
+        let status = from.clone().unwrap_or_default();
+        let left = (uuid.replace('-', ""), status, more.unwrap_or(events));
         check.must_be(|| format!("job {job} (uuid, status, events)"), &left, there);
+        if let Some((_, newest)) = found.get(job).filter(|(_, newest)| newest >= sequence) {
+            check.fault(|| format!("job {job} left with event {sequence}, and has event {newest}"));
+        }
     }
     Ok(check)
 }

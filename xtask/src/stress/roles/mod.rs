@@ -61,10 +61,10 @@ pub fn step(session: &mut Session<'_, SqliteStore>, lists: &mut Lists, roles: &[
 #[cfg(test)]
 pub fn rarely(session: &mut Session<'_, SqliteStore>) {
     janitor::move_away(session);
+    janitor::prune(session);
     for _ in 0..5 {
         clusters::come_and_go(session);
         clusters::edit(session);
-        janitor::prune(session);
     }
 }
 
