@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use super::acknowledged::Acknowledged;
 use super::control::{Run, found, small_run};
+use super::departures::Departures;
+use super::moved;
 use crate::failure::Result;
 use crate::stress::effect::Effect;
 use crate::stress::journal::{Asked, Missed};
@@ -163,6 +165,16 @@ fn each_planted_fault_of_departures_and_clusters_is_named() -> Result<()> {
         assert!(told.contains("every job that was moved is in the second store"), "{told}");
         assert!(told.contains(said), "{fault}\nfound:\n{told}");
     }
+    // Killed before the second store had a table: nothing can have been moved.
+    let empty = folder.path().join("empty.db");
+    assert!(moved::open(&empty)?.is_none());
+    std::fs::write(&empty, "").expect("written");
+    assert!(moved::open(&empty)?.is_none());
+    let departures = Departures::read(&run.connection, &run.plan, &run.acknowledged);
+    let departures = departures.expect("reads");
+    let check = moved::check(None, &run.plan, &run.acknowledged, &departures).expect("examines");
+    assert_eq!(check.lost, departures.those_moved().count() as u64);
+    assert!(check.lost > 0);
     vanished(&run);
     assert!(run.examine(&run.acknowledged).ok(), "the faults were taken back");
     journals(&run);

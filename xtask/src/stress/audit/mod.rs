@@ -100,7 +100,7 @@ pub fn audit(plan: &Plan, last: u32, in_doubt: &BTreeSet<u32>) -> Result<Audit> 
     let acknowledged = Acknowledged::read(plan, last, in_doubt)?;
     let connection = connection::open(&plan.database)?;
     let auditing = || format!("audit {}", plan.database.display());
-    let second = plan.moved().exists().then(|| connection::open(&plan.moved())).transpose()?;
+    let second = moved::open(&plan.moved())?;
     let mut audit = examine(&connection, second.as_ref(), plan, &acknowledged).doing(auditing)?;
     if plan.follower().is_some() {
         let followed = Followed::read(plan, last, in_doubt)?;

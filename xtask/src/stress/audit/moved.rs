@@ -1,18 +1,34 @@
 //! The jobs that were moved: the second store has each of them as it was, with its history.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rusqlite::{Connection, Result};
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
+use super::connection;
 use super::departures::{self, Departure, Departures};
 use super::rows;
+use crate::failure::Context;
 use crate::stress::effect::Effect;
 use crate::stress::plan::Plan;
 
 /// A job as the second store has it: its identity, its status, and how many events it has.
 type Row = (String, String, u64);
+
+/// Opens the second store, if it is one: whoever began to make it may have been killed before it had a table.
+pub fn open(database: &Path) -> crate::failure::Result<Option<Connection>> {
+    if !database.exists() {
+        return Ok(None);
+    }
+    let second = connection::open(database)?;
+    let is_store = second
+        .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'jobs'")
+        .and_then(|mut found| found.exists([]))
+        .doing(|| format!("read the schema of {}", database.display()))?;
+    Ok(is_store.then_some(second))
+}
 
 /// Compares the second store, if there is one, with what left for it.
 pub fn check(
