@@ -38,8 +38,8 @@ pub struct Arguments {
     pub claims: Option<u64>,
 
     /// Kill a process every so many seconds, the one that follows the history in its turn, and start
-    /// another one; in the profile of claims not the one with the scheduler [default: never; with --profile claims 1, where neither --claims nor --seconds
-    /// is given]
+    /// another one; in the profile of claims not the one with the scheduler [default: never; with
+    /// --profile claims 1, where neither --claims nor --seconds is given]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub kill_every: Option<f64>,
 
