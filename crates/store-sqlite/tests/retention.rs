@@ -206,6 +206,51 @@ fn a_copy_that_somebody_wrote_to_is_not_overwritten() -> Outcome {
     Ok(())
 }
 
+/// Retries jobs of long histories while they are pruned; says how many were retried in time.
+fn retried_while_pruned() -> Result<u64, Box<dyn std::error::Error>> {
+    let (_directory, path) = scratch();
+    let (store, clock) = open_with_clock(Options::new(&path));
+    let (jobs, notes) = (16, 6_000);
+    let mut ids = Vec::new();
+    for number in 0..jobs {
+        let id = store.create_job(&job(&format!("job {number}")))?.id;
+        store.write(move |w| {
+            (0..notes).try_for_each(|note| w.add_note(id, &note.to_string()).map(drop))?;
+            w.change_status(id, &StatusChange::to(JobStatus::Failed)).map(drop)
+        })?;
+        ids.push(id);
+    }
+    clock.advance(DAY);
+    let old = Retention::finished_before(clock.now());
+    let (pruning, begun) = (store.clone(), store.newest_sequence()?);
+    let pruned = std::thread::spawn(move || pruning.prune(&old));
+    while store.newest_sequence()? == begun {}
+    let mut retried = 0;
+    while let Some(id) = ids.iter().copied().find(|id| store.job(*id).is_ok()) {
+        // It is let in between two steps; the first that is left is the one that would be worked on.
+        if store.retry_job(id, InitialStatus::Queued).is_ok() {
+            assert_eq!(store.history(id)?.len(), notes + 3, "job {id}");
+            retried += 1;
+        }
+        ids.retain(|left| *left > id);
+    }
+    let report = pruned.join().expect("no panic")?;
+    assert_eq!(report.jobs + retried, jobs, "{report:?}");
+    Ok(retried)
+}
+
+/// Steps end between jobs: of a history that was removed piece by piece, the beginning was gone where the job was
+/// retried meanwhile.
+#[test]
+fn a_job_that_changes_while_others_go_keeps_its_whole_history() -> Outcome {
+    for _ in 0..20 {
+        if retried_while_pruned()? > 0 {
+            return Ok(());
+        }
+    }
+    panic!("no job was retried in time");
+}
+
 #[test]
 fn little_at_a_time_and_long_histories_come_to_the_same() -> Outcome {
     let (directory, path) = scratch();

@@ -103,7 +103,6 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("ended jobs", components::ENDED),
         ("state of a job", components::STATE),
         ("connected jobs", components::CONNECTED),
-        ("old events of a job", removal::EVENTS),
         ("jobs that left long ago", removal::DEPARTED),
         ("jobs that left long ago, counted", removal::COUNT_DEPARTED),
         ("numbers of events that are taken", copies::TAKEN),

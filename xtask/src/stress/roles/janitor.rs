@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use store_core::prelude::*;
-use store_core::{Clock, EventKind, Job, JobStatus, SystemClock, Timestamp};
+use store_core::{Clock, EventKind, Job, JobStatus, Retention, SystemClock, Timestamp};
 use store_sqlite::SqliteStore;
-use store_sqlite::maintenance::Retention;
 
 use crate::stress::effect::Effect;
 use crate::stress::journal::Asked;

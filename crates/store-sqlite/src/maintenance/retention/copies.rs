@@ -77,19 +77,11 @@ struct Copy<'c, 't> {
 
 type Rows = Vec<Vec<Value>>;
 
-/// What the second store alone has of a job that is copied anew.
-#[derive(Default)]
-struct Kept {
-    /// Edges from jobs that have left the first store already.
-    edges: Rows,
-    /// Events that have left the first store already.
-    events: Rows,
-}
-
 impl Copy<'_, '_> {
     /// Copies a component; says whether it is still as it was found.
     fn component(&self, component: &Component) -> Result<bool> {
-        let (mut due, mut kept) = (Vec::new(), Kept::default());
+        // Edges of the second store from jobs that have left the first one already.
+        let (mut due, mut edges) = (Vec::new(), Rows::new());
         for (job, state, _) in &component.jobs {
             if state_of(self.from, *job)?.is_none_or(|(found, _)| found != *state) {
                 return Ok(false);
@@ -98,7 +90,7 @@ impl Copy<'_, '_> {
                 None => due.push(*job),
                 Some((there, _)) if there == *state => {}
                 Some((there, _)) if is_earlier(&there, state) => {
-                    self.set_aside(*job, &mut kept)?;
+                    edges.extend(self.set_aside(*job)?);
                     due.push(*job);
                 }
                 Some(_) => return Err(no_place(*job)),
@@ -116,14 +108,9 @@ impl Copy<'_, '_> {
         for job in &due {
             self.make_way(*job)?;
         }
-        for (name, rows) in [("job_dependencies", kept.edges), ("job_events", kept.events)] {
-            let table = self.tables.of_a_job.iter().find(|table| table.name == name);
-            for (table, row) in table.into_iter().flat_map(|t| rows.iter().map(move |r| (t, r))) {
-                self.to.execute(
-                    &table.insert_missing(),
-                    rusqlite::params_from_iter(row.iter().cloned()),
-                )?;
-            }
+        for row in edges {
+            self.to
+                .execute(&self.tables.edges.insert_missing(), rusqlite::params_from_iter(row))?;
         }
         Ok(true)
     }
@@ -139,18 +126,12 @@ impl Copy<'_, '_> {
         Ok(())
     }
 
-    /// Takes an earlier copy of a job out of the second store, to be copied anew.
-    fn set_aside(&self, job: JobId, kept: &mut Kept) -> Result<()> {
-        let find = |name| self.tables.of_a_job.iter().find(|table| table.name == name);
-        if let Some(events) = find("job_events") {
-            kept.events.extend(rows(self.to, &events.select(), job.get())?);
-        }
-        if let Some(edges) = find("job_dependencies") {
-            let waiting = edges.select().replace("job_id = ?1", "depends_on = ?1");
-            kept.edges.extend(rows(self.to, &waiting, job.get())?);
-        }
+    /// Takes an earlier copy of a job out of the second store, to be copied anew; gives back the edges to it.
+    fn set_aside(&self, job: JobId) -> Result<Rows> {
+        let edges = rows(self.to, &self.tables.edges.select(), job.get())?;
         self.to.execute("DELETE FROM job_dependencies WHERE depends_on = ?1", [job.get()])?;
-        self.to.execute(repo::DELETE_JOB, [job.get()]).map(drop)
+        self.to.execute(repo::DELETE_JOB, [job.get()])?;
+        Ok(edges)
     }
 
     /// Brings the rows that a row names, and what those name.

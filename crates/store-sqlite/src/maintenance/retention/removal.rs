@@ -21,11 +21,6 @@ const STEP: Duration = Duration::from_millis(10);
 /// job.
 const LOOKED_AT_FIRST: usize = 100;
 
-/// The oldest events of a job before its newest one.
-pub(crate) const EVENTS: &str = "DELETE FROM job_events WHERE sequence IN (\
-     SELECT sequence FROM job_events INDEXED BY job_events_by_job \
-     WHERE job_id = ?1 AND sequence < ?2 ORDER BY sequence LIMIT 200)";
-
 /// The oldest events of jobs that left the store before a moment, and were there when the call began.
 pub(crate) const DEPARTED: &str = "DELETE FROM store_events WHERE sequence IN (\
      SELECT sequence FROM store_events INDEXED BY store_events_departed \
@@ -144,14 +139,7 @@ fn remove(
             step.changed += component.len();
             return Ok(true);
         }
-        // The newest event stays to the end: it tells the state.
-        if let Some(newest) = state.newest_event {
-            while w.execute(EVENTS, params![job.get(), newest])? > 0 {
-                if begun.elapsed() >= STEP {
-                    return Ok(false);
-                }
-            }
-        }
+        // Whole, however long its history is: if it changed between two steps, it would stay without a part of it.
         w.remove_job(to.departure(&w.job(job)?, w.now()))?;
         component.jobs.pop_front();
         step.jobs += 1;

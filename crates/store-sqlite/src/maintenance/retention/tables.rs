@@ -66,6 +66,8 @@ impl Table {
 pub(super) struct Tables {
     /// `jobs`, and the tables whose rows go with a job, each after those that it refers to.
     pub(super) of_a_job: Vec<Table>,
+    /// The edges from those that wait for a job.
+    pub(super) edges: Table,
     /// The tables of rows that these name and that stay where they are, with their keys.
     pub(super) named: BTreeMap<String, (Table, String)>,
 }
@@ -109,7 +111,9 @@ impl Tables {
             Self::add_named(structure, &table, &owned, &mut named);
             of_a_job.push(table);
         }
-        Self { of_a_job, named }
+        let edges = "depends_on = ?1".to_owned();
+        let edges = Self::table(structure, "job_dependencies", edges, &owned);
+        Self { of_a_job, edges, named }
     }
 
     fn add_named(
