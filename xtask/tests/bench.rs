@@ -119,7 +119,7 @@ fn the_list_names_what_the_numbers_are_asked_of() -> TestResult {
 #[test]
 fn writes_of_threads_and_processes_are_measured() -> TestResult {
     let results = quick("create 1x8 normal")?;
-    assert_eq!(references(&results), ["limit", "pool of writers", "mutex"]);
+    assert_eq!(references(&results), ["limit", "pool of writers", "mutex", "limit, batches of 8"]);
     assert_eq!((&results[0]["threads"], &results[0]["processes"]), (&8.into(), &1.into()));
     assert_eq!(results[0]["target"], "at least 1.4x");
     assert!(results[0]["writes_per_commit"].as_f64() >= Some(1.0));
@@ -244,10 +244,10 @@ fn a_report_is_a_page_and_its_numbers() -> TestResult {
     let page = std::fs::read_to_string(report.join("bench.html"))?;
     assert_eq!(page.matches("<svg").count(), 1);
     let numbers: Vec<Value> = serde_json::from_slice(&std::fs::read(report.join("bench.json"))?)?;
-    assert_eq!(numbers.len(), 6);
+    assert_eq!(numbers.len(), 7);
     assert_eq!(numbers[0]["rounds"], 2);
     let tables = std::fs::read_to_string(report.join("bench.md"))?;
-    assert_eq!(tables.matches("| create | 1x").count(), 6, "{tables}");
+    assert_eq!(tables.matches("| create | 1x").count(), 7, "{tables}");
     Ok(())
 }
 
