@@ -42,13 +42,16 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     };
     // It cannot be in anybody's way: it writes nothing, and holds no snapshot while it waits.
     let store = Options::new(arguments.store).read_only(true).open()?;
-    // Older than the list, so that nothing is missed between them.
-    let feed = arguments.follow.then(|| store.feed_from_now()).transpose()?;
-    let page = Page::first(arguments.limit)?;
-    let printed = list(&store, &filter, page).and_then(|shown| match feed {
-        Some(feed) => follow(&store, &filter, feed, shown),
-        None => Ok(()),
-    });
+    let printed = loop {
+        // Older than the list, so that nothing is missed between them.
+        let feed = arguments.follow.then(|| store.feed_from_now()).transpose()?;
+        let printed = list(&store, &filter, Page::first(arguments.limit)?)
+            .and_then(|shown| feed.map_or(Ok(()), |feed| follow(&store, &filter, feed, shown)));
+        // Jobs may have left unseen, for example while the machine slept: the list is printed anew.
+        if !matches!(printed, Err(Error::Forgotten { .. })) {
+            break printed;
+        }
+    };
     match printed {
         // Whoever read it has seen enough.
         Err(error) if is_broken_pipe(&error) => Ok(()),
@@ -83,8 +86,7 @@ fn follow(
             let why = event.detail.get("reason").map(|why| format!(": {why}")).unwrap_or_default();
             let told = format!("{} by {}{why}", event.kind, event.actor);
             let Some(job) = event.subject.job() else {
-                let name = event.detail.get("name").map(ToString::to_string);
-                let name = name.unwrap_or_default();
+                let name = event.detail.get("name").map(ToString::to_string).unwrap_or_default();
                 print(&format!("{name}  [{told}]"))?;
                 continue;
             };

@@ -152,9 +152,10 @@ fn the_steps_make_jobs_go_stay_and_be_forgotten() -> TestResult {
                     pruned += report.jobs;
                     report
                 }
-                Step::Move(moment) => {
-                    let report = store.move_finished(&old(moment), &archive)?;
-                    moved += report.jobs;
+                Step::Move(moment, at_most, dry_run) => {
+                    let old = old(moment).at_most(at_most).dry_run(dry_run);
+                    let report = store.move_finished(&old, &archive)?;
+                    moved += if dry_run { 0 } else { report.jobs };
                     report
                 }
                 call => {

@@ -181,12 +181,12 @@ pub enum Error {
         by: String,
     },
 
-    /// Events after this place were forgotten, so that a feed which goes on from it would not tell that jobs left.
-    #[error("events {after} to {newest} are forgotten: read all jobs, then follow from now")]
+    /// Retention has forgotten that jobs left after this place, so that a feed which goes on from it would not tell.
+    #[error("departures after event {after} are forgotten: follow from now, then read all jobs")]
     Forgotten {
         /// The place.
         after: EventSequence,
-        /// The newest event that was forgotten.
+        /// The newest event that is forgotten.
         newest: EventSequence,
     },
 

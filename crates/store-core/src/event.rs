@@ -65,7 +65,7 @@ words! {
         /// Somebody wrote a note.
         Noted = "noted",
         /// The job was deleted, and its history with it, but for this event; the detail has its `name` and `uuid`,
-        /// and a `reason` where it was pruned.
+        /// and where it was pruned the moment that it had `finished_before`.
         Deleted = "deleted",
         /// The job went into another store, with its history; the detail has its `name` and `uuid`, and `into` which
         /// store.
@@ -282,6 +282,9 @@ impl NewEvent {
     }
 }
 
+/// The longest reason that all changes of a store can have, in characters.
+const LONGEST_REASON: usize = 4_096;
+
 /// Who makes the changes of a store, and why, if a reason was given for all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
@@ -304,9 +307,15 @@ impl Author {
     /// The same one, for this reason.
     ///
     /// # Errors
-    /// [`Invalid`] for a reason that is empty or has a NUL.
+    /// [`Invalid`] for a reason that is empty, has a NUL, or more than 4,096 characters: it goes into every event.
     pub fn because(&self, reason: &str) -> Result<Self, Invalid> {
         check_reason(reason)?;
+        let length = reason.chars().count();
+        if length > LONGEST_REASON {
+            let refused =
+                format!("has {length} characters: shorten it to {LONGEST_REASON} or fewer");
+            return Err(Invalid::new("reason", refused));
+        }
         Ok(Self { actor: self.actor.clone(), reason: Some(reason.into()) })
     }
 

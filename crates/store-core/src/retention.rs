@@ -57,8 +57,8 @@ impl Retention {
 
     /// What tells that a job was pruned.
     pub fn pruned(&self, job: &Job, now: Timestamp) -> NewEvent {
-        let reason = format!("pruned, because it ended before {}", self.finished_before);
-        NewEvent::departure(job, EventKind::Deleted, now).because(Some(&reason))
+        let moment = self.finished_before.to_string();
+        NewEvent::departure(job, EventKind::Deleted, now).with("finished_before", moment)
     }
 }
 
@@ -91,13 +91,13 @@ pub struct RetentionReport {
     pub steps: u64,
     /// How long the longest of them worked, without its commit.
     pub longest_step: Duration,
-    /// Whether nothing is left that this call could have taken.
+    /// Whether the call looked to the end. One that took as many as it may says false, also where nothing is left.
     pub complete: bool,
 }
 
 /// The ways in which a job has ended, put away or listed, in the order in which retention looks for them. Within each
 /// the oldest come first.
-pub const WAYS: [(bool, JobStatus); 6] = [
+pub const ENDINGS: [(bool, JobStatus); 6] = [
     (true, JobStatus::Completed),
     (true, JobStatus::Failed),
     (true, JobStatus::Cancelled),

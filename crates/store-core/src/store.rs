@@ -240,7 +240,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) if `into` is this store;
     /// [`Error::ReadOnly`](crate::Error::ReadOnly); [`Error::Access`](crate::Error::Access) where the store there
-    /// cannot be opened; those of reading and writing.
+    /// cannot be opened; those of reading and writing. Inside a unit of work of the second store it waits for that one in
+    /// vain.
     fn move_finished(&self, retention: &Retention, into: &Self::Archive)
     -> Result<RetentionReport>;
 
@@ -258,10 +259,10 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// The same store, with every event told with this reason, as `reason` in its detail, unless the change has one
     /// of its own: `store.because("the scan is given up")?.delete_job(id)?`. It goes with whatever is written, in
-    /// whichever way, and with what follows of that for other jobs; and it stands in the history alone. The last one
-    /// given counts.
+    /// whichever way, and with what follows of that for other jobs. It stands in the history alone, but for that of
+    /// `cancel_workflow`, which the attempts have as well. The last one given counts.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for a reason that is empty or has a NUL.
+    /// [`Error::Invalid`](crate::Error::Invalid) for a reason that is empty, has a NUL, or more than 4,096 characters.
     fn because(&self, reason: &str) -> Result<Self>;
 }

@@ -86,7 +86,8 @@ impl<S: Store> Feed<S> {
     }
 
     /// The sequence of the last event that was handed out. A program that keeps it goes on from there
-    /// when it is started again.
+    /// when it is started again. One from before [`EventRead::newest_forgotten`] is refused, also where the feed had
+    /// begun at the start and missed nothing.
     pub const fn place(&self) -> EventSequence {
         self.place
     }
@@ -98,7 +99,8 @@ impl<S: Store> Feed<S> {
     ///
     /// # Errors
     /// Those of [`Watch::wait`] and of reading; [`Error::Forgotten`] where retention has forgotten meanwhile that jobs
-    /// left, which takes a day at least.
+    /// left, which takes a day at least. Such a feed does not go on: take a new one [from now](Self::from_now), then read
+    /// what is there.
     pub fn next(&mut self, limit: u32, timeout: Duration) -> Result<Vec<Event>> {
         let begun = Instant::now();
         loop {

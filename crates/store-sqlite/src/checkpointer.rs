@@ -257,7 +257,9 @@ impl Work {
         };
         let finished = self.checkpoint(Mode::Passive);
         drop(turn);
-        self.sight.counters.finished();
+        if finished.is_some_and(|report| report.complete) {
+            self.sight.counters.finished();
+        }
         if let Some(report) = finished.filter(|report| report.log_pages > 0) {
             self.sight.notices.passed_to(report.log_pages);
         }

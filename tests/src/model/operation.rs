@@ -143,8 +143,8 @@ pub enum Step {
     },
     /// Jobs that ended before a moment go for good, about so many.
     Prune(Timestamp, u64),
-    /// They go into the second store.
-    Move(Timestamp),
+    /// They go into the second store, or are only counted.
+    Move(Timestamp, u64, bool),
     /// A call straight on the store.
     Call(Operation),
     /// Several calls in a unit of work, which looks at everything before it ends.
@@ -160,8 +160,8 @@ impl Step {
                 let old = Retention::finished_before(*moment).at_most(*at_most);
                 print(store.prune(&old).map(facts))
             }
-            Self::Move(moment) => {
-                let old = Retention::finished_before(*moment);
+            Self::Move(moment, at_most, dry_run) => {
+                let old = Retention::finished_before(*moment).at_most(*at_most).dry_run(*dry_run);
                 print(store.move_finished(&old, archive).map(facts))
             }
             Self::Call(operation) => print(operation.perform(store)),

@@ -10,7 +10,7 @@ use crate::event::{EventKind, NewEvent};
 use crate::patch::{Edit, Patch, changed};
 use crate::settings::ConnectionSettings;
 use crate::time::Timestamp;
-use crate::words::check_text;
+use crate::words::check_reason;
 
 use super::{Cluster, ClusterKind, ClusterLimits, ClusterStatus, Intake, NewCluster};
 
@@ -75,7 +75,7 @@ impl ClusterPatch {
         self.limits.apply(&mut config.limits);
         config.check()?;
         if let Some(reason) = &self.reason {
-            check_text("reason", reason)?;
+            check_reason(reason)?;
         }
         if config == cluster.config {
             return Ok(None);

@@ -133,8 +133,8 @@ pub fn what_ended_before_a_moment_is_pruned_whole<F: Fixture>(fixture: &F) -> Ou
     assert!(order(third) < order(second) && order(second) < order(first), "{told:?}");
     for event in &told {
         assert_eq!((event.kind, event.at, event.to), (EventKind::Deleted, clock.now(), None));
-        // It has a reason of its own.
-        assert!(event.detail["reason"].as_str().is_some_and(|why| why.starts_with("pruned")));
+        assert_eq!(event.detail["finished_before"], clock.now().to_string());
+        assert_eq!(event.detail["reason"], "too many of them");
         let job = event.subject.job().expect("a job left");
         assert_eq!(event.from, Some(gone[&job].job.status));
         assert_eq!(store.history(job)?, std::slice::from_ref(event), "what became of it");

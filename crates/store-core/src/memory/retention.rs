@@ -8,7 +8,7 @@ use crate::error::{Error, Invalid, Noun, Result};
 use crate::event::{Event, NewEvent, Subject};
 use crate::ids::{ClusterId, EventSequence, JobId};
 use crate::job::Job;
-use crate::retention::{self, Retention, RetentionReport, WAYS, leaves_first};
+use crate::retention::{self, ENDINGS, Retention, RetentionReport, leaves_first};
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -130,7 +130,7 @@ impl State {
     fn ended_before(&self, moment: Timestamp) -> Found {
         let mut found = Found::default();
         let (mut given, mut held) = (BTreeSet::new(), BTreeSet::new());
-        for (put_away, status) in WAYS {
+        for (put_away, status) in ENDINGS {
             let is_meant =
                 |job: &&Arc<Job>| job.archived_at.is_some() == put_away && job.status == status;
             let mut jobs: Vec<_> = self.jobs.values().filter(is_meant).collect();
@@ -195,7 +195,12 @@ impl State {
     ) -> (u64, u64, u64) {
         let (mut jobs, mut events, mut changed) = (0, 0, 0);
         for component in components {
-            if !component.iter().all(|job| as_found.is_in(*job, self)) {
+            // A job that waits for one of them writes no event there.
+            let is_whole = |job: &JobId| {
+                let mut waiting = self.dependents_of(*job);
+                as_found.is_in(*job, self) && waiting.all(|edge| component.contains(&edge.job))
+            };
+            if !component.iter().all(is_whole) {
                 changed += component.len() as u64;
                 continue;
             }
@@ -325,4 +330,48 @@ fn take<K: Ord + Clone, V: Clone>(
 ) {
     let meant = from.iter().filter(|(key, value)| is_meant(key, value));
     into.extend(meant.map(|(key, value)| (key.clone(), value.clone())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::Code;
+    use crate::dependency::DependencyKind;
+    use crate::job::NewJob;
+    use crate::repo::{DependencyRead, JobRead, JobWrite};
+    use crate::status::{JobStatus, StatusChange};
+    use crate::time::{Clock, SystemClock};
+    use crate::work_dir::{Placement, WorkDir};
+
+    fn job(name: &str) -> NewJob {
+        let dir = WorkDir::new("/scratch").expect("a directory");
+        NewJob::new(name, Code::Crystal, Placement::Under(dir))
+    }
+
+    /// Has somebody else's job wait for the first one when it is looked at.
+    #[derive(Debug)]
+    struct Meddling(MemoryStore, JobId);
+
+    impl Clock for Meddling {
+        fn now(&self) -> Timestamp {
+            let child = job("child").after(self.1, DependencyKind::AfterOk);
+            if self.0.dependents_of(self.1).is_ok_and(|waiting| waiting.is_empty()) {
+                self.0.create_job(&child).expect("created");
+            }
+            SystemClock.now()
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_waited_for_meanwhile_stays() -> Result<()> {
+        let store = MemoryStore::new();
+        let parent = store.create_job(&job("parent"))?.id;
+        store.change_status(parent, &StatusChange::to(JobStatus::Completed))?;
+        let archive = MemoryStore::with_clock(Arc::new(Meddling(store.clone(), parent)));
+        let old = Retention::finished_before(Timestamp::from_micros(i64::MAX));
+        let report = store.move_finished(&old, &archive)?;
+        assert_eq!((report.jobs, report.changed), (0, 1));
+        assert_eq!(store.job(parent)?.status, JobStatus::Completed);
+        Ok(())
+    }
 }

@@ -52,7 +52,7 @@ impl WorkflowWrite for Unit<'_, Writing> {
         self.change(|state, signature| {
             let plan = state.workflow(name)?.plan_cancel();
             for id in plan.to_cancel() {
-                let reason = WorkflowPlan::reason(name);
+                let reason = WorkflowPlan::reason(name, &signature.actor.author);
                 let (_, step) = run::request_cancel(state.job(id)?, Some(&reason), signature.now)?;
                 if let Some(step) = step {
                     state.store(step, signature);

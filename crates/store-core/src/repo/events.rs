@@ -26,7 +26,7 @@ pub trait EventRead {
     ///
     /// The events of a job go with it, when it is deleted or moved into another store, but for the one that
     /// tells so, which has its last status. That one stays for a day at least: who looks once a day sees each job go,
-    /// and each change of those that stay. Who looks less often may miss that jobs left, if he goes on from a place
+    /// and each change of those that stay. Who looks less often may miss that jobs left, and goes on from a place
     /// before [`newest_forgotten`](Self::newest_forgotten); a [`Feed`](crate::Feed) tells so.
     fn events_after(&self, sequence: EventSequence, limit: u32) -> Result<Vec<Event>>;
 
@@ -67,7 +67,7 @@ impl<S: Store> EventRead for S {
 
     #[track_caller]
     fn newest_sequence(&self) -> Result<EventSequence> {
-        self.read(|r| r.newest_sequence())
+        self.ask(|r| r.newest_sequence())
     }
 
     #[track_caller]

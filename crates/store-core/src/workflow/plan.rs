@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::dependency::{Dependency, Readiness, Unmet};
+use crate::event::Author;
 use crate::held::asks_to_be_cancelled;
 use crate::ids::JobId;
 use crate::job::Job;
@@ -58,9 +59,10 @@ impl WorkflowPlan {
         by_itself.map(|change| change.job).chain(self.asked_to_stop.iter().copied())
     }
 
-    /// Why a job is cancelled when its workflow is.
-    pub fn reason(workflow: &str) -> String {
-        format!("workflow {workflow:?} was cancelled")
+    /// Why a job is cancelled when its workflow is, unless its author says why.
+    pub fn reason(workflow: &str, author: &Author) -> String {
+        let given = author.reason().map(str::to_owned);
+        given.unwrap_or_else(|| format!("workflow {workflow:?} was cancelled"))
     }
 }
 

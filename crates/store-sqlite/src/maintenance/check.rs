@@ -12,6 +12,9 @@ use crate::error::Meaning;
 use crate::pool::on_snapshot;
 use crate::store::SqliteStore;
 
+/// How many altered inputs are named; the queries of the other problems stop there as well.
+const NAMED: usize = 100;
+
 /// How deep a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckDepth {
@@ -28,7 +31,7 @@ pub enum CheckDepth {
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
-    /// One line for each problem; none where the store is whole.
+    /// One line for each problem, 100 of a sort at the most; none where the store is whole.
     pub problems: Vec<String>,
 }
 
@@ -242,7 +245,7 @@ fn altered_inputs(connection: &Connection) -> Result<Vec<String>> {
     let mut judge = |deck: Deck| {
         let whole =
             InputDeck::set(deck.files).is_ok_and(|found| found.hash().as_bytes()[..] == deck.hash);
-        if !whole && altered.len() < 100 {
+        if !whole && altered.len() < NAMED {
             let job = deck.job;
             altered.push(format!("job_inputs: the input of job {job} is not what was stored"));
         }

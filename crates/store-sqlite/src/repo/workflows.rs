@@ -106,7 +106,7 @@ impl WorkflowWrite for Unit<'_, Writing> {
 
     fn cancel_workflow(&self, name: &str) -> Result<WorkflowPlan> {
         let plan = self.workflow(name)?.plan_cancel();
-        let reason = WorkflowPlan::reason(name);
+        let reason = WorkflowPlan::reason(name, self.author());
         self.atomically(|| {
             plan.to_cancel().try_for_each(|id| self.request_cancel(id, Some(&reason)).map(drop))
         })?;

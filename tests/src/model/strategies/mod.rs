@@ -11,6 +11,7 @@ mod workflows;
 
 use std::time::Duration;
 
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;
@@ -44,8 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Wait { micros: 1_500 }),
         // What is known of jobs that left is forgotten after a day.
         1 => Just(Step::Wait { micros: 25 * 3_600_000_000 }),
-        1 => (past(), select(vec![0, 1, 3, u64::MAX])).prop_map(|(moment, most)| Step::Prune(moment, most)),
-        1 => past().prop_map(Step::Move),
+        1 => (past(), some()).prop_map(|(moment, most)| Step::Prune(moment, most)),
+        1 => (past(), some(), weighted(0.2)).prop_map(|(moment, most, dry)| Step::Move(moment, most, dry)),
         48 => operation().prop_map(Step::Call),
         8 => (vec(operation(), 1..5), end).prop_map(|(calls, end)| Step::Unit(calls, end)),
     ]
@@ -57,4 +58,9 @@ fn past() -> impl Strategy<Value = Timestamp> {
         1 => (0u64..6_000).prop_map(|micros| BEGINNING + Duration::from_micros(micros)),
         3 => Just(Timestamp::from_micros(i64::MAX)),
     ]
+}
+
+/// How many go at the most.
+fn some() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => select(vec![0, 1, 3]), 3 => Just(u64::MAX)]
 }

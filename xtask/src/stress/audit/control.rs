@@ -15,8 +15,9 @@ use crate::stress::arguments::Arguments;
 use crate::stress::effect::Effect;
 use crate::stress::meter::{Pace, Totals};
 use crate::stress::plan::{Plan, Profile};
+use crate::stress::roles::{clusters, janitor};
 use crate::stress::session::{Session, Shared};
-use crate::stress::{follower, open, prepare, process, roles};
+use crate::stress::{follower, open, prepare, process};
 
 /// A small run, with a connection that can plant faults in transactions and take them back.
 pub struct Run {
@@ -135,7 +136,12 @@ pub fn found(audit: &Audit) -> String {
 fn rare_work(store: &SqliteStore, shared: &Shared) -> Result<()> {
     let mut session = Session::new(store, shared, shared.plan.threads + 1, String::new())?;
     for _ in 0..4 {
-        roles::rarely(&mut session);
+        janitor::move_away(&mut session);
+        janitor::prune(&mut session);
+        for _ in 0..5 {
+            clusters::come_and_go(&mut session);
+            clusters::edit(&mut session);
+        }
     }
     Ok(())
 }

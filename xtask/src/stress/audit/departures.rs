@@ -11,9 +11,6 @@ use crate::stress::effect::{Effect, Of};
 use crate::stress::journal::{Asked, Missed};
 use crate::stress::plan::Plan;
 
-/// How the event of a job that was pruned begins its reason; the moment follows.
-pub const PRUNED: &str = "pruned, because it ended before ";
-
 /// That a job left, as the store tells it.
 #[derive(Debug)]
 pub struct Departure {
@@ -24,7 +21,8 @@ pub struct Departure {
     pub from: Option<String>,
     actor: String,
     pub uuid: String,
-    reason: Option<String>,
+    /// The moment of a pruning, or the second store of a move.
+    which: Option<String>,
 }
 
 /// All jobs that left in a run.
@@ -45,15 +43,15 @@ impl Departure {
             from: row.get(4)?,
             actor: row.get(5)?,
             uuid: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
-            reason: row.get(7)?,
+            which: row.get(7)?,
         })
     }
 
     /// What must have been asked for, if that can be told.
     fn asked(&self) -> Option<(String, Asked)> {
-        let asked = match (self.kind.as_str(), &self.reason) {
+        let asked = match (self.kind.as_str(), &self.which) {
             ("deleted", None) => Asked::Deletion(JobId::new(self.job)),
-            ("deleted", Some(reason)) => Asked::Pruning(reason.strip_prefix(PRUNED)?.to_owned()),
+            ("deleted", Some(before)) => Asked::Pruning(before.clone()),
             ("moved", Some(into)) => Asked::Moving(into.clone()),
             _ => return None,
         };
@@ -80,7 +78,7 @@ impl Departures {
         let mut all = Self::default();
         let mut statement = connection.prepare(
             "SELECT sequence, job_id, at, kind, from_status, actor,
-                 detail ->> '$.uuid', coalesce(detail ->> '$.reason', detail ->> '$.into')
+                 detail ->> '$.uuid', coalesce(detail ->> '$.finished_before', detail ->> '$.into')
              FROM store_events
              WHERE job_id IS NOT NULL AND substr(actor, 1, length(?1) + 1) = ?1 || ' '
              ORDER BY sequence",
@@ -187,7 +185,7 @@ impl Departures {
                     });
                 }
                 let ended = ["COMPLETED", "FAILED", "CANCELLED"];
-                let had_to_end = departure.reason.is_some();
+                let had_to_end = departure.which.is_some();
                 let from = departure.from.as_deref();
                 if had_to_end && !from.is_some_and(|from| ended.contains(&from)) {
                     check.fault(|| format!("event {sequence}: job {job} was {from:?}, and {kind}"));

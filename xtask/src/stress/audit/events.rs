@@ -6,7 +6,7 @@ use rusqlite::{Connection, Result, Row};
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
-use super::departures::{Departures, PRUNED};
+use super::departures::Departures;
 use crate::stress::effect::{Effect, Of};
 use crate::stress::plan::Plan;
 
@@ -18,7 +18,7 @@ const EVENTS: &str = "
     SELECT sequence, job_id, cluster_id, attempt, kind,
         coalesce(from_status, detail ->> '$.intake.from', CAST(detail ->> '$.limits.from.max_running' AS TEXT)),
         coalesce(detail ->> '$.intake.to', CAST(detail ->> '$.limits.to.max_running' AS TEXT)),
-        coalesce(detail ->> '$.reason', detail ->> '$.into'), actor, at
+        coalesce(detail ->> '$.finished_before', detail ->> '$.into', detail ->> '$.reason'), actor, at
     FROM store_events WHERE substr(actor, 1, length(?1) + 1) = ?1 || ' '
     ORDER BY sequence";
 
@@ -59,9 +59,7 @@ impl Key {
         // Who prunes or moves is told how many jobs went, and not which.
         let of = match (key.kind.as_str(), key.reason.as_deref()) {
             ("moved", Some(into)) => Some(Of::Moving(into.to_owned())),
-            ("deleted", Some(why)) => {
-                why.strip_prefix(PRUNED).map(|before| Of::Pruning(before.to_owned()))
-            }
+            ("deleted", Some(before)) => Some(Of::Pruning(before.to_owned())),
             _ => None,
         };
         Ok(match of {

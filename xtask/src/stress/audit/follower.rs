@@ -79,6 +79,7 @@ impl Sight {
 /// Compares what was seen with what is there.
 pub fn checks(
     connection: &Connection,
+    second: Option<&Connection>,
     plan: &Plan,
     acknowledged: &Acknowledged,
     followed: &Followed,
@@ -90,6 +91,7 @@ pub fn checks(
     Ok(vec![
         order(plan, followed),
         everything(connection, plan, &here, followed)?,
+        moved(second, &here, followed)?,
         departures(&here, followed),
         in_time(acknowledged, followed),
         told(acknowledged, &here, followed),
@@ -150,6 +152,35 @@ fn everything(
         let went = event.job.is_some_and(|job| !here.contains(&job)) && !event.is_departure();
         if !went {
             check.fault(|| format!("{event:?} was seen, and is not there"));
+        }
+    }
+    Ok(check)
+}
+
+/// What was seen of jobs that have moved since went with them as it was.
+fn moved(
+    second: Option<&Connection>,
+    here: &BTreeSet<i64>,
+    followed: &Followed,
+) -> rusqlite::Result<Check> {
+    let mut check =
+        Check::new("what the follower saw of moved jobs is in the second store, as it was");
+    let Some(second) = second else { return Ok(check) };
+    let mut there: BTreeMap<i64, Vec<Sight>> = BTreeMap::new();
+    let mut statement = second.prepare(
+        "SELECT sequence, job_id, NULL, attempt, at, kind, from_status, to_status, actor
+         FROM job_events ORDER BY sequence",
+    )?;
+    for event in statement.query_map([], Sight::of_row)? {
+        let event = event?;
+        there.entry(event.job.unwrap_or(0)).or_default().push(event);
+    }
+    for event in followed.events().filter(|event| !event.is_departure()) {
+        let Some(job) = event.job.filter(|job| !here.contains(job)) else { continue };
+        let Some(events) = there.get(&job) else { continue };
+        check.looked_at += 1;
+        if !events.contains(event) {
+            check.lost(|| format!("{event:?} was seen, and did not move with its job"));
         }
     }
     Ok(check)

@@ -15,7 +15,8 @@ fn each_planted_fault_of_what_a_follower_saw_is_named() -> Result<()> {
     let followed = Followed::read(&run.plan, run.plan.last(), &BTreeSet::new())?;
     assert!(followed.looks.len() > 20, "{} looks", followed.looks.len());
     let checks = |followed: &Followed| {
-        follower::checks(&run.connection, &run.plan, &run.acknowledged, followed).expect("examines")
+        let (first, second) = (&run.connection, Some(&run.second));
+        follower::checks(first, second, &run.plan, &run.acknowledged, followed).expect("examines")
     };
     let said = |checks: &[Check]| {
         let lines = checks.iter().flat_map(|check| &check.examples);
@@ -143,6 +144,16 @@ fn each_planted_fault_of_what_a_follower_saw_is_named() -> Result<()> {
         for words in words {
             assert!(told.contains(words), "{name}: {words}\nfound:\n{told}");
         }
+    }
+    for fault in [
+        "UPDATE job_events SET at = at + 1",
+        "UPDATE job_events SET actor = 'nobody'",
+        "UPDATE job_events SET sequence = -sequence",
+    ] {
+        run.second.execute_batch(&format!("BEGIN; {fault}")).expect(fault);
+        let told = said(&checks(&followed));
+        run.second.execute_batch("ROLLBACK").expect("rolls back");
+        assert!(told.contains(" was seen, and did not move with its job"), "{fault}: {told}");
     }
     // One that was killed may have seen less, and nothing else.
     let mut cut_off = followed.clone();

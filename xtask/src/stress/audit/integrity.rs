@@ -14,8 +14,14 @@ pub fn checks(
     plan: &Plan,
     acknowledged: &Acknowledged,
 ) -> Result<Vec<Check>> {
+    let mut checks = vec![keys(connection, plan, acknowledged)?];
+    checks.extend(of_a_store(connection)?);
+    Ok(checks)
+}
+
+/// What is so of every store, whoever wrote it.
+pub fn of_a_store(connection: &Connection) -> Result<Vec<Check>> {
     Ok(vec![
-        keys(connection, plan, acknowledged)?,
         unique(connection)?,
         counts(connection)?,
         foreign_keys(connection)?,

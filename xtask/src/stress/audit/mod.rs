@@ -105,7 +105,7 @@ pub fn audit(plan: &Plan, last: u32, in_doubt: &BTreeSet<u32>) -> Result<Audit> 
     if plan.follower().is_some() {
         let followed = Followed::read(plan, last, in_doubt)?;
         audit.followed = followed.count();
-        let checks = follower::checks(&connection, plan, &acknowledged, &followed);
+        let checks = follower::checks(&connection, second.as_ref(), plan, &acknowledged, &followed);
         audit.add(checks.doing(auditing)?);
     }
     if plan.profile == Profile::Claims {
@@ -129,7 +129,7 @@ fn examine(
     let events = events::examine(connection, plan, acknowledged, &departures)?;
     checks.extend(events.checks);
     checks.extend(departures.checks(connection, acknowledged)?);
-    checks.push(moved::check(second, plan, acknowledged, &departures)?);
+    checks.push(moved::check(connection, second, plan, acknowledged, &departures)?);
     checks.extend(histories::checks(connection)?);
     checks.extend(clusters::checks(connection, acknowledged)?);
     checks.extend(counters::checks(connection)?);

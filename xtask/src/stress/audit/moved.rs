@@ -9,7 +9,7 @@ use super::acknowledged::Acknowledged;
 use super::check::Check;
 use super::connection;
 use super::departures::{self, Departure, Departures};
-use super::rows;
+use super::{counters, histories, integrity, rows};
 use crate::failure::Context;
 use crate::stress::effect::Effect;
 use crate::stress::plan::Plan;
@@ -32,6 +32,7 @@ pub fn open(database: &Path) -> crate::failure::Result<Option<Connection>> {
 
 /// Compares the second store, if there is one, with what left for it.
 pub fn check(
+    first: &Connection,
     second: Option<&Connection>,
     plan: &Plan,
     acknowledged: &Acknowledged,
@@ -51,6 +52,10 @@ pub fn check(
             |effect: &&Effect| effect.job().is_some_and(|job| departures.moved(job.get()));
         acknowledged.effects().filter(is_there)
     })?);
+    check.take(histories::checks(second)?);
+    check.take(counters::checks(second)?);
+    check.take(integrity::of_a_store(second)?);
+    check.take(vec![attempts(second)?, clusters(first, second)?]);
     let found: BTreeMap<i64, (Row, i64)> = second
         .prepare(
             "SELECT id, lower(hex(uuid)), status, count(sequence), max(sequence)
@@ -73,6 +78,42 @@ pub fn check(
         check.must_be(|| format!("job {job} (uuid, status, events)"), &left, there);
         if let Some((_, newest)) = found.get(job).filter(|(_, newest)| newest >= sequence) {
             check.fault(|| format!("job {job} left with event {sequence}, and has event {newest}"));
+        }
+    }
+    Ok(check)
+}
+
+/// Of each job there is every attempt, the last one with its end.
+fn attempts(second: &Connection) -> Result<Check> {
+    let mut check = Check::new("every job has its attempts");
+    let mut statement = second.prepare(
+        "SELECT jobs.id, jobs.attempt, count(job_attempts.attempt),
+             max(CASE WHEN job_attempts.attempt = jobs.attempt THEN outcome END) IS lower(jobs.status)
+         FROM jobs LEFT JOIN job_attempts ON job_id = id GROUP BY 1",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (job, attempt, there): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        check.looked_at += 1;
+        if there != attempt || !row.get::<_, bool>(3)? {
+            check.fault(|| format!("job {job} ended in attempt {attempt}, and has {there} ends"));
+        }
+    }
+    Ok(check)
+}
+
+/// Nobody renames a cluster in a run.
+fn clusters(first: &Connection, second: &Connection) -> Result<Check> {
+    let mut check = Check::new("the clusters of moved jobs have their names");
+    let read = |of: &Connection| -> Result<BTreeMap<i64, String>> {
+        let mut statement = of.prepare("SELECT id, name FROM clusters")?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let here = read(first)?;
+    for (cluster, name) in read(second)? {
+        check.looked_at += 1;
+        if here.get(&cluster).is_some_and(|here| *here != name) {
+            check.fault(|| format!("cluster {cluster} is {name} in the second store"));
         }
     }
     Ok(check)

@@ -126,7 +126,7 @@ pub struct Report {
     pub profile: Profile,
     /// Jobs that were claimed; counted in the profile of claims.
     pub claims: u64,
-    /// Jobs that left the store: those that were deleted and those that were pruned.
+    /// Jobs that left the store: those that were deleted, pruned or moved.
     pub departed_jobs: u64,
     /// Events that the follower saw, those of jobs among them that left later; counted in the mix.
     pub followed_events: u64,

@@ -1,7 +1,7 @@
 //! The parts that threads play.
 
-mod clusters;
-mod janitor;
+pub mod clusters;
+pub mod janitor;
 mod lists;
 mod scheduler;
 mod ui;
@@ -54,17 +54,6 @@ pub fn step(session: &mut Session<'_, SqliteStore>, lists: &mut Lists, roles: &[
         Some(Role::Scheduler) => scheduler::step(session, lists),
         Some(Role::Worker) => worker::step(session, lists),
         None => {}
-    }
-}
-
-/// Does what is seldom done.
-#[cfg(test)]
-pub fn rarely(session: &mut Session<'_, SqliteStore>) {
-    janitor::move_away(session);
-    janitor::prune(session);
-    for _ in 0..5 {
-        clusters::come_and_go(session);
-        clusters::edit(session);
     }
 }
 

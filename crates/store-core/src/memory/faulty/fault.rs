@@ -151,6 +151,14 @@ pub(in crate::memory) enum Fault {
     ReusesUnasked,
     /// Jobs that are moved into a second store are only pruned.
     LosesCopies,
+    /// Jobs that the second store has no place for are not told of.
+    HidesTheRefused,
+    /// A cluster of the second store keeps a name that another one has now.
+    KeepsOldNames,
+    /// What the second store wrote itself is lost where the numbers meet.
+    WritesOverEvents,
+    /// A reason may be empty.
+    TakesEmptyReasons,
     /// Jobs go that live ones are connected with.
     CutsConnections,
     /// All go, however few are asked for.

@@ -1,5 +1,7 @@
 //! Faults of retention.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::memory::state::State;
 use crate::memory::store::MemoryStore;
@@ -18,26 +20,50 @@ impl Faulty {
         match self.fault {
             Fault::TakesAll => retention.at_most = u64::MAX,
             Fault::TakesWhatItCounts => retention.dry_run = false,
-            Fault::CutsConnections => self.edit(|state| state.dependencies.clear())?,
+            Fault::CutsConnections => edit(&self.inner, |state| state.dependencies.clear())?,
             _ => {}
         }
-        let report = self.inner.retain(&retention, into).map_err(|error| self.fault.mistake(error));
+        let before = into.map(|into| into.read(|r| Ok(r.state()))).transpose();
+        let mut report =
+            self.inner.retain(&retention, into).map_err(|error| self.fault.mistake(error));
+        match (self.fault, into) {
+            (Fault::HidesTheRefused, _) => {
+                report.iter_mut().for_each(|report| report.refused.clear());
+            }
+            (Fault::KeepsOldNames, Some(into)) => edit(into, |state| {
+                for cluster in state.clusters.values_mut() {
+                    let name = &mut Arc::make_mut(cluster).config.name;
+                    *name = name.split(" (").next().unwrap_or_default().to_owned();
+                }
+            })?,
+            (Fault::WritesOverEvents, Some(into)) => {
+                let newest = before?.map(|before| before.given_out.events).unwrap_or_default();
+                edit(into, move |state| {
+                    state.events.retain(|sequence, event| {
+                        event.subject.cluster().is_none() || sequence.get() <= newest
+                    });
+                })?;
+            }
+            _ => {}
+        }
         match self.fault {
             Fault::ForgetsAtOnce => {
-                self.edit(|state| state.events.retain(|_, event| !event.kind.is_departure()))?;
+                edit(&self.inner, |state| {
+                    state.events.retain(|_, event| !event.kind.is_departure())
+                })?;
             }
-            Fault::ForgetsSilently => self.edit(|state| state.forgotten = None)?,
+            Fault::ForgetsSilently => edit(&self.inner, |state| state.forgotten = None)?,
             _ => {}
         }
         report
     }
+}
 
-    fn edit(&self, edit: impl FnOnce(&mut State) + Send + 'static) -> Result<()> {
-        self.inner.write(move |w| {
-            w.change(|state, _| {
-                edit(state);
-                Ok(())
-            })
+fn edit(store: &MemoryStore, edit: impl FnOnce(&mut State) + Send + 'static) -> Result<()> {
+    store.write(move |w| {
+        w.change(|state, _| {
+            edit(state);
+            Ok(())
         })
-    }
+    })
 }

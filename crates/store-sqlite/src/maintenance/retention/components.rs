@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use rusqlite::{Row, params};
-use store_core::retention::{WAYS, leaves_first};
+use store_core::retention::{ENDINGS, leaves_first};
 use store_core::{JobId, Result, Timestamp};
 
 use crate::codec::{Columns, micros};
@@ -148,7 +148,7 @@ impl Search {
 
     fn next_job<M: Mode>(&mut self, unit: &Unit<'_, M>) -> Result<Option<JobId>> {
         while self.ahead.is_empty() {
-            let Some((archived, status)) = WAYS.get(self.way) else { return Ok(None) };
+            let Some((archived, status)) = ENDINGS.get(self.way) else { return Ok(None) };
             let (created_at, id) = self.place;
             let params = params![archived, status.as_str(), created_at, id, micros(self.moment)];
             let found: Vec<(i64, i64)> =

@@ -23,6 +23,8 @@ pub(super) struct Copies {
     pub(super) sight: Arc<Sight>,
     pub(super) origin: &'static Location<'static>,
     pub(super) found: Vec<Component>,
+    /// After how many jobs it is enough.
+    pub(super) at_most: u64,
 }
 
 /// What came of it.
@@ -42,17 +44,24 @@ impl Copies {
     /// They are of different moments: one snapshot for all would be held for as long as the second store
     /// writes, and the log of the first one could not be emptied meanwhile but by making its writers wait.
     pub(super) fn land(self, w: &Unit<'_, Writing>) -> Result<Copied> {
-        let Self { source, sight, origin, found } = self;
+        let Self { source, sight, origin, found, at_most } = self;
         let tables = Tables::of(&source)?;
         let from = Unit::reading(&source, w.now());
         let copy = Copy { from: &from, to: w, tables: &tables };
         let mut copied = Copied::default();
+        let mut landed_jobs = 0;
         for component in found {
+            if landed_jobs >= at_most {
+                break;
+            }
             let held = sight.snapshots.hold(origin);
             let landed = on_snapshot(&source, || w.atomically(|| copy.component(&component)));
             drop(held);
             match landed {
-                Ok(true) => copied.there.push(component),
+                Ok(true) => {
+                    landed_jobs += component.len();
+                    copied.there.push(component);
+                }
                 Ok(false) => copied.changed += component.len(),
                 Err(Error::Conflict { .. }) => {
                     copied.refused.extend(component.jobs.iter().map(|(job, ..)| *job));

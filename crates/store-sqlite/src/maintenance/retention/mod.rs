@@ -35,12 +35,10 @@ use crate::store::SqliteStore;
 const BATCH: u64 = 256;
 
 impl SqliteStore {
-    /// The jobs are copied in transactions that are on the disk (`synchronous=FULL`) before the first of
-    /// them is removed here. What is removed is removed in steps of about 10 milliseconds, between which
-    /// other writers have their turns; each step looks whether the job is still as it was copied.
     pub(crate) fn move_into(&self, retention: &Retention, into: &Path) -> Result<RetentionReport> {
         drop(self.guard()?);
         self.check_writes()?;
+        self.check_is_another(into)?;
         if retention.dry_run {
             return self.retain(retention, None);
         }
@@ -60,15 +58,18 @@ impl SqliteStore {
         self.opened()?.writer.as_ref().map(drop).ok_or(Error::ReadOnly)
     }
 
-    /// Opens the second store.
-    fn archive(&self, into: &Path) -> Result<Self> {
-        let own = self.options();
-        let options = Options { path: into.to_owned(), ..own.clone() };
+    fn check_is_another(&self, into: &Path) -> Result<()> {
         let canonical = |path: &Path| std::fs::canonicalize(path).ok();
-        if canonical(into).is_some_and(|found| Some(found) == canonical(&own.path)) {
+        if canonical(into).is_some_and(|found| Some(found) == canonical(&self.options().path)) {
             let reason = format!("{} is this store: give another file", into.display());
             return Err(Invalid::new("into", reason).into());
         }
+        Ok(())
+    }
+
+    /// Opens the second store.
+    fn archive(&self, into: &Path) -> Result<Self> {
+        let options = Options { path: into.to_owned(), ..self.options().clone() };
         let archive = options.durability(Durability::Full).readers(1).open();
         archive.map_err(|error| Error::Access(error.into()))
     }
@@ -103,7 +104,7 @@ impl SqliteStore {
                 continue;
             }
             let found = match archive {
-                Some(archive) => self.copy(found, archive, &mut report)?,
+                Some(archive) => self.copy(found, left, archive, &mut report)?,
                 None => found,
             };
             self.remove(found, &to, &mut report)?;
@@ -128,16 +129,17 @@ impl SqliteStore {
         Ok(forgotten)
     }
 
-    /// Copies components into the second store, and gives back those that are there now.
+    /// Copies components into the second store until so many jobs are there, and gives back those that are there now.
     fn copy(
         &self,
         found: Vec<Component>,
+        at_most: u64,
         archive: &Self,
         report: &mut RetentionReport,
     ) -> Result<Vec<Component>> {
         let opened = self.opened()?;
         let (source, sight) = (self.reader(&opened)?, Arc::clone(&opened.sight));
-        let copies = Copies { source, sight, origin: Location::caller(), found };
+        let copies = Copies { source, sight, origin: Location::caller(), found, at_most };
         let copied = archive.write(move |w| copies.land(w))?;
         report.changed += copied.changed;
         report.refused.extend(copied.refused);
