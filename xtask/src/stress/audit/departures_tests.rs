@@ -161,7 +161,12 @@ fn each_planted_fault_of_departures_and_clusters_is_named() -> Result<()> {
         ("DELETE FROM job_attempts WHERE job_id = (SELECT max(id) FROM jobs)", ", and has 0 ends", 0),
         ("UPDATE job_attempts SET outcome = 'released'", " ended in attempt ", 0),
         ("UPDATE job_events SET kind = 'noted', to_status = NULL", " has no history", 0),
-        ("UPDATE clusters SET name = 'x' || id", " is x1 in the second store", 0),
+        (
+            "INSERT INTO clusters (id, name, kind, hostname, created_at, updated_at)
+                 VALUES (1, 'x', 'ssh', 'h', 1, 1) ON CONFLICT (id) DO UPDATE SET name = 'x'",
+            "cluster 1 is x in the second store",
+            0,
+        ),
         ("DELETE FROM job_counts", " are on record, ", 0),
         (
             "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'job_events'",
