@@ -112,15 +112,7 @@ fn clusters<S: Store>(session: &mut Session<'_, S>, run: &str) -> Result<Vec<Clu
         new.settings =
             ConnectionSettings::new(settings).doing(|| "describe a cluster".to_owned())?;
         new.setup_commands = vec!["module load intel".to_owned()];
-        let created = session.write(
-            Kind::CreateCluster,
-            |store| store.create_cluster(&new),
-            |created| {
-                let name = created.config.name.clone();
-                vec![Effect::ClusterCreated { cluster: created.id, name }]
-            },
-        );
-        clusters.extend(created.map(|created| created.id));
+        clusters.extend(roles::clusters::create(session, &new).map(|created| created.id));
     }
     Ok(clusters)
 }

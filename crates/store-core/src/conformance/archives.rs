@@ -53,31 +53,39 @@ pub fn what_moves_is_whole_in_the_second_store<F: Fixture>(fixture: &F) -> Outco
     Ok(())
 }
 
-/// A job for which the second store has no place stays where it is, and keeps no other from going.
+/// Jobs for which the second store has no place stay where they are, and keep no others from going; nor do more go
+/// for their sake than were asked for.
 pub fn a_job_without_a_place_in_the_second_store_stays<F: Fixture>(fixture: &F) -> Outcome {
     let (store, clock) = open(fixture);
     let archive = fixture.archive(clock.clone());
-    let again = |name: &str| -> Result<JobId> {
-        let placement = Placement::At(dir("/scratch/again"));
-        let id = store.create_job(&NewJob { placement, ..sample_job(name) })?.id;
-        store.change_status(id, &StatusChange::to(JobStatus::Completed))?;
-        Ok(id)
+    let again = |name: &str| -> Result<Vec<JobId>> {
+        let one = |number| {
+            let placement = Placement::At(dir(&format!("/scratch/again/{number}")));
+            let id = store.create_job(&NewJob { placement, ..sample_job(name) })?.id;
+            store.change_status(id, &StatusChange::to(JobStatus::Completed))?;
+            Ok(id)
+        };
+        (0..4).map(one).collect()
     };
     let first = again("first")?;
     clock.advance(DAY);
-    assert_eq!(store.move_finished(&until_now(&clock), archive.borrow())?.jobs, 1);
+    assert_eq!(store.move_finished(&until_now(&clock), archive.borrow())?.jobs, 4);
     let refused = again("refused")?;
-    job_in(&store, "goes", JobStatus::Completed)?;
+    for number in 0..4 {
+        job_in(&store, &format!("goes {number}"), JobStatus::Completed)?;
+    }
     clock.advance(DAY);
     let one = until_now(&clock).at_most(1);
-    let report = store.move_finished(&one, archive.borrow())?;
-    assert_eq!((report.jobs, report.refused), (1, vec![refused]));
-    let report = store.move_finished(&one, archive.borrow())?;
-    assert_eq!((report.jobs, report.complete), (0, true));
-    assert!(store.job(refused).is_ok());
+    for (jobs, complete) in [(1, false), (1, false), (1, false), (1, false), (0, true)] {
+        let report = store.move_finished(&one, archive.borrow())?;
+        assert_eq!((report.jobs, report.complete), (jobs, complete));
+        assert_eq!(report.refused, refused);
+    }
     let second = fixture.open_archive(archive.borrow(), clock.clone());
-    assert_eq!(second.job(first)?.name, "first");
-    assert!(second.job(refused).is_err());
+    for (first, refused) in first.into_iter().zip(refused) {
+        assert_eq!(second.job(first)?.name, "first");
+        assert!(store.job(refused).is_ok() && second.job(refused).is_err());
+    }
     Ok(())
 }
 

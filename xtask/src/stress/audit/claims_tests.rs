@@ -7,31 +7,16 @@ use rusqlite::Connection;
 
 use super::acknowledged::Acknowledged;
 use super::check::Check;
+use super::control::arguments;
 use super::{audit, counters, runs};
 use crate::failure::{Context, Result};
-use crate::shared::choices::{Durability, Format};
 use crate::stress::arguments::Arguments;
 use crate::stress::plan::{Plan, Profile};
 use crate::stress::{claims, open, prepare};
 
 /// A process of workers and one with the scheduler, both in this one.
 fn small_run(folder: &Path) -> Result<Plan> {
-    let arguments = Arguments {
-        processes: Some(1),
-        profile: Profile::Claims,
-        threads: 3,
-        seconds: Some(4.0),
-        operations: None,
-        claims: None,
-        kill_every: None,
-        jobs: 0,
-        open_rounds: 0,
-        durability: Durability::Normal,
-        db: Some(folder.join("project.db")),
-        format: Format::Text,
-        report: None,
-        seed: Some(1),
-    };
+    let arguments = Arguments { seconds: Some(4.0), ..arguments(folder, Profile::Claims) };
     let mut plan = prepare::plan(&arguments)?;
     prepare::fill(&mut plan)?;
     let one = |process| {

@@ -28,23 +28,33 @@ pub struct Run {
     pub second: Connection,
 }
 
-/// A process of the mix and one that follows it, both in this one.
-pub fn small_run(folder: &Path) -> Result<Run> {
-    let arguments = Arguments {
+/// What a small run in a folder is asked for, but for how long it is.
+pub fn arguments(folder: &Path, profile: Profile) -> Arguments {
+    Arguments {
         processes: Some(1),
-        threads: 4,
-        jobs: 700,
-        open_rounds: 0,
-        profile: Profile::Mix,
+        profile,
+        threads: 3,
+        seconds: None,
+        operations: None,
         claims: None,
         kill_every: None,
-        seconds: None,
-        operations: Some(8_000),
+        jobs: 0,
+        open_rounds: 0,
         durability: Durability::Normal,
         db: Some(folder.join("project.db")),
         format: Format::Text,
         report: None,
         seed: Some(1),
+    }
+}
+
+/// A process of the mix and one that follows it, both in this one.
+pub fn small_run(folder: &Path) -> Result<Run> {
+    let arguments = Arguments {
+        threads: 4,
+        jobs: 700,
+        operations: Some(8_000),
+        ..arguments(folder, Profile::Mix)
     };
     let mut plan = prepare::plan(&arguments)?;
     prepare::fill(&mut plan)?;

@@ -18,14 +18,12 @@ use store_core::prelude::*;
 use store_core::{ClusterKind, ClusterLimits, NewCluster};
 use store_sqlite::SqliteStore;
 
-use super::effect::Effect;
-use super::kind::Kind;
 use super::linearizability::record::Recorder;
 use super::meter::{Pace, Totals};
 use super::plan::Plan;
 use super::process::Done;
 use super::session::{Session, Shared};
-use super::{open, prepare, process};
+use super::{open, prepare, process, roles};
 use crate::failure::{Context, Failure, Result};
 
 /// The clusters that some of the jobs are for, with limits so small that they are met.
@@ -49,17 +47,7 @@ pub fn clusters<S: Store>(session: &mut Session<'_, S>) -> Vec<store_core::Clust
             format!("{name}.example.org"),
         );
         new.limits = limits;
-        let created = session.write(
-            Kind::CreateCluster,
-            |store| store.create_cluster(&new),
-            |created| {
-                vec![Effect::ClusterCreated {
-                    cluster: created.id,
-                    name: created.config.name.clone(),
-                }]
-            },
-        );
-        clusters.extend(created.map(|created| created.id));
+        clusters.extend(roles::clusters::create(session, &new).map(|created| created.id));
     }
     clusters
 }

@@ -54,7 +54,7 @@ pub fn come_and_go<S: Store>(session: &mut Session<'_, S>) {
         .map(|one| one.id)
         .collect();
     if spare.len() < SPARE {
-        create(session);
+        create_spare(session);
     } else if let Some(&cluster) = session.random.pick(&spare) {
         session.write(
             Kind::DeleteCluster,
@@ -64,17 +64,21 @@ pub fn come_and_go<S: Store>(session: &mut Session<'_, S>) {
     }
 }
 
-fn create<S: Store>(session: &mut Session<'_, S>) {
-    let new = NewCluster::new(session.unique(), ClusterKind::Ssh, "spare.example.org");
-    let created = session.write(
+/// Creates a cluster.
+pub fn create<S: Store>(session: &mut Session<'_, S>, new: &NewCluster) -> Option<Cluster> {
+    session.write(
         Kind::CreateCluster,
-        |store| store.create_cluster(&new),
+        |store| store.create_cluster(new),
         |created| {
             let name = created.config.name.clone();
             vec![Effect::ClusterCreated { cluster: created.id, name }]
         },
-    );
-    let Some(before) = created else { return };
+    )
+}
+
+fn create_spare<S: Store>(session: &mut Session<'_, S>) {
+    let new = NewCluster::new(session.unique(), ClusterKind::Ssh, "spare.example.org");
+    let Some(before) = create(session, &new) else { return };
     // Nobody else edits it, so that a call alone tells what it has changed.
     let reason = session.unique();
     let pause = ClusterPatch::intake(Intake::Paused).because(&reason);
