@@ -37,7 +37,8 @@ impl Fixture for Sqlite {
     }
 
     fn archive(&self, _: Arc<dyn Clock>) -> PathBuf {
-        self.0.path().join("history.db")
+        let place = tempfile::tempdir_in(self.0.path()).expect("a directory for it");
+        place.keep().join("history.db")
     }
 
     fn open_archive(&self, archive: &Path, clock: Arc<dyn Clock>) -> SqliteStore {

@@ -10,13 +10,13 @@ use crate::ids::{EventSequence, JobId};
 use crate::job::NewJob;
 use crate::patch::Edit;
 use crate::repo::{ClusterRead, ClusterWrite, EventRead, EventWrite, JobRead, JobWrite};
-use crate::status::{JobStatus, StatusChange};
+use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
 use crate::work_dir::Placement;
 
 use super::fixture::Fixture;
 use super::outcome::Outcome;
-use super::retention::{DAY, Jobs, counts, departures, jobs_of, until_now};
+use super::retention::{DAY, HOUR, Jobs, counts, departures, jobs_of, until_now};
 use super::samples::{dir, job_in, open, sample_cluster, sample_job};
 
 /// What moves is in the second store as it was in the first, under the same numbers, with its clusters; and it is no
@@ -144,5 +144,36 @@ pub fn a_second_store_that_was_pruned_takes_more<F: Fixture>(fixture: &F) -> Out
     let kept = second.events_after(EventSequence::START, u32::MAX)?;
     let kept: BTreeSet<_> = kept.iter().filter(|event| of_own(event)).map(facts).collect();
     assert_eq!(kept, own.iter().map(facts).collect(), "nothing of its own is lost");
+    Ok(())
+}
+
+/// A job that comes back from where it went is as it was, in each of its ways; and each store goes on telling of every
+/// time that it left.
+pub fn a_job_that_comes_back_is_as_it_was<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let job = job_in(&store, "wanders", JobStatus::Failed)?.id;
+    store.add_note(job, "looked at")?;
+    let before = jobs_of(&store)?;
+    let events = store.history(job)?.len() as u64;
+    let (near, far) = (fixture.archive(clock.clone()), fixture.archive(clock.clone()));
+    clock.advance(HOUR);
+    store.move_finished(&until_now(&clock), near.borrow())?;
+    for round in 0..3 {
+        for (from, into) in [(&near, &far), (&far, &near)] {
+            clock.advance(HOUR);
+            let left = fixture.open_archive(from.borrow(), clock.clone());
+            let report = left.move_finished(&until_now(&clock), into.borrow())?;
+            assert_eq!((report.jobs, report.events, report.refused), (1, events, vec![]));
+            let told = departures(&left)?;
+            assert_eq!(told.len(), round + 1);
+            assert_eq!(left.history(job)?, told);
+            drop(left);
+            let there = fixture.open_archive(into.borrow(), clock.clone());
+            assert_eq!(jobs_of(&there)?, before);
+        }
+    }
+    let back = fixture.open_archive(near.borrow(), clock.clone());
+    back.retry_job(job, InitialStatus::Queued)?;
+    assert_eq!(back.history(job)?.len() as u64, events + 1);
     Ok(())
 }

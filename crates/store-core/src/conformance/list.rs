@@ -11,6 +11,7 @@ macro_rules! each_promise {
                 a_job_without_a_place_in_the_second_store_stays
                 clusters_come_along_under_their_names_of_today
                 a_second_store_that_was_pruned_takes_more
+                a_job_that_comes_back_is_as_it_was
             }
             bulk_edges {
                 many_edges_come_to_what_single_ones_do

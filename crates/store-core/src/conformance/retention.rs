@@ -26,6 +26,7 @@ use super::samples::{
     create_in, full_cluster, job_in, open, sample_deck, sample_job, sample_result,
 };
 
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// All that ended before now.

@@ -71,7 +71,7 @@ impl<Mode> ClaimRead for Unit<'_, Mode> {
         let state = self.state();
         let job = state.job(job)?;
         let told =
-            state.history(|subject| job.cluster.is_some() && subject.cluster() == job.cluster);
+            state.history(|event| job.cluster.is_some() && event.subject.cluster() == job.cluster);
         let cluster =
             job.cluster.map(|id| Ok::<_, Error>((state.cluster(id)?, state.load(id), &told[..])));
         let readiness = state.readiness(job.id)?;

@@ -134,6 +134,7 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::HidesTheRefused, "archives", "a_job_without_a_place_in_the_second_store_stays"),
         (Fault::KeepsOldNames, "archives", "clusters_come_along_under_their_names_of_today"),
         (Fault::WritesOverEvents, "archives", "a_second_store_that_was_pruned_takes_more"),
+        (Fault::ForgetsOnReturn, "archives", "a_job_that_comes_back_is_as_it_was"),
         (Fault::TakesEmptyReasons, "reasons", "a_reason_that_says_nothing_is_refused"),
         (Fault::CutsConnections, "retention", "a_job_stays_with_the_live_ones_of_its_graph"),
         (Fault::CutsConnections, "retention", "what_ended_before_a_moment_is_pruned_whole"),

@@ -3,16 +3,21 @@
 use std::ops::Bound;
 
 use crate::error::Result;
-use crate::event::{Event, NewEvent, Subject};
+use crate::event::{Event, NewEvent};
 use crate::ids::{ClusterId, EventSequence, JobId};
 use crate::repo::{EventRead, EventWrite};
 
 use super::state::State;
 use super::unit::{Signature, Unit, Writing};
 
+/// Whether an event goes with a job. That the job left stays, also where it comes back.
+pub(super) fn is_of(event: &Event, job: JobId) -> bool {
+    event.subject.job() == Some(job) && !event.kind.is_departure()
+}
+
 impl State {
-    pub(super) fn history(&self, is_meant: impl Fn(Subject) -> bool) -> Vec<Event> {
-        let events = self.events.values().filter(|event| is_meant(event.subject));
+    pub(super) fn history(&self, is_meant: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let events = self.events.values().filter(|event| is_meant(event));
         events.map(|event| Event::clone(event)).collect()
     }
 }
@@ -20,7 +25,10 @@ impl State {
 impl<Mode> EventRead for Unit<'_, Mode> {
     fn history(&self, job: JobId) -> Result<Vec<Event>> {
         let state = self.state();
-        let events = state.history(|subject| subject.job() == Some(job));
+        let mut events = state.history(|event| is_of(event, job));
+        if events.is_empty() {
+            events = state.history(|event| event.subject.job() == Some(job));
+        }
         if events.is_empty() {
             state.job(job)?;
         }
@@ -29,7 +37,7 @@ impl<Mode> EventRead for Unit<'_, Mode> {
 
     fn cluster_history(&self, cluster: ClusterId) -> Result<Vec<Event>> {
         let state = self.state();
-        let events = state.history(|subject| subject.cluster() == Some(cluster));
+        let events = state.history(|event| event.subject.cluster() == Some(cluster));
         if events.is_empty() {
             state.cluster(cluster)?;
         }

@@ -12,6 +12,7 @@ use crate::retention::{self, ENDINGS, Retention, RetentionReport, leaves_first};
 use crate::store::Store;
 use crate::time::Timestamp;
 
+use super::events::is_of;
 use super::state::{GivenOut, State};
 use super::store::MemoryStore;
 use super::unit::Signature;
@@ -123,7 +124,7 @@ impl State {
 
     fn events_of(&self, job: JobId) -> impl Iterator<Item = &Event> {
         let events = self.events.values().map(AsRef::as_ref);
-        events.filter(move |event: &&Event| event.subject.job() == Some(job))
+        events.filter(move |event: &&Event| is_of(event, job))
     }
 
     /// Which jobs have ended before a moment, with all that they are connected with.

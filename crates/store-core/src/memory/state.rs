@@ -17,6 +17,7 @@ use crate::remote_job::RemoteJob;
 use crate::result::JobResult;
 use crate::status::{JobStatus, Step};
 
+use super::events::is_of;
 use super::unit::{Signature, Signer};
 use crate::tag::Tags;
 
@@ -101,7 +102,7 @@ impl State {
         self.dependencies.retain(|_, edge| edge.job != id);
         self.remote_jobs.retain(|_, remote| remote.submission.job != id);
         self.results.retain(|_, result| result.job != id);
-        self.events.retain(|_, event| event.subject.job() != Some(id));
+        self.events.retain(|_, event| !is_of(event, id));
         self.attempts.retain(|_, attempt| attempt.job != id);
         self.leases.remove(&id);
         self.tokens.remove(&id);

@@ -7,8 +7,8 @@ use crate::store::Store;
 
 /// Reading the history.
 pub trait EventRead {
-    /// The events of a job, oldest first; of one that was deleted or moved into another store, the event that
-    /// tells so, until the store's retention forgets it.
+    /// The events of a job, oldest first; of one that was deleted or moved into another store, the events
+    /// that tell so, until the store's retention forgets them.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job, and nothing is known of one.

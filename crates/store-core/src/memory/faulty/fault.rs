@@ -157,6 +157,8 @@ pub(in crate::memory) enum Fault {
     KeepsOldNames,
     /// What the second store wrote itself is lost where the numbers meet.
     WritesOverEvents,
+    /// That a job left the second store is lost when it comes back.
+    ForgetsOnReturn,
     /// A reason may be empty.
     TakesEmptyReasons,
     /// Jobs go that live ones are connected with.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::event::Event;
 use crate::memory::state::State;
 use crate::memory::store::MemoryStore;
 use crate::retention::{Retention, RetentionReport};
@@ -44,6 +45,12 @@ impl Faulty {
                     });
                 })?;
             }
+            (Fault::ForgetsOnReturn, Some(into)) => edit(into, |state| {
+                let State { jobs, events, .. } = state;
+                let is_here =
+                    |event: &Event| event.subject.job().is_some_and(|job| jobs.contains_key(&job));
+                events.retain(|_, event| !event.kind.is_departure() || !is_here(event));
+            })?,
             _ => {}
         }
         match self.fault {
