@@ -1,5 +1,6 @@
 //! The attempts of a job: each with its own times, worker and outcome, so that nothing is overwritten.
 
+use crate::event::NewEvent;
 use crate::ids::{JobId, LeaseToken};
 use crate::job::Job;
 use crate::lease::Lease;
@@ -66,6 +67,17 @@ pub(crate) struct End {
 impl End {
     pub(crate) const fn of(outcome: AttemptOutcome) -> Self {
         Self { outcome, failure_kind: None, reason: None, exit_code: None }
+    }
+
+    /// The event that tells of it, with what is known of it.
+    pub(crate) fn described_in(&self, mut event: NewEvent) -> NewEvent {
+        if let Some(kind) = &self.failure_kind {
+            event = event.with("failure_kind", kind.as_str());
+        }
+        if let Some(exit_code) = self.exit_code {
+            event = event.with("exit_code", exit_code);
+        }
+        event
     }
 }
 

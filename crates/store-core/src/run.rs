@@ -9,7 +9,7 @@ use crate::job::Job;
 use crate::lease::{Lease, LeaseKey, held};
 use crate::policy::{FailureKind, OnLapse};
 use crate::result::NewResult;
-use crate::status::{JobStatus, StatusChange, Step, change};
+use crate::status::{JobStatus, StatusChange, Step, change, requeue};
 use crate::time::Timestamp;
 use crate::words::{check_optional_text, words};
 
@@ -183,7 +183,8 @@ pub fn complete(
 }
 
 /// The run ended badly: the job is queued as a new attempt, if its policy says so, or FAILED. A job that
-/// was to be cancelled is CANCELLED instead of being tried again. Backends store what this returns.
+/// was to be cancelled is CANCELLED, whatever its policy says: nothing that waits for its failure is to start.
+/// Backends store what this returns.
 ///
 /// # Errors
 /// [`Error::LeaseLost`], [`Error::Invalid`].
@@ -214,16 +215,15 @@ fn fail_run(
         reason: failure.reason.clone(),
         exit_code: failure.exit_code,
     };
-    let again = job.policy.retries(&failure.kind, failures);
-    match (again, job.cancel_requested_at) {
-        (true, None) => {
-            let pause = job.policy.backoff.pause(failures, job.uuid, job.attempt);
-            let not_before = (!pause.is_zero()).then(|| now + pause);
-            Ok(requeue(job, Some(lease), end, not_before, now))
-        }
-        (true, Some(_)) => end_finally(job, Some(lease), JobStatus::Cancelled, end, now),
-        (false, _) => end_finally(job, Some(lease), JobStatus::Failed, end, now),
+    if job.cancel_requested_at.is_some() {
+        return end_finally(job, Some(lease), JobStatus::Cancelled, end, now);
     }
+    if !job.policy.retries(&failure.kind, failures) {
+        return end_finally(job, Some(lease), JobStatus::Failed, end, now);
+    }
+    let pause = job.policy.backoff.pause(failures, job.uuid, job.attempt);
+    let not_before = (!pause.is_zero()).then(|| now + pause);
+    Ok(requeue(job, Some(lease), end, not_before, now))
 }
 
 /// The worker gives the job back, for no fault of the job: it is queued as a new attempt, which no policy
@@ -335,47 +335,7 @@ fn end_finally(
         what: format!("job {} is RUNNING and {to}", job.id),
         source: None,
     })?;
-    step.event = describe(step.event, &end);
+    step.event = end.described_in(step.event);
     step.ended = Some(Attempt::ended(job, lease, end, now));
     Ok(step)
-}
-
-fn requeue(
-    job: &Job,
-    lease: Option<&Lease>,
-    end: End,
-    not_before: Option<Timestamp>,
-    now: Timestamp,
-) -> Step {
-    let next = Job {
-        status: JobStatus::Queued,
-        attempt: job.attempt + 1,
-        pid: None,
-        host: None,
-        queued_at: Some(now),
-        started_at: None,
-        not_before,
-        updated_at: now,
-        ..job.clone()
-    };
-    // It tells of the attempt that is over.
-    let event = NewEvent::of(job, EventKind::Requeued, now)
-        .between(JobStatus::Running, JobStatus::Queued)
-        .with("outcome", end.outcome.as_str())
-        .with("next_attempt", next.attempt);
-    let mut event = describe(event, &end).because(end.reason.as_deref());
-    if let Some(not_before) = not_before {
-        event = event.with("not_before", not_before.as_micros());
-    }
-    Step { job: next, event, ended: Some(Attempt::ended(job, lease, end, now)) }
-}
-
-fn describe(mut event: NewEvent, end: &End) -> NewEvent {
-    if let Some(kind) = &end.failure_kind {
-        event = event.with("failure_kind", kind.as_str());
-    }
-    if let Some(exit_code) = end.exit_code {
-        event = event.with("exit_code", exit_code);
-    }
-    event
 }

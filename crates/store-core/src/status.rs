@@ -150,6 +150,9 @@ pub struct Step {
 /// RUNNING of an attempt; `finished_at` by a terminal status. The pid and the host belong to a run:
 /// RUNNING sets them, a requeue empties them, the end keeps them.
 ///
+/// A claimed run that is put into the queue ends its attempt, as [`run::release`](crate::run::release) does: the
+/// next one is of another worker.
+///
 /// # Errors
 /// [`Error::StaleStatus`], [`Error::IllegalTransition`], [`Error::Invalid`].
 pub fn change(
@@ -168,6 +171,11 @@ pub fn change(
     }
     if !from.successors().contains(&to) {
         return Err(Error::IllegalTransition { job: job.id, from, to });
+    }
+    let was_claimed = lease.is_some() || job.probe_since.is_some();
+    if was_claimed && to == JobStatus::Queued {
+        let end = End { reason: change.reason.clone(), ..End::of(AttemptOutcome::Released) };
+        return Ok(Some(requeue(job, lease, end, None, now)));
     }
     let mut next = Job {
         status: to,
@@ -207,6 +215,39 @@ pub fn change(
         Attempt::ended(job, lease, end, now)
     });
     Ok(Some(Step { job: next, event, ended }))
+}
+
+/// Opens the next attempt of a RUNNING job, whose run is over without an end of the job.
+pub(crate) fn requeue(
+    job: &Job,
+    lease: Option<&Lease>,
+    end: End,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+) -> Step {
+    let next = Job {
+        status: JobStatus::Queued,
+        attempt: job.attempt + 1,
+        pid: None,
+        host: None,
+        queued_at: Some(now),
+        started_at: None,
+        not_before,
+        updated_at: now,
+        cancel_requested_at: None,
+        probe_since: None,
+        ..job.clone()
+    };
+    // It tells of the attempt that is over.
+    let event = NewEvent::of(job, EventKind::Requeued, now)
+        .between(JobStatus::Running, JobStatus::Queued)
+        .with("outcome", end.outcome.as_str())
+        .with("next_attempt", next.attempt);
+    let mut event = end.described_in(event).because(end.reason.as_deref());
+    if let Some(not_before) = not_before {
+        event = event.with("not_before", not_before.as_micros());
+    }
+    Step { job: next, event, ended: Some(Attempt::ended(job, lease, end, now)) }
 }
 
 /// Opens the next attempt of a FAILED or CANCELLED job: its times, pid and host begin anew, and an
@@ -289,12 +330,17 @@ mod tests {
         let at = Timestamp::from_micros;
         let step = |job: &Job, to, now| {
             let step = change(job, &StatusChange::to(to), None, at(now))?;
-            Ok::<Job, Error>(step.expect("changes").job)
+            Ok::<Step, Error>(step.expect("changes"))
         };
-        let running = step(&job(JobStatus::Queued), JobStatus::Running, 10)?;
-        let requeued = step(&running, JobStatus::Queued, 20)?;
-        let again = step(&requeued, JobStatus::Running, 30)?;
+        let running = step(&job(JobStatus::Queued), JobStatus::Running, 10)?.job;
+        let requeued = step(&running, JobStatus::Queued, 20)?.job;
+        let again = step(&requeued, JobStatus::Running, 30)?.job;
         assert_eq!((again.started_at, again.queued_at), (Some(at(10)), Some(at(20))));
+        // The worker of a claimed run is lost, and nobody knows what became of it.
+        let lost = Job { probe_since: Some(at(40)), ..again };
+        let Step { job, ended, .. } = step(&lost, JobStatus::Queued, 50)?;
+        assert_eq!((job.attempt, job.started_at, job.probe_since), (2, None, None));
+        assert_eq!(ended.and_then(|ended| ended.started_at), Some(at(10)));
         Ok(())
     }
 

@@ -16,13 +16,15 @@ use crate::repo::{
 };
 use crate::resources::Resources;
 use crate::run::{Completion, Failure};
-use crate::status::{JobStatus, StatusChange};
+use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
 
 use super::dump::assert_untouched;
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
-use super::samples::{BEGINNING, HOUR, open, sample_cluster, sample_job, sample_worker, tick};
+use super::samples::{
+    BEGINNING, HOUR, job_in, open, sample_cluster, sample_job, sample_worker, tick,
+};
 
 fn queue_on<S: Store>(store: &S, cluster: ClusterId, needs: Parallelism) -> Result<JobId> {
     let new = NewJob { cluster: Some(cluster), parallelism: needs, ..sample_job("on a cluster") };
@@ -200,15 +202,26 @@ pub fn a_closed_cluster_says_who_closed_it_and_why<F: Fixture>(fixture: &F) -> O
     Ok(())
 }
 
-/// A cluster that is draining takes no new jobs.
+/// A cluster that is draining takes no new jobs, neither at their creation nor from elsewhere; what is there already
+/// may be edited and retried.
 pub fn a_draining_cluster_takes_no_new_job<F: Fixture>(fixture: &F) -> Outcome {
     let (store, _) = open(fixture);
     let cluster = limited(&store, ClusterLimits::default())?;
+    let there = queue_on(&store, cluster, Parallelism::default())?;
     store.update_cluster(cluster, &ClusterPatch::intake(Intake::Draining))?;
     let refused = assert_untouched(&store, || queue_on(&store, cluster, Parallelism::default()));
     assert_refused!(refused, Error::InUse { by, .. } if by.contains("draining"));
+    let elsewhere = job_in(&store, "elsewhere", JobStatus::Queued)?.id;
+    let here = JobPatch { cluster: Patch::Set(cluster), ..JobPatch::default() };
+    let refused = assert_untouched(&store, || store.update_job(elsewhere, &here));
+    assert_refused!(refused, Error::InUse { by, .. } if by.contains("draining"));
+    let first = JobPatch { priority: Edit::Set(1), ..here.clone() };
+    assert_eq!(store.update_job(there, &first)?.priority, 1);
+    store.change_status(there, &StatusChange::to(JobStatus::Failed))?;
+    assert_eq!(store.retry_job(there, InitialStatus::Queued)?.status, JobStatus::Queued);
     store.update_cluster(cluster, &ClusterPatch::intake(Intake::Open))?;
     queue_on(&store, cluster, Parallelism::default())?;
+    assert_eq!(store.update_job(elsewhere, &here)?.cluster, Some(cluster));
     Ok(())
 }
 

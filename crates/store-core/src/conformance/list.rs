@@ -259,6 +259,7 @@ macro_rules! each_promise {
                 a_retry_by_hand_gives_one_more_attempt
                 a_job_that_is_given_back_is_not_counted_as_failed
                 each_attempt_is_kept_as_it_was
+                a_claimed_run_that_is_put_back_is_kept
                 a_run_that_is_to_stop_is_told_and_reported
                 a_run_that_is_to_stop_is_not_tried_again
                 a_failure_after_a_lapse_is_no_repetition

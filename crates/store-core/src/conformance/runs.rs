@@ -5,13 +5,16 @@ use std::time::Duration;
 use crate::attempt::{Attempt, AttemptOutcome};
 use crate::claim::ClaimFilter;
 use crate::cluster::{ClusterLimits, NewCluster};
-use crate::dependency::DependencyKind;
+use crate::dependency::{DependencyKind, Readiness};
 use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::job::NewJob;
 use crate::lease::{Heartbeat, Lease};
 use crate::policy::{Backoff, FailureKind, JobPolicy, OnLapse, OnUnsatisfiable};
-use crate::repo::{ClaimRead, ClaimWrite, ClusterWrite, EventRead, JobRead, JobWrite, ResultRead};
+use crate::repo::{
+    ClaimRead, ClaimWrite, ClusterWrite, DependencyRead, EventRead, JobRead, JobWrite, ResultRead,
+    ResultWrite,
+};
 use crate::run::{Cancellation, Completion, Ended, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::Store;
@@ -253,6 +256,37 @@ pub fn each_attempt_is_kept_as_it_was<F: Fixture>(fixture: &F) -> Outcome {
     Ok(())
 }
 
+/// A claimed run that is put back by a plain change of status is an attempt of its own, as one that is given back: the
+/// next worker overwrites nothing of it.
+pub fn a_claimed_run_that_is_put_back_is_kept<F: Fixture>(fixture: &F) -> Outcome {
+    let (store, clock) = open(fixture);
+    let back = StatusChange::to(JobStatus::Queued).because("the node goes down");
+    let started = tick(&clock);
+    let lease = claim_new(&store, sample_job("MgO"))?;
+    store.record_result(lease.key(), &sample_result(-1.0))?;
+    store.request_cancel(lease.job, None)?;
+    let ended = tick(&clock);
+    store.change_status(lease.key(), &back)?;
+    assert_eq!((store.job(lease.job)?.attempt, store.leases()?), (2, vec![]));
+    let again = tick(&clock);
+    let next = claim_next(&store)?;
+    assert_eq!((next.job, store.jobs_to_cancel(10)?), (lease.job, vec![]));
+    store.complete(&next.key(), &Completion::with(sample_result(-2.0)))?;
+    let attempts = store.attempts_of(lease.job)?;
+    let facts = |a: &Attempt| (a.outcome, a.token, a.started_at, a.reason.clone());
+    let reason = back.reason.clone();
+    assert_eq!(
+        attempts.iter().map(facts).collect::<Vec<_>>(),
+        [
+            (Some(AttemptOutcome::Released), Some(lease.token), Some(started), reason),
+            (Some(AttemptOutcome::Completed), Some(next.token), Some(again), None),
+        ]
+    );
+    assert_eq!(attempts[0].ended_at, Some(ended));
+    assert_eq!(store.results_of(lease.job)?.len(), 2);
+    Ok(())
+}
+
 /// A request to cancel ends a job that has not started, and tells a run to stop, which keeps its lease until
 /// its worker reports.
 pub fn a_run_that_is_to_stop_is_told_and_reported<F: Fixture>(fixture: &F) -> Outcome {
@@ -282,7 +316,8 @@ pub fn a_run_that_is_to_stop_is_told_and_reported<F: Fixture>(fixture: &F) -> Ou
     Ok(())
 }
 
-/// A run that is to stop is not tried again when it fails, is given back or is lost.
+/// A run that is to stop is not tried again when it fails, is given back or is lost, and is no failure that others wait
+/// for, whatever its policy says.
 pub fn a_run_that_is_to_stop_is_not_tried_again<F: Fixture>(fixture: &F) -> Outcome {
     type End<S> = fn(&S, &Lease) -> Result<Ended>;
     let ends: [(End<F::Store>, JobStatus); 4] = [
@@ -295,15 +330,25 @@ pub fn a_run_that_is_to_stop_is_not_tried_again<F: Fixture>(fixture: &F) -> Outc
         // It was too late.
         (|store, lease| store.complete(&lease.key(), &Completion::default()), JobStatus::Completed),
     ];
-    for (end, expected) in ends {
+    let policies = [
+        JobPolicy { max_attempts: 9, ..JobPolicy::default() },
+        JobPolicy::default(),
+        JobPolicy { not_retried: [kind("killed")].into(), max_attempts: 9, ..JobPolicy::default() },
+        JobPolicy { on_lapse: Some(OnLapse::Fail), ..JobPolicy::default() },
+    ];
+    for ((end, expected), policy) in
+        ends.into_iter().flat_map(|end| policies.clone().map(|policy| (end, policy)))
+    {
         let (store, _) = open(fixture);
-        let mut new = sample_job("MgO");
-        new.policy.max_attempts = 9;
-        let lease = claim_new(&store, new)?;
+        let lease = claim_new(&store, NewJob { policy, ..sample_job("MgO") })?;
+        let rescue = sample_job("rescue").after(lease.job, DependencyKind::AfterFailed).queued();
+        let rescue = store.create_job(&rescue)?.id;
         store.request_cancel(lease.job, None)?;
         assert_eq!(end(&store, &lease)?, Ended::Finally(expected));
         let job = store.job(lease.job)?;
         assert_eq!((job.status, job.cancel_requested_at), (expected, None));
+        let readiness = store.readiness(rescue)?;
+        assert!(matches!(readiness, Readiness::Unsatisfiable(_)), "{readiness:?}");
     }
     Ok(())
 }

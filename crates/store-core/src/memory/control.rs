@@ -95,6 +95,8 @@ fn each_fault_breaks_the_promise_that_is_about_it() {
         (Fault::SparesTheFailed, "remote_phases", "what_runs_in_vain_is_to_be_cancelled"),
         (Fault::SparesTheFailed, "fencing", "a_handle_that_comes_too_late_is_kept_for_cancelling"),
         (Fault::CountsAFailureTwice, "runs", "the_same_report_twice_counts_once"),
+        (Fault::ReusesAttempts, "runs", "a_claimed_run_that_is_put_back_is_kept"),
+        (Fault::FailsTheStopped, "runs", "a_run_that_is_to_stop_is_not_tried_again"),
         (Fault::TakesLiveLeases, "leases", "a_recovery_never_touches_a_live_lease"),
         (Fault::IgnoresPriorities, "claims", "the_best_priority_goes_first_then_the_oldest"),
         (Fault::ClaimsTooEarly, "claims", "a_job_is_not_claimed_before_its_time"),

@@ -87,8 +87,8 @@ impl JobWrite for Unit<'_, Writing> {
             let Some((next, event)) = patch.apply(job, signature.now)? else {
                 return Ok(job.clone());
             };
-            if let Some(cluster) = next.cluster {
-                state.cluster(cluster)?;
+            if let Some(cluster) = next.cluster.filter(|_| next.cluster != job.cluster) {
+                state.cluster(cluster)?.check_takes_new_jobs()?;
             }
             state.check_work_dir_free(&next)?;
             state.put_job(next);

@@ -135,7 +135,7 @@ impl State {
             let is_meant =
                 |job: &&Arc<Job>| job.archived_at.is_some() == put_away && job.status == status;
             let mut jobs: Vec<_> = self.jobs.values().filter(is_meant).collect();
-            jobs.sort_by_key(|job| (job.created_at, job.id));
+            jobs.sort_by_key(|job| (job.finished_at, job.id));
             for job in jobs.into_iter().filter(|job| self.has_ended(job.id, moment)) {
                 if given.contains(&job.id) || held.contains(&job.id) {
                     continue;

@@ -98,6 +98,7 @@ pub trait JobWrite: JobRead {
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) on `work_dir`;
     /// [`Error::NotFound`](crate::Error::NotFound) for the job or the cluster;
+    /// [`Error::InUse`](crate::Error::InUse) for another cluster that is draining;
     /// [`Error::NotAllowed`](crate::Error::NotAllowed) as [`JobPatch::apply`] says.
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job>;
 

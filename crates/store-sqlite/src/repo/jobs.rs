@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Row, params};
 use store_core::event::{EventKind, NewEvent};
 use store_core::held::asks_to_be_cancelled;
-use store_core::repo::{DependencyRead, JobRead, JobWrite, RemoteJobRead};
+use store_core::repo::{ClusterRead, DependencyRead, JobRead, JobWrite, RemoteJobRead};
 use store_core::status;
 use store_core::{
     Code, Error, InitialStatus, InputDeck, InputHash, Job, JobFilter, JobId, JobPage, JobPatch,
@@ -174,6 +174,9 @@ impl JobWrite for Unit<'_, Writing> {
     fn update_job(&self, id: JobId, patch: &JobPatch) -> Result<Job> {
         let job = self.job(id)?;
         let Some((next, event)) = patch.apply(&job, self.now())? else { return Ok(job) };
+        if let Some(cluster) = next.cluster.filter(|_| next.cluster != job.cluster) {
+            self.cluster(cluster)?.check_takes_new_jobs()?;
+        }
         let parallelism = next.parallelism;
         let updated = self.try_execute(
             UPDATE,

@@ -151,6 +151,15 @@ pass_on! {
         }
 
         fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
+            if self.fault == Fault::FailsTheStopped {
+                self.inner.change(|state, _| {
+                    let stopped = state.jobs.get_mut(&key.job);
+                    if let Some(job) = stopped.filter(|job| !job.policy.retries(&failure.kind, 1)) {
+                        Arc::make_mut(job).cancel_requested_at = None;
+                    }
+                    Ok(())
+                })?;
+            }
             let ended = self.inner.fail(&self.fenced(key), failure)?;
             if (self.fault, ended) == (Fault::CountsAFailureTwice, Ended::Repeated) {
                 self.inner.add_note(key.job, "it failed again")?;

@@ -157,6 +157,10 @@ pub(in crate::memory) enum Fault {
     KeepsOldNames,
     /// What the second store wrote itself is lost where the numbers meet.
     WritesOverEvents,
+    /// A claimed run that is put back by a change of status goes on in its attempt.
+    ReusesAttempts,
+    /// A run that is to stop is FAILED where it would not have been tried again.
+    FailsTheStopped,
     /// That a job left the second store is lost when it comes back.
     ForgetsOnReturn,
     /// A reason may be empty.

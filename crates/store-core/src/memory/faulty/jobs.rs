@@ -1,6 +1,7 @@
 //! Faults of reading and writing jobs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::code::Code;
 use crate::error::Result;
@@ -137,6 +138,16 @@ pass_on! {
             let answer = self.inner.change_status(job, &change)?;
             if let (Fault::TellsTwice, Transition::Unchanged(_)) = (self.fault, answer) {
                 self.inner.add_note(job.what, "unchanged")?;
+            }
+            if self.fault == Fault::ReusesAttempts {
+                self.inner.change(|state, _| {
+                    let newest = state.attempts.keys().rfind(|(of, _)| *of == job.what).copied();
+                    if let (Some(newest), Some(row)) = (newest, state.jobs.get_mut(&job.what)) {
+                        state.attempts.remove(&newest);
+                        Arc::make_mut(row).attempt = newest.1;
+                    }
+                    Ok(())
+                })?;
             }
             Ok(answer)
         }

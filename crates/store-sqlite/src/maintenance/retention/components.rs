@@ -10,10 +10,10 @@ use store_core::{JobId, Result, Timestamp};
 use crate::codec::{Columns, micros};
 use crate::unit::{Mode, Unit};
 
-/// Jobs that ended in one way, oldest first, from a place on.
-pub(crate) const ENDED: &str = "SELECT id, created_at FROM jobs INDEXED BY jobs_by_status \
-     WHERE archived = ?1 AND status = ?2 AND (created_at, id) > (?3, ?4) AND created_at < ?5 \
-     AND finished_at < ?5 ORDER BY created_at, id LIMIT 200";
+/// Jobs that ended in one way, those that ended first first, from a place on.
+pub(crate) const ENDED: &str = "SELECT id, finished_at FROM jobs INDEXED BY jobs_by_finished \
+     WHERE archived = ?1 AND status = ?2 AND (finished_at, id) > (?3, ?4) AND finished_at < ?5 \
+     ORDER BY finished_at, id LIMIT 200";
 
 /// What tells whether a job is still the same, and whether it has ended. A submission that has not ended
 /// may still be reported on.
@@ -149,8 +149,8 @@ impl Search {
     fn next_job<M: Mode>(&mut self, unit: &Unit<'_, M>) -> Result<Option<JobId>> {
         while self.ahead.is_empty() {
             let Some((archived, status)) = ENDINGS.get(self.way) else { return Ok(None) };
-            let (created_at, id) = self.place;
-            let params = params![archived, status.as_str(), created_at, id, micros(self.moment)];
+            let (finished_at, id) = self.place;
+            let params = params![archived, status.as_str(), finished_at, id, micros(self.moment)];
             let found: Vec<(i64, i64)> =
                 unit.list(ENDED, params, |row| Ok((row.get(1)?, row.get(0)?)))?;
             match found.last() {
