@@ -125,6 +125,29 @@ fn a_value_that_panics_when_dropped_disturbs_nobody() -> Outcome {
 }
 
 #[test]
+fn a_write_that_panics_when_it_is_dropped_unrun_disturbs_nobody() -> Outcome {
+    let (_directory, path) = scratch();
+    let (store, other) =
+        (Options::new(&path).deadline(Duration::from_millis(50)).open()?, open(&path));
+    for number in 0..5 {
+        let (holds, asked) = (Explosive, store.clone());
+        let refused = other.write(move |_| {
+            let unrun = asked.submit(move |_| {
+                let _held = &holds;
+                Ok(())
+            });
+            Ok(unrun?.wait())
+        })?;
+        assert!(matches!(refused, Err(Error::Contended { .. })), "{refused:?}");
+        let created =
+            store.submit(move |w| w.create_job(&job(&format!("job {number}"))))?.wait()?;
+        assert_eq!(store.job(created.id)?, created);
+    }
+    store.close()?;
+    Ok(())
+}
+
+#[test]
 fn everybody_who_waits_for_room_gets_it() -> Outcome {
     let (_directory, path) = scratch();
     let deadline = Duration::from_secs(20);

@@ -9,6 +9,7 @@
 mod batch;
 mod callers;
 mod queue;
+mod work;
 
 pub(crate) use self::queue::Extent;
 
@@ -25,7 +26,8 @@ use store_core::ticket::{Outcome, Ticket, ticket};
 use store_core::{Clock, Error, Result};
 
 use self::callers::{Caller, Seat, Stage, Taken};
-use self::queue::{Place, Queue, Request, Terms, Verdict, Work};
+use self::queue::{Place, Queue, Request, Terms, Verdict};
+use self::work::leaving_outcome;
 use crate::gate::Gate;
 use crate::location::{Identities, Location};
 use crate::note::Doing;
@@ -264,9 +266,17 @@ impl Core {
         let _inside = UnitGuard::enter(self.key).expect("the thread is new");
         while let Some(lead) = self.queue.called() {
             let Some(Request { work, caller, terms }) = self.queue.next(|_| true) else { continue };
-            let first = Taken::new(caller);
-            let committed = self.commit(lead, terms, first.waits(), work);
-            first.tell(committed.inspect_err(|error| self.count(error)));
+            let turn = AssertUnwindSafe(|| {
+                let first = Taken::new(caller);
+                let committed = self.commit(lead, terms, first.waits(), work);
+                first.tell(committed.inspect_err(|error| self.count(error)));
+            });
+            // Whoever was in the batch was told by its end; those who come next must find this thread.
+            if catch_unwind(turn).is_err() {
+                tracing::error!(
+                    "the thread that writes what nobody waits for panicked, and goes on"
+                );
+            }
         }
     }
 
@@ -341,18 +351,6 @@ fn run<T>(
         (_, false) => Verdict::Nothing,
     };
     (verdict, outcome)
-}
-
-/// A write that leaves its outcome in `place`.
-fn leaving_outcome<T: Send + 'static>(
-    place: Arc<Mutex<Option<Outcome<T>>>>,
-    run: impl FnOnce(&Connection) -> (Verdict, Outcome<T>) + Send + 'static,
-) -> Work {
-    Box::new(move |connection| {
-        let (verdict, outcome) = run(connection);
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        verdict
-    })
 }
 
 /// The caller's answer: its own error or panic before that of the commit.
