@@ -121,8 +121,9 @@ impl Options {
         self
     }
 
-    /// How long SQLite itself waits for a lock, in whole milliseconds (`busy_timeout`). It matters only
-    /// beside programs that ignore the gate. Default: 5000 ms.
+    /// How long SQLite itself waits for a lock, in whole milliseconds (`busy_timeout`). To begin a write, the store
+    /// waits in its place, until the [deadline](Self::deadline); what is left are moments, such as a log that is
+    /// read again after a crash. Default: 5000 ms.
     #[must_use]
     pub const fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;

@@ -9,14 +9,14 @@ use store_core::{Error, Result};
 use crate::error::{Meaning, is_busy};
 use crate::holder;
 
-/// The longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+/// The longest pause between two tries: programs that write without turns leave the lock for moments only.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Tries `work` until no lock is in its way, or until `deadline`. It is tried once in any case; `again` hears
-/// of each further try.
+/// of each further try, before it pauses for that.
 ///
-/// SQLite's busy handler waits first, for `busy_timeout` or for what is left of the deadline; but it is
-/// not asked everywhere, so that short, jittered pauses follow.
+/// SQLite's busy handler, which waits for `busy_timeout` elsewhere, does not here: it is not asked at every step,
+/// looks only ten times a second once it has waited for a while, and tells nobody that it waits.
 pub(crate) fn until<T>(
     deadline: Instant,
     connection: &Connection,
@@ -24,34 +24,36 @@ pub(crate) fn until<T>(
     again: impl Fn(),
     work: impl Fn() -> rusqlite::Result<T>,
 ) -> Result<T> {
+    connection.busy_timeout(Duration::ZERO).meaning()?;
+    let outcome = without_waiting(deadline, connection, again, work);
+    connection.busy_timeout(busy_timeout).meaning()?;
+    outcome
+}
+
+fn without_waiting<T>(
+    deadline: Instant,
+    connection: &Connection,
+    again: impl Fn(),
+    work: impl Fn() -> rusqlite::Result<T>,
+) -> Result<T> {
     let begun = Instant::now();
-    let mut shortened = false;
-    let mut pause = Duration::from_millis(1);
-    let outcome = loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left < busy_timeout {
-            connection.busy_timeout(left).meaning()?;
-            shortened = true;
-        }
+    let mut pause = Duration::from_micros(250);
+    loop {
         match work() {
             Err(error) if is_busy(&error) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     let holder = connection.path().and_then(holder::of_the_write_lock);
-                    break Err(Error::Contended { waited: begun.elapsed(), holder });
+                    return Err(Error::Contended { waited: begun.elapsed(), holder });
                 }
                 tracing::debug!(?pause, "a writer that ignores the gate is in the way");
+                again();
                 thread::sleep(jittered(pause).min(left));
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                again();
             }
-            other => break other.meaning(),
+            other => return other.meaning(),
         }
-    };
-    if shortened {
-        connection.busy_timeout(busy_timeout).meaning()?;
     }
-    outcome
 }
 
 /// From half of `pause` to all of it, so that two who wait do not meet again and again.
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_try_lets_sqlite_wait_beyond_the_deadline() -> Result<()> {
+    fn no_try_lets_sqlite_wait() -> Result<()> {
         let connection = crate::create::fresh_in_memory().meaning()?;
         let usual = Duration::from_millis(40);
         connection.busy_timeout(usual).meaning()?;
@@ -78,16 +80,13 @@ mod tests {
         let retries = std::cell::Cell::new(0);
         let again = || retries.set(retries.get() + 1);
         let refused = until(deadline, &connection, usual, again, || -> rusqlite::Result<()> {
-            let left = deadline.saturating_duration_since(Instant::now());
-            seen.borrow_mut().push((timeout()?, left.as_millis()));
+            seen.borrow_mut().push(timeout()?);
             Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), None))
         });
         assert!(matches!(refused, Err(Error::Contended { .. })), "{refused:?}");
         let seen = seen.into_inner();
+        assert!(seen.len() > 2 && seen.iter().all(|timeout| *timeout == 0), "{seen:?}");
         assert_eq!(retries.get(), seen.len() - 1, "all but the first try");
-        // The first tries have their usual time, the last ones what was left a moment before.
-        assert_eq!(seen[0].0, 40);
-        assert!(seen.iter().any(|(timeout, _)| *timeout < 40), "{seen:?}");
         assert_eq!(timeout().meaning()?, 40, "it was put back");
         Ok(())
     }

@@ -179,8 +179,10 @@ impl Core {
         let waits = Cell::new(false);
         let again = || {
             self.sight.counters.retried();
-            waits.set(true);
-            turn.goes_on_with(Doing::WaitingForOutsiders);
+            // Since when it waits is told with it.
+            if !waits.replace(true) {
+                turn.goes_on_with(Doing::WaitingForOutsiders);
+            }
         };
         let begun = patience::until(deadline, connection, self.busy_timeout, again, begin);
         if waits.get() {
