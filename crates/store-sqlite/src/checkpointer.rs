@@ -8,9 +8,12 @@
 //! the log has still grown to half of its limit, because readers overlap, it waits in such a turn for a
 //! moment until those who need the log are gone (`TRUNCATE`); who comes later does not need it.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+mod notices;
+
+pub(crate) use self::notices::{Notices, log_pages_after_commit, note_log_pages};
+
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,7 @@ use rusqlite::Connection;
 
 use crate::error::{Meaning, OpenError};
 use crate::gate::{Gate, GateError, Turn};
+use crate::location::Location;
 use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
 use crate::note::{Doing, Note};
 use crate::options::{Durability, Options};
@@ -45,100 +49,6 @@ const LOOK: Duration = Duration::from_millis(1);
 /// not begun anew whatever is done.
 const PASSES_OF_A_LOG: u32 = 4;
 
-thread_local! {
-    static LOG_PAGES: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Has the log's length noted after each commit on this connection; in the place of SQLite's own
-/// checkpoints (<https://sqlite.org/c3ref/wal_hook.html>).
-pub(crate) fn note_log_pages(connection: &Connection) {
-    connection.wal_hook(Some(|_log, pages| {
-        LOG_PAGES.set(u32::try_from(pages).unwrap_or(0));
-        Ok(())
-    }));
-}
-
-/// How many pages the log had after the last commit of this thread.
-pub(crate) fn log_pages_after_commit() -> u32 {
-    LOG_PAGES.get()
-}
-
-/// What writers tell the checkpointer.
-#[derive(Debug)]
-pub(crate) struct Notices {
-    /// Pages of the log after which a pass is due.
-    every: u32,
-    /// Pages of the log that the last pass has seen.
-    passed: AtomicU32,
-    state: Mutex<Notice>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Notice {
-    due: bool,
-    ended: bool,
-}
-
-impl Notices {
-    pub(crate) fn new(options: &Options) -> Self {
-        Self {
-            every: options.checkpoint_pages,
-            passed: AtomicU32::new(0),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Notice> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A commit has made the log so long.
-    pub(crate) fn notice(&self, log_pages: u32) {
-        let passed = self.passed.load(Ordering::Relaxed);
-        // A shorter log was begun anew.
-        let fresh = if log_pages < passed {
-            self.passed.store(0, Ordering::Relaxed);
-            log_pages
-        } else {
-            log_pages - passed
-        };
-        if fresh >= self.every {
-            self.lock().due = true;
-            self.changed.notify_one();
-        }
-    }
-
-    /// So much of the log is in the database. What was noticed meanwhile counts from there.
-    fn passed_to(&self, log_pages: u32) {
-        self.passed.store(log_pages, Ordering::Relaxed);
-        self.lock().due = false;
-    }
-
-    fn end(&self) {
-        self.lock().ended = true;
-        self.changed.notify_one();
-    }
-
-    /// Waits for a pass to be due, for a round at the most; nothing when it is over.
-    fn next(&self) -> Option<bool> {
-        let deadline = Instant::now() + ROUND;
-        let mut state = self.lock();
-        loop {
-            if state.ended {
-                return None;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if state.due || left.is_zero() {
-                return Some(std::mem::take(&mut state.due));
-            }
-            state =
-                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
-
 /// The thread, ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
@@ -151,6 +61,7 @@ impl Checkpointer {
         connection: Connection,
         gate: Gate,
         turns: Arc<Note>,
+        location: &Location,
         options: &Options,
         sight: Arc<Sight>,
     ) -> Result<Self, OpenError> {
@@ -172,6 +83,9 @@ impl Checkpointer {
             slow_snapshot: options.slow_snapshot,
             last_vain_drain: None,
             rest: REST,
+            is_overdue: false,
+            log: location.beside("-wal"),
+            seen_idle: None,
         };
         let spawned = thread::Builder::new()
             .name("crystalstore-checkpointer".to_owned())
@@ -208,14 +122,25 @@ struct Work {
     last_vain_drain: Option<Instant>,
     /// How long the next drain leaves everybody alone after one in vain, of whatever process.
     rest: Duration,
+    /// Whether the last pass left a log that is to be drained. Nobody may write any more who would make another
+    /// one due.
+    is_overdue: bool,
+    log: PathBuf,
+    /// The pages of a log whose file is too long, when a round had passed without a pass that was due.
+    seen_idle: Option<u32>,
 }
 
 impl Work {
     fn run(mut self) {
         while let Some(due) = self.sight.notices.next() {
             self.turns.tell_if_older_than(LONG_WORK);
-            if due {
+            if due || self.is_overdue {
                 self.pass();
+            }
+            if due {
+                self.seen_idle = None;
+            } else {
+                self.cut_if_idle();
             }
             self.sight.tell_of_snapshots_older_than(self.slow_snapshot);
         }
@@ -231,8 +156,14 @@ impl Work {
         self.sight.notices.passed_to(report.log_pages);
         let quarters = self.bytes(report) / (self.limit_bytes / 4).max(1);
         let rest = if quarters >= 3 { self.rest.min(LONGEST_DRAIN) } else { self.rest };
-        if self.is_large(report) && self.has_rested(rest) {
-            self.drain(rest);
+        self.is_overdue = self.is_large(report);
+        if self.is_overdue && report.has_little_left() && self.has_rested(rest) {
+            if self.bytes(report) > self.limit_bytes {
+                // Passes beside writers leave the database unsynced: the last one, for which writers wait, would sync
+                // all that they have copied.
+                self.gate.sync_what_is_beside();
+            }
+            self.is_overdue = !self.drain(rest);
         } else if report.complete && report.log_pages >= self.finished_from {
             self.finish();
         }
@@ -265,6 +196,29 @@ impl Work {
         }
     }
 
+    /// Whether the log's file is longer than the log may be, whatever of it is in use.
+    fn is_too_long(&self) -> bool {
+        std::fs::metadata(&self.log).is_ok_and(|file| file.len() > self.limit_bytes)
+    }
+
+    /// Cuts a file that is too long once nobody has written for a round: who writes just then waits for it.
+    fn cut_if_idle(&mut self) {
+        let look = || self.checkpoint(Mode::Look);
+        let Some(report) = self.is_too_long().then(look).flatten() else {
+            self.seen_idle = None;
+            return;
+        };
+        let is_idle = self.seen_idle.replace(report.log_pages) == Some(report.log_pages);
+        if !is_idle || !report.has_little_left() {
+            return;
+        }
+        let Ok(_turn) = self.turn(LONGEST_DRAIN, "cutting the write-ahead log") else { return };
+        if self.checkpoint(Mode::Truncate(Duration::ZERO)).is_some_and(|report| report.complete) {
+            self.sight.counters.drained(true);
+            self.sight.notices.passed_to(0);
+        }
+    }
+
     fn turn(&self, patience: Duration, task: &'static str) -> Result<Turn<'_>, GateError> {
         self.gate.enter(Instant::now() + patience, Doing::Maintaining(task))
     }
@@ -289,11 +243,15 @@ impl Work {
         [own, self.gate.last_vain_drain()].into_iter().flatten().all(|ago| ago >= rest)
     }
 
-    fn drain(&mut self, rest: Duration) {
-        let Ok(turn) = self.turn_in_a_round("emptying the write-ahead log") else { return };
-        // Others may have waited for their drains as well, and writers behind all of them.
-        if !self.has_rested(rest) {
-            return;
+    /// Empties the log, unless readers stay; says whether it is small now.
+    fn drain(&mut self, rest: Duration) -> bool {
+        let Ok(turn) = self.turn_in_a_round("emptying the write-ahead log") else { return false };
+        // Others may have waited for their drains as well, and writers behind all of them; and some have written
+        // until now.
+        let has_little_left =
+            || self.checkpoint(Mode::Look).is_some_and(CheckpointReport::has_little_left);
+        if !self.has_rested(rest) || !has_little_left() {
+            return false;
         }
         let until = Instant::now() + LONGEST_DRAIN;
         // SQLite's own waiting looks rarely; and who comes after a finished pass is in nobody's way.
@@ -307,13 +265,15 @@ impl Work {
                 drop(turn);
                 self.sight.notices.passed_to(report.log_pages);
                 self.rest = REST;
-                return;
+                return true;
             }
             // Else another process makes a pass at this moment.
             readers_are_there |= passed.is_some_and(|report| report.log_pages > 0);
             let is_done = |report: CheckpointReport| report.complete;
-            let emptied = passed.is_some_and(is_done)
-                && self.checkpoint(Mode::Truncate(Duration::ZERO)).is_some_and(is_done);
+            // To cut a file of gigabytes takes a second.
+            let mode =
+                if self.is_too_long() { Mode::Restart } else { Mode::Truncate(Duration::ZERO) };
+            let emptied = passed.is_some_and(is_done) && self.checkpoint(mode).is_some_and(is_done);
             if emptied || Instant::now() >= until {
                 break emptied;
             }
@@ -336,6 +296,7 @@ impl Work {
             self.rest = (2 * self.rest).min(LONGEST_REST);
         }
         tracing::debug!(complete, oldest = ?self.sight.snapshots.oldest(), "drained the log");
+        complete
     }
 
     fn checkpoint(&self, mode: Mode) -> Option<CheckpointReport> {

@@ -235,6 +235,13 @@ impl Gate {
         modified.ok()?.elapsed().ok()
     }
 
+    /// Has the kernel write to the disk what it still keeps of the files beside the gate, the database among them,
+    /// where it can be asked to. No descriptor of the database is there to ask by: closing one drops SQLite's locks.
+    pub(crate) fn sync_what_is_beside(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let _synced = rustix::fs::syncfs(&*self.locks.gate);
+    }
+
     fn lock(&self, deadline: Instant) -> Result<(), GateError> {
         let begun = Instant::now();
         let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);

@@ -91,6 +91,7 @@ fn open_to_write(options: &Options, location: Location) -> Result<Opened, OpenEr
         connection,
         Gate::open(&location)?,
         gate.note(),
+        &location,
         options,
         Arc::clone(&sight),
     )?;

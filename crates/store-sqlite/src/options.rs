@@ -158,8 +158,8 @@ impl Options {
     }
 
     /// The size in bytes that the write-ahead log is to stay below. At half of it the store begins to
-    /// empty the log, which a reader that holds an old snapshot can prevent; the file is cut back to
-    /// this size when it is begun anew (`journal_size_limit`). Default: 64 MiB.
+    /// empty the log, which a reader that holds an old snapshot can prevent. A file that has grown beyond this size is
+    /// then used from its start again, and cut when nobody has written for a second or two. Default: 64 MiB.
     #[must_use]
     pub const fn wal_limit_bytes(mut self, bytes: u64) -> Self {
         self.wal_limit_bytes = bytes;

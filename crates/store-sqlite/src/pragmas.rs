@@ -48,7 +48,8 @@ pub(crate) fn settings(options: &Options, role: Role) -> Vec<Setting> {
         ("cell_size_check", 1),
         // The checkpointer does it, so that no caller's commit has to.
         ("wal_autocheckpoint", 0),
-        ("journal_size_limit", bytes(options.wal_limit_bytes)),
+        // A commit that begins a log of gigabytes anew would cut its file, for as long as a second.
+        ("journal_size_limit", -1),
     ]
 }
 

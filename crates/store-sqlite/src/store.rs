@@ -12,7 +12,6 @@ use store_core::{Actor, Error, Result, Retention, RetentionReport, Store, Ticket
 
 use crate::checkpointer::Checkpointer;
 use crate::location::Location as Place;
-use crate::maintenance::checkpoint;
 use crate::options::{Durability, Options};
 use crate::pool::{Connections, Lent, on_snapshot};
 use crate::sight::Sight;
@@ -71,7 +70,7 @@ impl Opened {
         self.ending.come();
         let Some(writer) = &self.writer else { return Ok(()) };
         writer.close();
-        writer.in_turn(checkpoint::truncate).map(drop)
+        writer.truncate_the_log().map(drop)
     }
 }
 

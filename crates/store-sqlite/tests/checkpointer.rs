@@ -157,6 +157,40 @@ fn no_turn_is_taken_after_a_pass_that_a_reader_kept_from_its_end() -> Outcome {
     Ok(())
 }
 
+/// In a drain writers wait for what is copied, so it does not begin while a snapshot keeps much from being copied: its
+/// end would be the moment for all of that.
+#[test]
+fn what_an_old_snapshot_has_kept_is_copied_while_nobody_waits() -> Outcome {
+    let (_directory, path) = scratch();
+    let limit = 8 * 1024 * 1024;
+    let options = Options::new(&path).checkpoint_pages(64).wal_limit_bytes(limit);
+    let (store, other) = (options.open()?, open(&path));
+    let (mut number, begun) = (0, Instant::now());
+    let mut write_until = |is_enough: &dyn Fn(&Stats) -> bool| loop {
+        number += 1;
+        store.create_job(&bulky_job(&format!("job {number}"))).expect("written");
+        let stats = store.stats().expect("numbers");
+        if is_enough(&stats) {
+            return stats.activity;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{stats:#?}");
+    };
+    let (first, last) = other.read(|r| {
+        r.counts_by_status()?;
+        let first = write_until(&|stats| stats.wal_bytes > 3 * limit);
+        let passes = first.checkpoints + 10;
+        let is_enough =
+            |stats: &Stats| stats.wal_bytes > 4 * limit && stats.activity.checkpoints > passes;
+        Ok((first, write_until(&is_enough)))
+    })?;
+    let drains = |activity: &Activity| (activity.drains, activity.drains_prevented);
+    assert_eq!(drains(&first), drains(&last), "{last:#?}");
+    assert!(drains(&first).1 > 0, "while it had kept little");
+    // Now it is copied, though nobody writes who would make that due; then nothing is in the way of a drain.
+    until(&store, |stats| stats.wal_bytes < limit && stats.activity.drains > last.drains);
+    Ok(())
+}
+
 #[test]
 fn a_snapshot_that_is_held_too_long_is_named() -> Outcome {
     let (_directory, path) = scratch();

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use store_core::{Error, Result};
 
 use crate::error::Meaning;
+use crate::gate::Gate;
 use crate::store::SqliteStore;
 
 /// What a checkpoint did.
@@ -25,7 +26,8 @@ impl SqliteStore {
     /// Brings the write-ahead log into the database and cuts it to nothing, as far as readers allow
     /// (`wal_checkpoint(TRUNCATE)`). The store does this by itself when the log grows.
     ///
-    /// It waits for readers for 30 milliseconds at the most, because writers of every process wait with it.
+    /// It waits for readers for 30 milliseconds at the most, because writers of every process wait with it; most of
+    /// the log is brought before that, while they go on.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Contended`]; [`Error::Full`] and [`Error::Storage`].
@@ -33,7 +35,7 @@ impl SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.in_turn(truncate)
+        writer.truncate_the_log()
     }
 
     /// Lets SQLite bring its statistics up to date where they are stale, in bounded time (`PRAGMA
@@ -51,11 +53,27 @@ impl SqliteStore {
     }
 }
 
+impl CheckpointReport {
+    /// Whether so little of the log is not in the database that writers may wait for it. Not so where a reader kept
+    /// a pass from its end for long: once it is gone, everything since its snapshot is to be copied.
+    pub(crate) const fn has_little_left(self) -> bool {
+        self.log_pages.saturating_sub(self.checkpointed_pages) <= MOST_IN_A_TURN
+    }
+}
+
+/// How many pages are copied at the most while writers wait: some 12 MiB for the disk, half to the log and half from
+/// there into the database.
+const MOST_IN_A_TURN: u32 = 1_500;
+
 /// How far a checkpoint goes, and for whom it waits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
+    /// Nowhere: it only counts (<https://sqlite.org/c3ref/c_checkpoint_full.html>).
+    Look,
     /// As far as it can without disturbing anybody.
     Passive,
+    /// Until the next commit begins the log anew; in nobody's way, and given up if a reader is in the log.
+    Restart,
     /// Until the log is empty; waits for writers and readers so long, while new writers wait for it.
     Truncate(Duration),
 }
@@ -63,15 +81,27 @@ pub(crate) enum Mode {
 /// The longest that anyone waits for readers to leave the log, while writers wait for it.
 pub(crate) const LONGEST_DRAIN: Duration = Duration::from_millis(30);
 
-/// Empties the log.
-pub(crate) fn truncate(connection: &Connection) -> Result<CheckpointReport> {
+/// Empties the log. What is copied and synced in that step, writers wait for; so most of it is before.
+pub(crate) fn truncate(connection: &Connection, gate: &Gate) -> Result<CheckpointReport> {
+    let passed = run(connection, Mode::Passive)?;
+    if passed.log_pages > 8 * MOST_IN_A_TURN {
+        gate.sync_what_is_beside();
+        // Of what was written meanwhile, there is less to copy.
+        run(connection, Mode::Passive)?;
+    }
+    let left = run(connection, Mode::Look)?;
+    if !left.has_little_left() {
+        return Ok(left);
+    }
     run(connection, Mode::Truncate(LONGEST_DRAIN))
 }
 
 /// Checkpoints. SQLite answers with a row, not with an error, where it could not finish.
 pub(crate) fn run(connection: &Connection, mode: Mode) -> Result<CheckpointReport> {
     let (sql, timeout) = match mode {
+        Mode::Look => ("PRAGMA wal_checkpoint(NOOP)", Duration::ZERO),
         Mode::Passive => ("PRAGMA wal_checkpoint(PASSIVE)", Duration::ZERO),
+        Mode::Restart => ("PRAGMA wal_checkpoint(RESTART)", Duration::ZERO),
         Mode::Truncate(timeout) => ("PRAGMA wal_checkpoint(TRUNCATE)", timeout),
     };
     let before: i64 =

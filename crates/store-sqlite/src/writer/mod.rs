@@ -30,6 +30,7 @@ use self::queue::{Place, Queue, Request, Terms, Verdict};
 use self::work::leaving_outcome;
 use crate::gate::Gate;
 use crate::location::{Identities, Location};
+use crate::maintenance::checkpoint::{self, CheckpointReport};
 use crate::note::Doing;
 use crate::options::Options;
 use crate::patience;
@@ -202,6 +203,11 @@ impl Writer {
     pub(crate) fn in_turn<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let deadline = Instant::now() + self.core.deadline;
         work(&*self.core.connection(deadline)?)
+    }
+
+    /// Empties the log, without the gate.
+    pub(crate) fn truncate_the_log(&self) -> Result<CheckpointReport> {
+        self.in_turn(|connection| checkpoint::truncate(connection, &self.core.gate))
     }
 
     /// As [`in_turn`](Self::in_turn), with the gate, for what writes on its own.
