@@ -82,6 +82,9 @@ pub trait ClaimWrite: ClaimRead {
     /// - it MAY take a worse job where a better one is not among the 20,000, or not among the 2,000;
     /// - it MAY take fewer than `count`, or none, where as many as 2,000 better ones name clusters without room.
     ///
+    /// A job whose time has come is let in once and for all: if the clock is set back afterwards, a claim MAY take it
+    /// before its `not_before`.
+    ///
     /// A straight call reads first, and takes a turn to write only if there may be something to claim, or if the time
     /// of a job has come, which it lets in then also where its filter does not admit it. Where the last claim of its
     /// thread found a job it does not read first: the next one mostly does too.
