@@ -6,7 +6,8 @@
 //! reader in the log, which never happens while a writer goes on. So the checkpointer then takes a turn at
 //! the gate, and brings the little that was written meanwhile into the database while nobody writes. If
 //! the log has still grown to half of its limit, because readers overlap, it waits in such a turn for a
-//! moment until those who need the log are gone (`TRUNCATE`); who comes later does not need it.
+//! moment until those who need the log are gone (`TRUNCATE`); who comes later does not need it. In such turns
+//! writers wait for what is copied, so none is taken while much is left.
 
 mod notices;
 
@@ -125,6 +126,7 @@ struct Work {
     /// Whether the last pass left a log that is to be drained. Nobody may write any more who would make another
     /// one due.
     is_overdue: bool,
+    /// Its file.
     log: PathBuf,
     /// The pages of a log whose file is too long, when a round had passed without a pass that was due.
     seen_idle: Option<u32>,
@@ -186,7 +188,7 @@ impl Work {
         else {
             return;
         };
-        let finished = self.checkpoint(Mode::Passive);
+        let finished = self.has_little_left().then(|| self.checkpoint(Mode::Passive)).flatten();
         drop(turn);
         if finished.is_some_and(|report| report.complete) {
             self.sight.counters.finished();
@@ -219,6 +221,11 @@ impl Work {
         }
     }
 
+    /// Whether there is little to copy now: a pass does not count what was written while it went on.
+    fn has_little_left(&self) -> bool {
+        self.checkpoint(Mode::Look).is_some_and(CheckpointReport::has_little_left)
+    }
+
     fn turn(&self, patience: Duration, task: &'static str) -> Result<Turn<'_>, GateError> {
         self.gate.enter(Instant::now() + patience, Doing::Maintaining(task))
     }
@@ -246,11 +253,8 @@ impl Work {
     /// Empties the log, unless readers stay; says whether it is small now.
     fn drain(&mut self, rest: Duration) -> bool {
         let Ok(turn) = self.turn_in_a_round("emptying the write-ahead log") else { return false };
-        // Others may have waited for their drains as well, and writers behind all of them; and some have written
-        // until now.
-        let has_little_left =
-            || self.checkpoint(Mode::Look).is_some_and(CheckpointReport::has_little_left);
-        if !self.has_rested(rest) || !has_little_left() {
+        // Others may have waited for their drains as well, and writers behind all of them.
+        if !self.has_rested(rest) || !self.has_little_left() {
             return false;
         }
         let until = Instant::now() + LONGEST_DRAIN;

@@ -61,9 +61,9 @@ impl CheckpointReport {
     }
 }
 
-/// How many pages are copied at the most while writers wait: some 12 MiB for the disk, half to the log and half from
+/// How many pages are copied at the most while writers wait: some 24 MiB for the disk, half to the log and half from
 /// there into the database.
-const MOST_IN_A_TURN: u32 = 1_500;
+const MOST_IN_A_TURN: u32 = 3_000;
 
 /// How far a checkpoint goes, and for whom it waits.
 #[derive(Debug, Clone, Copy)]
