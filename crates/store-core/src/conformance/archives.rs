@@ -16,8 +16,8 @@ use crate::work_dir::Placement;
 
 use super::fixture::Fixture;
 use super::outcome::Outcome;
-use super::retention::{DAY, HOUR, Jobs, counts, departures, jobs_of, until_now};
-use super::samples::{dir, job_in, open, sample_cluster, sample_job};
+use super::retention::{DAY, Jobs, counts, departures, jobs_of, until_now};
+use super::samples::{HOUR, dir, job_in, open, sample_cluster, sample_job};
 
 /// What moves is in the second store as it was in the first, under the same numbers, with its clusters; and it is no
 /// longer in the first, which tells where it went.

@@ -242,6 +242,7 @@ macro_rules! each_promise {
                 departures_are_told_for_a_day
                 a_feed_that_missed_that_jobs_left_says_so
                 retention_inside_a_unit_is_refused
+                old_jobs_go_though_the_clock_was_set_back
             }
             reuse {
                 a_job_is_completed_from_an_earlier_one_that_is_the_same

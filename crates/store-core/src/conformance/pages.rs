@@ -209,7 +209,7 @@ pub fn jobs_are_found_by_their_times_though_the_clock_was_set_back<F: Fixture>(
 
 /// A clock that is set to anything.
 #[derive(Debug)]
-struct Jumping(Mutex<i64>);
+pub(super) struct Jumping(pub(super) Mutex<i64>);
 
 impl Clock for Jumping {
     fn now(&self) -> Timestamp {

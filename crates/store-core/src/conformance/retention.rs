@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::dependency::DependencyKind;
@@ -22,11 +23,11 @@ use crate::time::{Clock, ManualClock, Timestamp};
 use super::dump::{Dump, JobDump, assert_untouched};
 use super::fixture::Fixture;
 use super::outcome::{Outcome, assert_refused};
+use super::pages::Jumping;
 use super::samples::{
     create_in, full_cluster, job_in, open, sample_deck, sample_job, sample_result,
 };
 
-pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// All that ended before now.
@@ -290,5 +291,18 @@ pub fn retention_inside_a_unit_is_refused<F: Fixture>(fixture: &F) -> Outcome {
     assert_refused!(store.read(|_| inside.prune(&old)), Error::Nested);
     let archive = fixture.archive(clock);
     assert_refused!(store.read(|_| inside.move_finished(&old, archive.borrow())), Error::Nested);
+    Ok(())
+}
+
+/// A job goes by when it ended, also where the clock was set back after its creation.
+pub fn old_jobs_go_though_the_clock_was_set_back<F: Fixture>(fixture: &F) -> Outcome {
+    let clock = Arc::new(Jumping(Mutex::new(100)));
+    let store = fixture.fresh(Arc::clone(&clock) as Arc<dyn Clock>);
+    let job = store.create_job(&sample_job("MgO"))?.id;
+    *clock.0.lock().expect("no panic") = 40;
+    store.change_status(job, &StatusChange::to(JobStatus::Completed))?;
+    let before = |micros| Retention::finished_before(Timestamp::from_micros(micros));
+    assert_eq!(store.prune(&before(40))?.jobs, 0);
+    assert_eq!(store.prune(&before(41))?.jobs, 1);
     Ok(())
 }
