@@ -99,6 +99,41 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(config())]
+
+    /// The reference takes one after the other.
+    #[test]
+    fn what_is_done_with_many_comes_to_what_is_done_with_each(steps in model::steps_of_many()) {
+        let failed = |error: String| TestCaseError::fail(error);
+        let pair = pair().map_err(|error| failed(error.to_string()))?;
+        pair.drive(&steps).map_err(|mismatch| failed(mismatch.to_string()))?;
+    }
+}
+
+#[test]
+fn the_steps_of_many_end_most_of_them_in_every_way() -> TestResult {
+    let mut runner = TestRunner::deterministic();
+    let strategy = model::steps_of_many();
+    let ways = ["Finally(Completed)", "Finally(Failed)", "Requeued", "Repeated", "Err("];
+    let mut met = [0; 5];
+    for _ in 0..100 {
+        let store = MemoryStore::with_clock(Arc::new(ManualClock::at(BEGINNING)));
+        for step in strategy.new_tree(&mut runner).map_err(|e| e.to_string())?.current() {
+            if let Step::Call(operation @ Operation::EndRuns(_)) = &step {
+                let answer = operation.perform(&store).unwrap_or_default();
+                let of_each = ways.iter().map(|way| answer.matches(way).count());
+                met.iter_mut().zip(of_each).for_each(|(met, more)| *met += more);
+            } else {
+                step.take(Side { store: &store, archive: &MemoryStore::new() });
+            }
+        }
+    }
+    assert!(met.iter().all(|of_one| *of_one > 50), "{ways:?}: {met:?}");
+    assert!(met.iter().take(3).sum::<usize>() > 600, "{met:?}");
+    Ok(())
+}
+
 /// The steps are worth something only if they meet both ends of every method, and more than once.
 #[test]
 fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
@@ -118,7 +153,7 @@ fn the_steps_reach_the_success_and_the_refusal_of_every_method() -> TestResult {
             }
         }
     }
-    assert_eq!(met.len(), 42, "a method is never called: {met:?}");
+    assert_eq!(met.len(), 43, "a method is never called: {met:?}");
     // Nothing that could be given to these is refused.
     let granted = |name: &str| matches!(name, "RecoverExpired" | "RecoverLost");
     let is_rare = |(name, [success, refusal]): &(&String, &[u32; 2])| {
@@ -135,7 +170,7 @@ fn the_steps_make_jobs_go_stay_and_be_forgotten() -> TestResult {
     let mut runner = TestRunner::deterministic();
     let strategy = model::steps(LONGEST);
     let (mut pruned, mut moved, mut held, mut forgotten) = (0, 0, 0, 0);
-    for _ in 0..400 {
+    for _ in 0..800 {
         let steps = strategy.new_tree(&mut runner).map_err(|e| e.to_string())?.current();
         let clock = Arc::new(ManualClock::at(BEGINNING));
         let in_memory = || MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);

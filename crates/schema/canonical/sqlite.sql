@@ -1,4 +1,4 @@
--- The schema of version 11 as one page: every table with its seed rows, indexes and triggers.
+-- The schema of version 12 as one page: every table with its seed rows, indexes and triggers.
 --
 -- Nothing executes this but the test that holds it equal to the migrations. A change of the schema
 -- is a new migration, and then the same change here.

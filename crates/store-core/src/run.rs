@@ -6,7 +6,7 @@ use crate::error::{Error, Invalid, Result};
 use crate::event::{EventKind, NewEvent};
 use crate::ids::JobId;
 use crate::job::Job;
-use crate::lease::{Lease, LeaseKey, held};
+use crate::lease::{Lease, LeaseKey, LeaseLoss, held};
 use crate::policy::{FailureKind, OnLapse};
 use crate::result::NewResult;
 use crate::status::{JobStatus, StatusChange, Step, change, requeue};
@@ -61,6 +61,66 @@ impl Failure {
     /// [`Invalid`] with the field's name.
     pub fn check(&self) -> std::result::Result<(), Invalid> {
         check_optional_text("reason", self.reason.as_deref())
+    }
+}
+
+/// How a run ended, as its worker reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunEnd {
+    /// Well: [`complete`](crate::repo::ClaimWrite::complete).
+    Completed(Completion),
+    /// Badly: [`fail`](crate::repo::ClaimWrite::fail).
+    Failed(Failure),
+    /// Not at all, the job is given back: [`release`](crate::repo::ClaimWrite::release).
+    Released {
+        /// Why, for people.
+        reason: Option<String>,
+        /// When the job may be claimed again; at once where there is none.
+        not_before: Option<Timestamp>,
+    },
+}
+
+impl From<Completion> for RunEnd {
+    fn from(completion: Completion) -> Self {
+        Self::Completed(completion)
+    }
+}
+
+impl From<Failure> for RunEnd {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl RunEnd {
+    /// Refuses what no store takes. Backends call it before they write.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the field's name.
+    pub fn check(&self) -> std::result::Result<(), Invalid> {
+        match self {
+            Self::Completed(_) => Ok(()),
+            Self::Failed(failure) => failure.check(),
+            Self::Released { reason, .. } => check_optional_text("reason", reason.as_deref()),
+        }
+    }
+
+    /// What the attempt comes to.
+    pub const fn outcome(&self) -> AttemptOutcome {
+        match self {
+            Self::Completed(_) => AttemptOutcome::Completed,
+            Self::Failed(_) => AttemptOutcome::Failed,
+            Self::Released { .. } => AttemptOutcome::Released,
+        }
+    }
+
+    /// What the run yielded.
+    pub const fn result(&self) -> Option<&NewResult> {
+        match self {
+            Self::Completed(completion) => completion.result.as_ref(),
+            Self::Failed(failure) => failure.result.as_ref(),
+            Self::Released { .. } => None,
+        }
     }
 }
 
@@ -142,63 +202,62 @@ words! {
     }
 }
 
-/// Whether a report that finds its lease gone is one that was taken before: the attempt ended under the
-/// same token in the same way. A lapse that its policy makes a failure was reported by no worker.
+/// What a report comes to that finds its lease gone: it is repeated where it was taken before, which is where
+/// the attempt ended under the same token in the same way. A lapse that its policy makes a failure was reported by no
+/// worker.
 ///
 /// # Errors
-/// The error of the lease, where it is not.
+/// Why the lease is gone, where it was not taken.
 pub fn repeated(
-    lost: Error,
+    loss: LeaseLoss,
     key: &LeaseKey,
     past: Option<&Attempt>,
-    outcome: AttemptOutcome,
-) -> Result<Ended> {
+    end: &RunEnd,
+) -> std::result::Result<Ended, LeaseLoss> {
     match past {
         Some(past)
             if past.token == Some(key.token)
-                && past.outcome == Some(outcome)
+                && past.outcome == Some(end.outcome())
                 && past.failure_kind != Some(FailureKind::lease_lapsed()) =>
         {
             Ok(Ended::Repeated)
         }
-        _ => Err(lost),
+        _ => Err(loss),
     }
 }
 
-/// The run ended well: the job is COMPLETED. Backends store what this returns, with the result.
+/// The run ended. Well: the job is COMPLETED. Badly: the job is queued as a new attempt, if its policy says so, or
+/// FAILED. Given back, for no fault of the job: it is queued as a new attempt, which no policy counts. A job that was
+/// to be cancelled and did not end well is CANCELLED, whatever its policy says: nothing that waits for its failure is
+/// to start. Backends store what this returns, with the result; `past` is asked for only where a policy counts.
 ///
 /// # Errors
-/// [`Error::LeaseLost`].
-pub fn complete(
+/// [`Error::LeaseLost`], [`Error::Invalid`], those of `past`.
+pub fn end(
     key: &LeaseKey,
     job: Option<&Job>,
     lease: Option<&Lease>,
-    completion: &Completion,
+    end: &RunEnd,
+    past: impl FnOnce() -> Result<Past>,
     now: Timestamp,
 ) -> Result<Step> {
+    end.check()?;
     let lease = held(key, job, lease)?;
     let job = running(job, key)?;
-    let end = End { exit_code: completion.exit_code, ..End::of(AttemptOutcome::Completed) };
-    end_finally(job, Some(lease), JobStatus::Completed, end, now)
-}
-
-/// The run ended badly: the job is queued as a new attempt, if its policy says so, or FAILED. A job that
-/// was to be cancelled is CANCELLED, whatever its policy says: nothing that waits for its failure is to start.
-/// Backends store what this returns.
-///
-/// # Errors
-/// [`Error::LeaseLost`], [`Error::Invalid`].
-pub fn fail(
-    key: &LeaseKey,
-    job: Option<&Job>,
-    lease: Option<&Lease>,
-    failure: &Failure,
-    past: Past,
-    now: Timestamp,
-) -> Result<Step> {
-    failure.check()?;
-    let lease = held(key, job, lease)?;
-    fail_run(running(job, key)?, lease, failure, past, now)
+    match end {
+        RunEnd::Completed(completion) => {
+            let end = End { exit_code: completion.exit_code, ..End::of(AttemptOutcome::Completed) };
+            end_finally(job, Some(lease), JobStatus::Completed, end, now)
+        }
+        RunEnd::Failed(failure) => fail_run(job, lease, failure, past()?, now),
+        RunEnd::Released { reason, not_before } => {
+            let end = End { reason: reason.clone(), ..End::of(AttemptOutcome::Released) };
+            if job.cancel_requested_at.is_some() {
+                return end_finally(job, Some(lease), JobStatus::Cancelled, end, now);
+            }
+            Ok(requeue(job, Some(lease), end, *not_before, now))
+        }
+    }
 }
 
 fn fail_run(
@@ -223,29 +282,6 @@ fn fail_run(
     }
     let pause = job.policy.backoff.pause(failures, job.uuid, job.attempt);
     let not_before = (!pause.is_zero()).then(|| now + pause);
-    Ok(requeue(job, Some(lease), end, not_before, now))
-}
-
-/// The worker gives the job back, for no fault of the job: it is queued as a new attempt, which no policy
-/// counts. Backends store what this returns.
-///
-/// # Errors
-/// [`Error::LeaseLost`], [`Error::Invalid`].
-pub fn release(
-    key: &LeaseKey,
-    job: Option<&Job>,
-    lease: Option<&Lease>,
-    reason: Option<&str>,
-    not_before: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<Step> {
-    check_optional_text("reason", reason)?;
-    let lease = held(key, job, lease)?;
-    let job = running(job, key)?;
-    let end = End { reason: reason.map(str::to_owned), ..End::of(AttemptOutcome::Released) };
-    if job.cancel_requested_at.is_some() {
-        return end_finally(job, Some(lease), JobStatus::Cancelled, end, now);
-    }
     Ok(requeue(job, Some(lease), end, not_before, now))
 }
 

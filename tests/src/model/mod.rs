@@ -14,7 +14,7 @@ use store_core::{ManualClock, Store};
 
 pub use dump::dump;
 pub use operation::{End, Operation, Step};
-pub use strategies::{BEGINNING, steps};
+pub use strategies::{BEGINNING, steps, steps_of_many};
 
 /// Where two stores parted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use store_core::{
     ClaimFilter, ClusterId, ClusterPatch, Completion, Confirmation, DependencyKind, Error, Failure,
     InitialStatus, InputDeck, JobId, JobPatch, LeaseKey, NewCluster, NewJob, NewRemoteJob,
     NewResult, NewWorkflow, RemoteJobId, RemoteJobPatch, Result, Retention, RetentionReport,
-    StatusChange, Store, TagPatch, Timestamp, Under, Worker, WriteUnit,
+    RunEnd, StatusChange, Store, TagPatch, Timestamp, Under, Worker, WriteUnit,
 };
 
 use super::Side;
@@ -26,6 +26,7 @@ pub enum Operation {
     CompleteAndClaim(LeaseKey, Completion, Worker, ClaimFilter, u32, Duration),
     Fail(LeaseKey, Failure),
     Release(LeaseKey, Option<String>, Option<Timestamp>),
+    EndRuns(Vec<(LeaseKey, RunEnd)>),
     RecoverExpired(u32),
     RecoverLost(Vec<LeaseKey>),
     Adopt(JobId, Worker, Duration),
@@ -83,6 +84,7 @@ impl Operation {
             Self::Release(key, reason, not_before) => {
                 w.release(key, reason.as_deref(), *not_before).map(print)
             }
+            Self::EndRuns(ends) => w.end_runs(ends).map(print),
             Self::RecoverExpired(limit) => w.recover_expired(*limit).map(print),
             Self::RecoverLost(keys) => w.recover_lost(keys).map(print),
             Self::Adopt(job, worker, lease) => w.adopt(*job, worker, *lease).map(print),

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use store_core::prelude::*;
-use store_core::{ClaimFilter, Completion, LeaseKey, Result, Worker};
+use store_core::{
+    ClaimFilter, Completion, Ended, Error, LeaseKey, LeaseLoss, Result, RunEnd, Worker,
+};
 use store_sqlite::SqliteStore;
 use store_sqlite::worker::this_worker;
 
@@ -34,18 +36,23 @@ pub fn number(keys: &[LeaseKey]) -> u32 {
 pub fn claim(store: &SqliteStore, most: u32, complete: bool) -> Result<u32> {
     let claims = store.claim(worker(), &ClaimFilter::all(), most, LEASE)?;
     let keys: Vec<LeaseKey> = claims.iter().map(|claim| claim.lease.key()).collect();
-    let number = number(&keys);
-    let completion = Completion::default();
     match keys.as_slice() {
-        [key] if complete => store.complete(key, &completion).map(drop)?,
-        [_, _, ..] if complete => {
-            store.write(move |w| {
-                keys.iter().try_for_each(|key| w.complete(key, &completion).map(drop))
-            })?;
-        }
+        [key] if complete => store.complete(key, &Completion::default()).map(drop)?,
+        [_, _, ..] if complete => store.end_runs(&completed(&keys)).and_then(all_landed)?,
         _ => {}
     }
-    Ok(number)
+    Ok(number(&keys))
+}
+
+fn completed(keys: &[LeaseKey]) -> Vec<(LeaseKey, RunEnd)> {
+    keys.iter().map(|key| (*key, Completion::default().into())).collect()
+}
+
+fn all_landed(came_to: Vec<std::result::Result<Ended, LeaseLoss>>) -> Result<()> {
+    match came_to.into_iter().find_map(std::result::Result::err) {
+        Some(loss) => Err(Error::aborted(loss.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// Completes `held` and claims up to `most` jobs, in one transaction; what was claimed.
@@ -58,8 +65,8 @@ pub fn complete_and_claim(
     let claims = match held.as_slice() {
         [] => store.claim(worker(), &filter, most, LEASE)?,
         [key] => store.complete_and_claim(key, &completion, worker(), &filter, most, LEASE)?.1,
-        _ => store.write(move |w| {
-            held.iter().try_for_each(|key| w.complete(key, &completion).map(drop))?;
+        _ => store.write_steps(held.len() + most as usize, move |w| {
+            w.end_runs(&completed(&held)).and_then(all_landed)?;
             w.claim(worker(), &filter, most, LEASE)
         })?,
     };

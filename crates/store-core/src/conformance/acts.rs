@@ -13,7 +13,7 @@ use crate::lease::Heartbeat;
 use crate::patch::{Edit, Patch};
 use crate::policy::FailureKind;
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
-use crate::run::{Cancellation, Completion, Failure};
+use crate::run::{Cancellation, Completion, Ended, Failure};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::WriteUnit;
 use crate::submission::Confirmation;
@@ -38,6 +38,7 @@ impl Act {
         Self("complete_and_claim"),
         Self("fail"),
         Self("release"),
+        Self("end_runs"),
         Self("recover_expired"),
         Self("recover_lost"),
         Self("adopt"),
@@ -103,6 +104,12 @@ impl Act {
             }
             "fail" => w.fail(&cast.lease, &failure).map(drop),
             "release" => w.release(&cast.lease, Some("going home"), None).map(drop),
+            "end_runs" => {
+                let ends = [(cast.lease, with_result.into()), (cast.lease, failure.into())];
+                let landed =
+                    |came_to: &_| matches!(came_to, Ok(ended) if *ended != Ended::Repeated);
+                some(w.end_runs(&ends)?.into_iter().filter(landed))
+            }
             "recover_expired" => some(w.recover_expired(10)?),
             "recover_lost" => some(w.recover_lost(&[cast.lease])?),
             "adopt" => w.adopt(cast.running, &worker, LONG).map(drop),
@@ -183,7 +190,7 @@ impl Act {
         let of_cluster = |id, kind| (Subject::Cluster(id), kind);
         match self.0 {
             "claim" => vec![of(cast.queued, EventKind::Claimed)],
-            "complete" => {
+            "complete" | "end_runs" => {
                 vec![
                     of(cast.held, EventKind::ResultRecorded),
                     of(cast.held, EventKind::StatusChanged),

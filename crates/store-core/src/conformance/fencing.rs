@@ -16,7 +16,7 @@ use crate::repo::{
     ResultRead, ResultWrite,
 };
 use crate::result::Recorded;
-use crate::run::{Completion, Failure};
+use crate::run::{Completion, Failure, RunEnd};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::{Store, WriteUnit};
 use crate::submission::Confirmation;
@@ -64,7 +64,7 @@ fn begin<S: Store>(store: &S, on_lapse: OnLapse) -> Result<Run> {
 type Report<W> = fn(&W, &Run) -> Result<()>;
 
 /// All that a worker writes about its run, in an order in which all of it can land.
-fn reports<W: WriteUnit>() -> [(&'static str, Report<W>); 15] {
+fn reports<W: WriteUnit>() -> [(&'static str, Report<W>); 16] {
     [
         ("check_lease", |w, run| w.check_lease(&run.key).map(drop)),
         ("update_remote_job", |w, run| {
@@ -104,6 +104,13 @@ fn reports<W: WriteUnit>() -> [(&'static str, Report<W>); 15] {
         }),
         ("fail", |w, run| w.fail(&run.key, &Failure::of(FailureKind::unknown())).map(drop)),
         ("release", |w, run| w.release(&run.key, None, None).map(drop)),
+        ("end_runs", |w, run| {
+            let end = RunEnd::from(Failure::of(FailureKind::unknown()));
+            let came_to = w.end_runs(&[(run.key, end)])?;
+            came_to.into_iter().try_for_each(|came_to| {
+                came_to.map(drop).map_err(|loss| Error::lease_lost(run.key, loss))
+            })
+        }),
     ]
 }
 

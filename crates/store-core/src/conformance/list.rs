@@ -156,6 +156,12 @@ macro_rules! each_promise {
                 a_cluster_removed_by_force_says_what_it_came_to
                 needs_that_no_cluster_could_count_are_refused
             }
+            many_ends {
+                each_of_many_runs_ends_as_it_is_reported
+                one_lost_lease_refuses_no_other_end
+                many_ends_land_all_or_none
+                what_follows_of_many_ends_is_what_follows_of_each
+            }
             orders {
                 each_order_lists_each_job_once_in_both_directions
                 orders_hold_under_filters

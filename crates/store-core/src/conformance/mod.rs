@@ -30,6 +30,7 @@ pub mod inputs;
 pub mod jobs;
 pub mod leases;
 pub mod limits;
+pub mod many_ends;
 pub mod orders;
 pub mod pages;
 pub mod races;

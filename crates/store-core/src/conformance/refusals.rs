@@ -12,7 +12,7 @@ use crate::lease::LeaseKey;
 use crate::patch::{Edit, Patch};
 use crate::policy::FailureKind;
 use crate::remote_job::{NewRemoteJob, RemoteJobPatch};
-use crate::run::{Completion, Failure};
+use crate::run::{Completion, Failure, RunEnd};
 use crate::status::{InitialStatus, JobStatus, StatusChange};
 use crate::store::WriteUnit;
 use crate::submission::Confirmation;
@@ -60,6 +60,14 @@ impl Act {
             }
             "fail" => w.fail(&stale, &Failure::of(FailureKind::unknown())).map(drop),
             "release" => w.release(&stale, None, None).map(drop),
+            "end_runs" => {
+                let mut unversioned = sample_result(-2.0);
+                unversioned.document.version = 0;
+                let mut ends = vec![(cast.lease, RunEnd::from(Completion::default()))];
+                let other = w.lease_of(cast.lapsed)?.map(|lease| lease.key());
+                ends.extend(other.map(|key| (key, Completion::with(unversioned).into())));
+                w.end_runs(&ends).map(drop)
+            }
             // Nothing that could be given to these two is refused.
             "recover_expired" | "recover_lost" => Err(Error::aborted("not called")),
             "adopt" => w.adopt(cast.held, &worker, LONG).map(drop),

@@ -4,17 +4,17 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attempt::{Attempt, AttemptOutcome};
+use crate::attempt::Attempt;
 use crate::claim::{self, ClaimFilter, Explanation};
 use crate::cluster::ClusterLoad;
 use crate::dependency::Readiness;
 use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId, LeaseToken};
 use crate::job::Job;
-use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, Under, check_lease_time};
+use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, LeaseLoss, Under, check_lease_time};
 use crate::repo::{ClaimRead, ClaimWrite};
-use crate::result::{self, NewResult};
-use crate::run::{self, Cancellation, Completion, Ended, Failure, Past, Recovered};
+use crate::result;
+use crate::run::{self, Cancellation, Ended, Past, Recovered, RunEnd};
 use crate::status::{JobStatus, Step};
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -121,35 +121,13 @@ impl ClaimWrite for Unit<'_, Writing> {
         })
     }
 
-    fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
-        self.change(|state, signature| {
-            let (job, lease) = (state.job(key.job).ok(), state.lease(key.job));
-            let step = run::complete(key, job, lease, completion, signature.now);
-            let result = completion.result.as_ref();
-            state.end(key, step, AttemptOutcome::Completed, result, signature)
-        })
-    }
-
-    fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
-        self.change(|state, signature| {
-            let (job, lease) = (state.job(key.job).ok(), state.lease(key.job));
-            let past = state.past(key.job);
-            let step = run::fail(key, job, lease, failure, past, signature.now);
-            let result = failure.result.as_ref();
-            state.end(key, step, AttemptOutcome::Failed, result, signature)
-        })
-    }
-
-    fn release(
+    fn end_runs(
         &self,
-        key: &LeaseKey,
-        reason: Option<&str>,
-        not_before: Option<Timestamp>,
-    ) -> Result<Ended> {
+        ends: &[(LeaseKey, RunEnd)],
+    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+        ends.iter().try_for_each(|(_, end)| end.check())?;
         self.change(|state, signature| {
-            let (job, lease) = (state.job(key.job).ok(), state.lease(key.job));
-            let step = run::release(key, job, lease, reason, not_before, signature.now);
-            state.end(key, step, AttemptOutcome::Released, None, signature)
+            ends.iter().map(|(key, end)| state.end(key, end, signature)).collect()
         })
     }
 
@@ -276,26 +254,25 @@ impl State {
     fn end(
         &mut self,
         key: &LeaseKey,
-        step: Result<Step>,
-        outcome: AttemptOutcome,
-        result: Option<&NewResult>,
+        end: &RunEnd,
         signature: Signature<'_>,
-    ) -> Result<Ended> {
-        let step = match step {
+    ) -> Result<std::result::Result<Ended, LeaseLoss>> {
+        let (job, lease) = (self.job(key.job).ok(), self.lease(key.job));
+        let step = match run::end(key, job, lease, end, || Ok(self.past(key.job)), signature.now) {
             Ok(step) => step,
-            Err(lost @ Error::LeaseLost { .. }) => {
+            Err(Error::LeaseLost { loss, .. }) => {
                 let past = self.attempts.get(&(key.job, key.attempt)).map(AsRef::as_ref);
-                return run::repeated(lost, key, past, outcome);
+                return Ok(run::repeated(loss, key, past, end));
             }
             Err(other) => return Err(other),
         };
-        if let Some(new) = result {
+        if let Some(new) = end.result() {
             let job = self.job(key.job)?;
             let recorded = result::record(job, self.present_result(job), new, signature.now)?;
             self.put_result(recorded, signature.actor);
         }
         self.store(step, signature);
-        Ok(Ended::of(self.job(key.job)?))
+        Ok(Ok(Ended::of(self.job(key.job)?)))
     }
 
     fn lapse(&mut self, lease: Lease, signature: Signature<'_>) -> Result<Recovered> {

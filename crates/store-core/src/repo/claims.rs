@@ -9,8 +9,8 @@ use crate::cluster::ClusterLoad;
 use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId};
 use crate::job::Job;
-use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
-use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
+use crate::lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
+use crate::run::{Cancellation, Completion, Ended, Failure, Recovered, RunEnd};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -115,7 +115,9 @@ pub trait ClaimWrite: ClaimRead {
     ///
     /// # Errors
     /// [`Error::LeaseLost`](crate::Error::LeaseLost); those of `record_result`.
-    fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended>;
+    fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
+        end_run(self, key, completion.clone().into())
+    }
 
     /// Completes a run and takes up to `count` jobs for the next: [`complete`](Self::complete) and
     /// [`claim`](Self::claim) in one transaction, so that a worker with short jobs commits once for each of
@@ -153,7 +155,9 @@ pub trait ClaimWrite: ClaimRead {
     ///
     /// # Errors
     /// [`Error::LeaseLost`](crate::Error::LeaseLost); those of `record_result`.
-    fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended>;
+    fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
+        end_run(self, key, failure.clone().into())
+    }
 
     /// The worker gives the job back, which is QUEUED again and may be claimed from `not_before` on; or
     /// CANCELLED, where it was asked to stop. No policy counts that.
@@ -165,7 +169,26 @@ pub trait ClaimWrite: ClaimRead {
         key: &LeaseKey,
         reason: Option<&str>,
         not_before: Option<Timestamp>,
-    ) -> Result<Ended>;
+    ) -> Result<Ended> {
+        end_run(self, key, RunEnd::Released { reason: reason.map(str::to_owned), not_before })
+    }
+
+    /// Ends many runs, each as its worker reports it, and says what each came to, in the same order. A report whose
+    /// lease is lost is told so in its place, and the others land; the same report again is [`Ended::Repeated`].
+    ///
+    /// It is for a worker with many short jobs, and for a scheduler that learns of many ends at once: they
+    /// commit once for all of them, and the store writes the rows of those that end alike together.
+    ///
+    /// # Atomicity
+    /// All of it lands, or nothing.
+    ///
+    /// # Errors
+    /// Those of [`complete`](Self::complete), [`fail`](Self::fail) and [`release`](Self::release) but
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost); one report that is refused refuses all.
+    fn end_runs(
+        &self,
+        ends: &[(LeaseKey, RunEnd)],
+    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>>;
 
     /// Takes away up to `limit` jobs whose leases have lapsed, those that lapsed first first, and does
     /// with each what its policy says ([`run::lapse`](crate::run::lapse)). It never touches a live lease.
@@ -190,6 +213,13 @@ pub trait ClaimWrite: ClaimRead {
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) if there is no such job.
     fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation>;
+}
+
+fn end_run(w: &(impl ClaimWrite + ?Sized), key: &LeaseKey, end: RunEnd) -> Result<Ended> {
+    match w.end_runs(&[(*key, end)])?.pop() {
+        Some(came_to) => came_to.map_err(|loss| Error::lease_lost(*key, loss)),
+        None => Err(Error::Bug { what: format!("no answer to the report of {key}"), source: None }),
+    }
 }
 
 impl<S: Store> ClaimRead for S {
@@ -315,6 +345,15 @@ impl<S: Store> ClaimWrite for S {
     ) -> Result<Ended> {
         let (key, reason) = (*key, reason.map(str::to_owned));
         self.change(move |w| w.release(&key, reason.as_deref(), not_before))
+    }
+
+    #[track_caller]
+    fn end_runs(
+        &self,
+        ends: &[(LeaseKey, RunEnd)],
+    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+        let ends = ends.to_vec();
+        self.write_steps(ends.len(), move |w| w.end_runs(&ends))
     }
 
     #[track_caller]

@@ -4,21 +4,21 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use rusqlite::{Row, params};
+use rusqlite::Row;
 use store_core::claim::{self, explain};
 use store_core::held::asks_to_be_cancelled;
 use store_core::lease::{self, check_lease_time};
-use store_core::repo::{ClaimRead, ClaimWrite, ClusterRead, DependencyRead, JobRead, ResultWrite};
+use store_core::repo::{ClaimRead, ClaimWrite, ClusterRead, DependencyRead, JobRead};
 use store_core::run;
-use store_core::status::Step;
 use store_core::{
-    Attempt, AttemptOutcome, Cancellation, Claim, ClaimFilter, ClusterId, ClusterLoad, Completion,
-    Ended, Error, Explanation, Failure, Heartbeat, Job, JobId, JobStatus, Lease, LeaseKey,
-    LeaseToken, NewResult, Noun, Recovered, Resources, Result, Timestamp, Under, Worker,
+    Attempt, Cancellation, Claim, ClaimFilter, ClusterId, ClusterLoad, Ended, Error, Explanation,
+    Heartbeat, Job, JobId, Lease, LeaseKey, LeaseLoss, LeaseToken, Noun, Recovered, Resources,
+    Result, RunEnd, Under, Worker,
 };
 
 use super::jobs::{BY_ID, columns, decode};
-use crate::codec::{Columns, micros};
+use super::steps::{Decided, Steps};
+use crate::codec::Columns;
 use crate::unit::{Mode, Unit, Writing};
 
 pub(super) const TO_PROBE: &str = concat!(
@@ -36,10 +36,7 @@ pub(super) const LOAD: &str =
     "SELECT running, nodes, cores, memory_mib FROM cluster_loads WHERE cluster_id = ?1";
 pub(super) const CLAIMS: &str = "SELECT claims FROM jobs WHERE id = ?1";
 
-const START: &str = "UPDATE jobs SET status = ?2, pid = ?3, host = ?4, started_at = ?5, updated_at = ?6, \
-                     claims = ?7 WHERE id = ?1";
-
-/// How many jobs of a lane are read at once.
+/// How many jobs of a lane are read at once while another lane may have better ones.
 const READ_AHEAD: usize = 32;
 
 impl<M: Mode> ClaimRead for Unit<'_, M> {
@@ -117,34 +114,39 @@ impl ClaimWrite for Unit<'_, Writing> {
             lanes.iter().enumerate().map(|(place, lane)| (order(lane.head), place)).collect();
         let mut read: BTreeMap<usize, VecDeque<(Job, i64)>> = BTreeMap::new();
         let mut claims = Vec::with_capacity(count.min(lanes.len().max(1)));
-        while claims.len() < count
-            && let Some(((_, Reverse(job)), place)) = heads.pop()
-        {
-            let lane = &lanes[place];
-            if !clusters.have_room(lane.cluster, lane.needs) {
-                continue;
+        self.storing(|steps| {
+            while claims.len() < count
+                && let Some(((_, Reverse(job)), place)) = heads.pop()
+            {
+                let lane = &lanes[place];
+                if !clusters.have_room(lane.cluster, lane.needs) {
+                    continue;
+                }
+                let most = if heads.is_empty() { count } else { READ_AHEAD };
+                let wanted = (count - claims.len()).min(most);
+                let ahead = read.entry(place).or_default();
+                if ahead.is_empty() && wanted == 1 {
+                    // What was claimed is no longer among them, so that the first that is left is the head.
+                    ahead.extend(self.claimable(job)?);
+                } else if ahead.is_empty() {
+                    ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
+                }
+                let Some((job, earlier_claims)) = ahead.pop_front() else { continue };
+                claims.push(self.start(steps, &job, earlier_claims, worker, lease_time)?);
+                clusters.count(lane.cluster, lane.needs);
+                if claims.len() == count {
+                    break;
+                }
+                if ahead.is_empty() {
+                    steps.store()?;
+                    ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
+                }
+                if let Some((next, _)) = ahead.front() {
+                    heads.push((order((next.priority, next.id)), place));
+                }
             }
-            let wanted = (count - claims.len()).min(READ_AHEAD);
-            let ahead = read.entry(place).or_default();
-            if ahead.is_empty() && wanted == 1 {
-                // What was claimed is no longer among them, so that the first that is left is the head.
-                ahead.extend(self.claimable(job)?);
-            } else if ahead.is_empty() {
-                ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
-            }
-            let Some((job, earlier_claims)) = ahead.pop_front() else { continue };
-            claims.push(self.start(&job, earlier_claims, worker, lease_time)?);
-            clusters.count(lane.cluster, lane.needs);
-            if claims.len() == count {
-                break;
-            }
-            if ahead.is_empty() {
-                ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
-            }
-            if let Some((next, _)) = ahead.front() {
-                heads.push((order((next.priority, next.id)), place));
-            }
-        }
+            Ok(())
+        })?;
         Ok(claims)
     }
 
@@ -161,43 +163,34 @@ impl ClaimWrite for Unit<'_, Writing> {
         keys.iter().map(beat).collect()
     }
 
-    fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
-        let (job, lease) = self.job_and_lease(key.job)?;
-        let step = run::complete(key, job.as_ref(), lease.as_ref(), completion, self.now());
-        self.end(key, step, AttemptOutcome::Completed, completion.result.as_ref())
-    }
-
-    fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
-        let (job, lease) = self.job_and_lease(key.job)?;
-        let past = self.past(key.job)?;
-        let step = run::fail(key, job.as_ref(), lease.as_ref(), failure, past, self.now());
-        self.end(key, step, AttemptOutcome::Failed, failure.result.as_ref())
-    }
-
-    fn release(
+    fn end_runs(
         &self,
-        key: &LeaseKey,
-        reason: Option<&str>,
-        not_before: Option<Timestamp>,
-    ) -> Result<Ended> {
-        let (job, lease) = self.job_and_lease(key.job)?;
-        let step = run::release(key, job.as_ref(), lease.as_ref(), reason, not_before, self.now());
-        self.end(key, step, AttemptOutcome::Released, None)
+        ends: &[(LeaseKey, RunEnd)],
+    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+        ends.iter().try_for_each(|(_, end)| end.check())?;
+        let all = || {
+            let end = |steps: &mut Steps<'_, '_>, (key, end)| self.end(steps, key, end);
+            self.storing(|steps| ends.iter().map(|(key, how)| end(steps, (key, how))).collect())
+        };
+        if ends.len() == 1 { all() } else { self.atomically(all) }
     }
 
     fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
         let lapsed = self.lapsed_leases(limit)?;
-        lapsed.into_iter().map(|lease| self.lapse(lease)).collect()
+        self.storing(|steps| lapsed.into_iter().map(|lease| self.lapse(steps, lease)).collect())
     }
 
     fn recover_lost(&self, keys: &[LeaseKey]) -> Result<Vec<Recovered>> {
-        let mut recovered = Vec::new();
-        for key in keys {
-            if let Some(lease) = self.find_lease(key.job)?.filter(|lease| lease.key() == *key) {
-                recovered.push(self.lapse(lease)?);
+        self.storing(|steps| {
+            let mut recovered = Vec::new();
+            for key in keys {
+                steps.before(key.job)?;
+                if let Some(lease) = self.find_lease(key.job)?.filter(|lease| lease.key() == *key) {
+                    recovered.push(self.lapse(steps, lease)?);
+                }
             }
-        }
-        Ok(recovered)
+            Ok(recovered)
+        })
     }
 
     fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
@@ -209,18 +202,14 @@ impl ClaimWrite for Unit<'_, Writing> {
         let token = LeaseToken::new(claims + 1);
         let (step, lease) =
             lease::adopt(&job, held.as_ref(), worker, token, lease_time, self.now())?;
-        self.store(&step)?;
+        self.store(step.clone())?;
         self.execute("UPDATE jobs SET claims = ?2 WHERE id = ?1", [job.id.get(), token.get()])?;
         self.insert_lease(&lease)?;
         Ok(Claim { job: step.job, lease })
     }
 
     fn request_cancel(&self, job: JobId, reason: Option<&str>) -> Result<Cancellation> {
-        let (answer, step) = run::request_cancel(&self.job(job)?, reason, self.now())?;
-        if let Some(step) = step {
-            self.store(&step)?;
-        }
-        Ok(answer)
+        self.storing(|steps| self.ask_to_end(steps, job, reason))
     }
 }
 
@@ -249,6 +238,7 @@ impl<M: Mode> Unit<'_, M> {
 impl Unit<'_, Writing> {
     fn start(
         &self,
+        steps: &mut Steps<'_, '_>,
         job: &Job,
         earlier_claims: i64,
         worker: &Worker,
@@ -261,78 +251,67 @@ impl Unit<'_, Writing> {
             lease::claim(job, worker, token, lease_time, self.now()).map_err(|refused| {
                 self.damaged(format!("job_queue has job {} as claimable", job.id), Some(refused))
             })?;
-        let job = step.job;
-        self.execute(
-            START,
-            params![
-                job.id.get(),
-                job.status.as_str(),
-                job.pid,
-                job.host,
-                job.started_at.map(micros),
-                micros(job.updated_at),
-                token.get(),
-            ],
-        )?;
-        self.insert_lease(&lease)?;
-        self.record(step.event)?;
-        Ok(Claim { job, lease })
+        let claim = Claim { job: step.job.clone(), lease: lease.clone() };
+        steps.take(Decided::claim(step, lease))?;
+        Ok(claim)
     }
 
     fn end(
         &self,
+        steps: &mut Steps<'_, '_>,
         key: &LeaseKey,
-        step: Result<Step>,
-        outcome: AttemptOutcome,
-        result: Option<&NewResult>,
-    ) -> Result<Ended> {
-        let step = match step {
+        end: &RunEnd,
+    ) -> Result<std::result::Result<Ended, LeaseLoss>> {
+        steps.before(key.job)?;
+        let (job, lease) = self.job_and_lease(key.job)?;
+        let past = || self.past(key.job);
+        let step = match run::end(key, job.as_ref(), lease.as_ref(), end, past, self.now()) {
             Ok(step) => step,
-            Err(lost @ Error::LeaseLost { .. }) => {
+            Err(Error::LeaseLost { loss, .. }) => {
                 let past = self.past_attempt(key.job, key.attempt)?;
-                return run::repeated(lost, key, past.as_ref(), outcome);
+                return Ok(run::repeated(loss, key, past.as_ref(), end));
             }
             Err(other) => return Err(other),
         };
-        if let Some(result) = result {
-            self.record_result(key.job, result)?;
-        }
-        self.came_to(&step)
+        let result = match (end.result(), &job) {
+            (Some(result), Some(job)) => self.store_first_result(job, result)?,
+            _ => None,
+        };
+        self.came_to(steps, Decided::with_result(step, result)).map(Ok)
     }
 
-    fn lapse(&self, lease: Lease) -> Result<Recovered> {
+    pub(super) fn ask_to_end(
+        &self,
+        steps: &mut Steps<'_, '_>,
+        job: JobId,
+        reason: Option<&str>,
+    ) -> Result<Cancellation> {
+        steps.before(job)?;
+        let (answer, step) = run::request_cancel(&self.job(job)?, reason, self.now())?;
+        if let Some(step) = step {
+            steps.take(step.into())?;
+        }
+        Ok(answer)
+    }
+
+    fn lapse(&self, steps: &mut Steps<'_, '_>, lease: Lease) -> Result<Recovered> {
+        steps.before(lease.job)?;
         let job = self.job(lease.job)?;
         let step = run::lapse(&job, &lease, self.past(job.id)?, self.now())?;
-        Ok(Recovered { job: job.id, lease, came_to: self.came_to(&step)? })
+        Ok(Recovered { job: job.id, lease, came_to: self.came_to(steps, step.into())? })
     }
 
-    /// Stores the end of a run, and tells what it came to.
-    fn came_to(&self, step: &Step) -> Result<Ended> {
-        self.store(step)?;
-        if asks_to_be_cancelled(&step.job) {
-            return Ok(Ended::of(&self.job(step.job.id)?));
+    /// Takes the end of a run, and tells what it came to.
+    fn came_to(&self, steps: &mut Steps<'_, '_>, decided: Decided) -> Result<Ended> {
+        let job = decided.job();
+        if asks_to_be_cancelled(job) {
+            let job = job.id;
+            steps.take(decided)?;
+            return Ok(Ended::of(&self.job(job)?));
         }
-        Ok(Ended::of(&step.job))
-    }
-
-    /// Stores what a rule decided, and what follows of it for those that wait.
-    pub(super) fn store(&self, step: &Step) -> Result<()> {
-        self.store_alone(step)?;
-        self.settle(&step.job)
-    }
-
-    pub(super) fn store_alone(&self, step: &Step) -> Result<()> {
-        let Step { job, event, ended } = step;
-        self.update_status(job)?;
-        // A job that is not RUNNING has none.
-        let was_running = event.from.is_none_or(|from| from == JobStatus::Running);
-        if was_running && (job.status != JobStatus::Running || job.probe_since.is_some()) {
-            self.delete_lease(job.id)?;
-        }
-        if let Some(attempt) = ended {
-            self.insert_attempt(attempt)?;
-        }
-        self.record(event.clone()).map(drop)
+        let ended = Ended::of(job);
+        steps.take(decided)?;
+        Ok(ended)
     }
 }
 

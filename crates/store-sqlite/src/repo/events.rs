@@ -3,7 +3,8 @@
 //! The events of a job hang on its row, and go with it. What is to outlive its subject is in a table of its own, and
 //! both are numbered as one.
 
-use rusqlite::{Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Row, params, params_from_iter};
 use store_core::event::{NewEvent, Subject};
 use store_core::repo::{ClusterRead, EventRead, EventWrite, JobRead};
 use store_core::{
@@ -52,8 +53,23 @@ pub(super) const NEWEST: &str = "SELECT max(coalesce((SELECT max(sequence) FROM 
                                  (SELECT newest FROM events_forgotten WHERE id = 1))";
 pub(super) const NEWEST_FORGOTTEN: &str = "SELECT newest FROM events_forgotten WHERE id = 1";
 
-const INSERT: &str = "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, \
-                      detail, host, pid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+macro_rules! insert {
+    ($($row:literal),+) => {
+        concat!(
+            "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, detail, host, pid) VALUES ",
+            $($row),+
+        )
+    };
+}
+
+const INSERT: &str = insert!("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+/// Each statement takes and gives back the number of the newest event; more rows spare nothing more.
+const INSERT_EIGHT: &str = insert!(
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+);
 /// Takes the number that the next event of a job would have.
 const NUMBER: &str = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'job_events'";
 const NUMBER_ANEW: &str = "UPDATE store_events SET sequence = taken.seq FROM sqlite_sequence AS taken \
@@ -152,38 +168,57 @@ impl EventWrite for Unit<'_, Writing> {
 impl Unit<'_, Writing> {
     /// Writes an event, signed by the unit's author.
     pub(crate) fn record(&self, event: NewEvent) -> Result<EventSequence> {
+        if event.subject.job().is_some() && !event.kind.is_departure() {
+            self.execute(INSERT, params_from_iter(self.row_of(event)))?;
+            return Ok(EventSequence::new(self.last_id()));
+        }
         let event = event.signed_by(self.author());
         let process = this_process();
-        let actor = self.author().actor().as_str();
-        let (at, kind, detail) = (micros(event.at), event.kind.as_str(), to_json(&event.detail));
-        let (from, to) = (event.from.map(JobStatus::as_str), event.to.map(JobStatus::as_str));
-        let job = event.subject.job().map(JobId::get);
-        let attempt = event.subject.attempt();
-        if job.is_some() && !event.kind.is_departure() {
-            self.execute(
-                INSERT,
-                params![job, attempt, at, kind, from, to, actor, detail, process.host, process.pid],
-            )?;
-        } else {
-            let cluster = event.subject.cluster().map(ClusterId::get);
-            self.execute(NUMBER, [])?;
-            let params = params![
-                job,
-                cluster,
-                attempt,
-                at,
-                kind,
-                from,
-                actor,
-                detail,
-                process.host,
-                process.pid
-            ];
-            if self.execute(INSERT_LASTING, params)? == 0 {
-                return Err(self.numberless());
-            }
+        self.execute(NUMBER, [])?;
+        let params = params![
+            event.subject.job().map(JobId::get),
+            event.subject.cluster().map(ClusterId::get),
+            event.subject.attempt(),
+            micros(event.at),
+            event.kind.as_str(),
+            event.from.map(JobStatus::as_str),
+            self.author().actor().as_str(),
+            to_json(&event.detail),
+            process.host,
+            process.pid
+        ];
+        match self.execute(INSERT_LASTING, params)? {
+            0 => Err(self.numberless()),
+            _ => Ok(EventSequence::new(self.last_id())),
         }
-        Ok(EventSequence::new(self.last_id()))
+    }
+
+    /// Writes events of jobs that stay, in their order.
+    pub(super) fn record_all(&self, events: Vec<NewEvent>) -> Result<()> {
+        let rows: Vec<[Value; 10]> = events.into_iter().map(|event| self.row_of(event)).collect();
+        let (eights, rest) = rows.as_chunks::<8>();
+        for eight in eights {
+            self.execute(INSERT_EIGHT, params_from_iter(eight.as_flattened()))?;
+        }
+        rest.iter().try_for_each(|row| self.execute(INSERT, params_from_iter(row)).map(drop))
+    }
+
+    fn row_of(&self, event: NewEvent) -> [Value; 10] {
+        let event = event.signed_by(self.author());
+        let process = this_process();
+        let word = |status: JobStatus| status.as_str().to_owned();
+        [
+            Value::from(event.subject.job().map(JobId::get)),
+            Value::from(event.subject.attempt()),
+            Value::from(micros(event.at)),
+            Value::from(event.kind.as_str().to_owned()),
+            Value::from(event.from.map(word)),
+            Value::from(event.to.map(word)),
+            Value::from(self.author().actor().as_str().to_owned()),
+            Value::from(to_json(&event.detail)),
+            Value::from(process.host.clone()),
+            Value::from(process.pid),
+        ]
     }
 
     /// Gives an event that outlives its subject the next number of all.

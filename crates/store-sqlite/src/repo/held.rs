@@ -81,6 +81,11 @@ impl Unit<'_, Writing> {
         Ok(())
     }
 
+    /// Whether a job has ended and lets down others that ask to be cancelled then.
+    pub(super) fn lets_down(&self, job: &Job) -> Result<bool> {
+        Ok(job.status.is_terminal() && !self.asking_children(job.id, job.status)?.is_empty())
+    }
+
     /// The jobs that `ended` lets down by its status and that ask to be cancelled then.
     fn asking_children(&self, ended: JobId, status: JobStatus) -> Result<Vec<Job>> {
         let mut children = Vec::new();
@@ -100,7 +105,7 @@ impl Unit<'_, Writing> {
         }
         let step: Option<Step> = held::settle(job, &self.readiness(job.id)?, self.now())?;
         let Some(step) = step else { return Ok(false) };
-        self.store_alone(&step)?;
+        self.store_alone(step)?;
         Ok(true)
     }
 }

@@ -14,6 +14,7 @@ use store_core::{
 };
 
 use super::creation::Creation;
+use super::steps::Steps;
 use crate::codec::{Columns, micros, optional_micros, to_json};
 use crate::unit::{Mode, Unit, Writing};
 
@@ -46,13 +47,6 @@ const UPDATE: &str = "UPDATE jobs SET name = ?2, work_dir = ?3, runner = ?4, wor
                       cluster_id = ?6, nodes = ?7, mpi_ranks = ?8, threads = ?9, priority = ?10, \
                       updated_at = ?11, memory_mib = ?12, not_before = ?13, \
                       policy = ?14 WHERE id = ?1";
-/// The end of a job changes nothing else, and each column that is set costs the indexes that have it.
-const END: &str = "UPDATE jobs SET status = ?2, finished_at = ?3, updated_at = ?4, \
-                   cancel_requested_at = NULL, probe_since = NULL WHERE id = ?1";
-const UPDATE_STATUS: &str = "UPDATE jobs SET status = ?2, attempt = ?3, pid = ?4, host = ?5, \
-                             queued_at = ?6, started_at = ?7, finished_at = ?8, updated_at = ?9, \
-                             not_before = ?10, cancel_requested_at = ?11, \
-                             probe_since = ?12 WHERE id = ?1";
 
 pub(crate) const DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
 
@@ -223,37 +217,23 @@ impl JobWrite for Unit<'_, Writing> {
         job: impl Into<Under<JobId>>,
         change: &StatusChange,
     ) -> Result<Transition> {
-        let job = self.job_under(job.into())?;
-        // Nobody holds a lease on a job that is not RUNNING.
-        let lease = match job.status {
-            JobStatus::Running => self.find_lease(job.id)?,
-            _ => None,
-        };
-        match status::change(&job, change, lease.as_ref(), self.now())? {
-            None => Ok(Transition::Unchanged(job.status)),
-            Some(step) => {
-                self.store(&step)?;
-                Ok(Transition::Changed { from: job.status, to: step.job.status })
-            }
-        }
+        self.storing(|steps| self.changed(steps, job.into(), change))
     }
 
     fn change_statuses<J>(&self, changes: &[(J, StatusChange)]) -> Result<Vec<Transition>>
     where
         J: Into<Under<JobId>> + Copy,
     {
+        let change = |steps: &mut Steps<'_, '_>, (job, change): &(J, StatusChange)| {
+            self.changed(steps, (*job).into(), change)
+        };
         self.atomically(|| {
-            changes.iter().map(|(job, change)| self.change_status(*job, change)).collect()
+            self.storing(|steps| changes.iter().map(|each| change(steps, each)).collect())
         })
     }
 
     fn retry_job(&self, id: JobId, to: InitialStatus) -> Result<Job> {
-        let step = status::retry(&self.job(id)?, to, self.now())?;
-        self.execute(
-            "UPDATE jobs SET archived_at = NULL WHERE id = ?1 AND archived = 1",
-            [id.get()],
-        )?;
-        self.store(&step)?;
+        self.storing(|steps| self.retry(steps, id, to))?;
         self.job(id)
     }
 
@@ -279,6 +259,42 @@ impl JobWrite for Unit<'_, Writing> {
 }
 
 impl Unit<'_, Writing> {
+    pub(super) fn retry(
+        &self,
+        steps: &mut Steps<'_, '_>,
+        id: JobId,
+        to: InitialStatus,
+    ) -> Result<()> {
+        steps.before(id)?;
+        let job = self.job(id)?;
+        let step = status::retry(&job, to, self.now())?;
+        if job.archived_at.is_some() {
+            self.execute("UPDATE jobs SET archived_at = NULL WHERE id = ?1", [id.get()])?;
+        }
+        steps.take(step.into())
+    }
+
+    fn changed(
+        &self,
+        steps: &mut Steps<'_, '_>,
+        job: Under<JobId>,
+        change: &StatusChange,
+    ) -> Result<Transition> {
+        steps.before(job.lease.map_or(job.what, |key| key.job))?;
+        let job = self.job_under(job)?;
+        // Nobody holds a lease on a job that is not RUNNING.
+        let lease = match job.status {
+            JobStatus::Running => self.find_lease(job.id)?,
+            _ => None,
+        };
+        let Some(step) = status::change(&job, change, lease.as_ref(), self.now())? else {
+            return Ok(Transition::Unchanged(job.status));
+        };
+        let transition = Transition::Changed { from: job.status, to: step.job.status };
+        steps.take(step.into())?;
+        Ok(transition)
+    }
+
     /// Takes a job out of the store, and tells so. Everything that hangs on it goes by cascade.
     pub(crate) fn remove_job(&self, departure: NewEvent) -> Result<()> {
         self.execute(DELETE, [departure.subject.job().map(JobId::get)])?;
@@ -292,37 +308,6 @@ impl Unit<'_, Writing> {
             params![next.id.get(), optional_micros(next.archived_at), micros(next.updated_at),],
         )?;
         self.record(event).map(drop)
-    }
-
-    /// Writes what a change of status changes.
-    pub(super) fn update_status(&self, next: &Job) -> Result<()> {
-        if next.status.is_terminal() {
-            let params = params![
-                next.id.get(),
-                next.status.as_str(),
-                optional_micros(next.finished_at),
-                micros(next.updated_at),
-            ];
-            return self.execute(END, params).map(drop);
-        }
-        let updated = self.execute(
-            UPDATE_STATUS,
-            params![
-                next.id.get(),
-                next.status.as_str(),
-                next.attempt,
-                next.pid,
-                next.host,
-                optional_micros(next.queued_at),
-                optional_micros(next.started_at),
-                optional_micros(next.finished_at),
-                micros(next.updated_at),
-                optional_micros(next.not_before),
-                optional_micros(next.cancel_requested_at),
-                optional_micros(next.probe_since),
-            ],
-        );
-        updated.map(drop)
     }
 
     /// Stores when a job was last changed, where nothing else of its row changes.

@@ -16,11 +16,12 @@ mod lists;
 mod remote_jobs;
 mod results;
 mod reuse;
+mod steps;
+mod tags;
 mod workflows;
 
 /// A job with everything that hangs on it, by cascade; what is kept about that is looked at before.
 pub(crate) use jobs::DELETE as DELETE_JOB;
-mod tags;
 
 #[cfg(test)]
 mod plans;

@@ -13,7 +13,7 @@ use store_core::{
 
 use super::{
     claims, clusters, contacts, creation, dependencies, events, held, inputs, jobs, lanes, leases,
-    lists, remote_jobs, results, reuse, tags, workflows,
+    lists, remote_jobs, results, reuse, steps, tags, workflows,
 };
 use crate::create::migrated_in_memory;
 use crate::maintenance::retention::{components, copies, removal};
@@ -57,6 +57,12 @@ fn queries() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
         ("jobs to cancel", claims::TO_CANCEL),
         ("load of a cluster", claims::LOAD),
         ("claims of a job", claims::CLAIMS),
+        ("start of a job", steps::START.one),
+        ("start of several jobs", steps::START.several),
+        ("end of a job", steps::END.one),
+        ("end of several jobs", steps::END.several),
+        ("change of a job", steps::CHANGE.one),
+        ("change of several jobs", steps::CHANGE.several),
         ("ids of the jobs of a cluster", clusters::JOB_IDS),
         ("jobs of a cluster", clusters::JOBS),
         ("submissions to a cluster", clusters::SUBMISSIONS),
@@ -191,17 +197,10 @@ fn deep(order: Order) -> Result<Page, Box<dyn Error>> {
 
 fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-    let rows = statement.query_map(
-        rusqlite::params_from_iter(vec![rusqlite::types::Null; statement_parameters(sql)]),
-        |row| row.get::<_, String>(3),
-    )?;
+    let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+    let rows =
+        statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3))?;
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.join("; "))
-}
-
-/// How many parameters a query takes: each `?`, or the largest `?N`.
-fn statement_parameters(sql: &str) -> usize {
-    let numbered = (1..=9).rev().find(|number| sql.contains(&format!("?{number}")));
-    numbered.unwrap_or_else(|| sql.matches('?').count())
 }
 
 fn plans(connection: &Connection) -> Result<BTreeMap<String, String>, Box<dyn Error>> {

@@ -75,22 +75,9 @@ impl<M: Mode> ResultRead for Unit<'_, M> {
 impl ResultWrite for Unit<'_, Writing> {
     fn record_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
         let job = self.job_under(job.into())?;
-        // The first result of an attempt is the common case: only the schema is asked whether it is.
-        if let Some(write) = record(&job, None, result, self.now())?
-            && self.store_result(INSERT, write)?
-        {
-            return Ok(Recorded::Stored);
-        }
-        let existing = self.result_of_attempt(&job)?;
-        match record(&job, existing.as_ref(), result, self.now())? {
+        match self.store_first_result(&job, result)? {
             None => Ok(Recorded::Unchanged),
-            Some(_) => Err(Error::Bug {
-                what: format!(
-                    "the result of attempt {} of job {} was refused",
-                    job.attempt, job.id
-                ),
-                source: None,
-            }),
+            Some(event) => self.record(event).map(|_| Recorded::Stored),
         }
     }
 
@@ -108,7 +95,10 @@ impl ResultWrite for Unit<'_, Writing> {
         let existing = self.result_of_attempt(&job)?;
         match replace(&job, existing.as_ref(), result, self.now())? {
             None => Ok(Recorded::Unchanged),
-            Some(write) => self.store_result(UPDATE, write).map(|_| Recorded::Stored),
+            Some((stored, event)) => {
+                self.write_result(UPDATE, &stored)?;
+                self.record(event).map(|_| Recorded::Stored)
+            }
         }
     }
 }
@@ -118,13 +108,29 @@ impl Unit<'_, Writing> {
         self.find(OF_ATTEMPT, params![job.id.get(), job.attempt], decode)
     }
 
-    /// Stores a result with its event; says whether the schema let it in.
-    fn store_result(&self, sql: &str, (stored, event): (JobResult, NewEvent)) -> Result<bool> {
-        let written = self.write_result(sql, &stored)?;
-        if written {
-            self.record(event)?;
+    /// Stores the result of an attempt that has none yet, or the same; the event that is to tell so, if it had none.
+    pub(super) fn store_first_result(
+        &self,
+        job: &Job,
+        result: &NewResult,
+    ) -> Result<Option<NewEvent>> {
+        // The first result of an attempt is the common case: only the schema is asked whether it is.
+        if let Some((stored, event)) = record(job, None, result, self.now())?
+            && self.write_result(INSERT, &stored)?
+        {
+            return Ok(Some(event));
         }
-        Ok(written)
+        let existing = self.result_of_attempt(job)?;
+        match record(job, existing.as_ref(), result, self.now())? {
+            None => Ok(None),
+            Some(_) => Err(Error::Bug {
+                what: format!(
+                    "the result of attempt {} of job {} was refused",
+                    job.attempt, job.id
+                ),
+                source: None,
+            }),
+        }
     }
 
     /// Stores the result of a job that is made with it.

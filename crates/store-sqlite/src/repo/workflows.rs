@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 use store_core::held::asks_to_be_cancelled;
-use store_core::repo::{ClaimWrite, JobRead, JobWrite, WorkflowRead, WorkflowWrite};
+use store_core::repo::{JobRead, WorkflowRead, WorkflowWrite};
 use store_core::{
     Dependency, Error, InitialStatus, Job, JobId, NewWorkflow, Noun, Result, UnmetCounts, Workflow,
     WorkflowPlan,
@@ -108,7 +108,10 @@ impl WorkflowWrite for Unit<'_, Writing> {
         let plan = self.workflow(name)?.plan_cancel();
         let reason = WorkflowPlan::reason(name, self.author());
         self.atomically(|| {
-            plan.to_cancel().try_for_each(|id| self.request_cancel(id, Some(&reason)).map(drop))
+            self.storing(|steps| {
+                let mut cancel = |id| self.ask_to_end(steps, id, Some(&reason)).map(drop);
+                plan.to_cancel().try_for_each(&mut cancel)
+            })
         })?;
         Ok(plan)
     }
@@ -116,7 +119,9 @@ impl WorkflowWrite for Unit<'_, Writing> {
     fn retry_workflow(&self, name: &str, to: InitialStatus) -> Result<WorkflowPlan> {
         let plan = self.workflow(name)?.plan_retry(to);
         self.atomically(|| {
-            plan.changes.iter().try_for_each(|change| self.retry_job(change.job, to).map(drop))
+            self.storing(|steps| {
+                plan.changes.iter().try_for_each(|change| self.retry(steps, change.job, to))
+            })
         })?;
         Ok(plan)
     }

@@ -6,11 +6,11 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use store_core::{
-    ClaimFilter, Completion, Failure, JobId, LeaseKey, LeaseToken, Runner, Under, Worker,
+    ClaimFilter, Completion, Failure, JobId, LeaseKey, LeaseToken, RunEnd, Runner, Under, Worker,
 };
 
 use super::results::result;
-use super::values::{cluster_id, code, job_id, texts, word};
+use super::values::{cluster_id, code, job_id, moment, texts, word};
 
 pub(super) fn worker() -> impl Strategy<Value = Worker> {
     let name = prop_oneof![20 => select(vec!["slot 1", "slot 2"]), 1 => Just("")];
@@ -75,4 +75,15 @@ pub(super) fn failure() -> impl Strategy<Value = Failure> {
     let kind = select(vec!["timeout", "bad_input"]).prop_map(|word| word.parse().expect("a word"));
     (kind, option::of(texts()), option::of(any::<i32>()), option::weighted(0.2, result()))
         .prop_map(|(kind, reason, exit_code, result)| Failure { kind, reason, exit_code, result })
+}
+
+/// Mostly alike, so that some of many are stored together.
+pub(super) fn run_end() -> impl Strategy<Value = RunEnd> {
+    prop_oneof![
+        6 => Just(RunEnd::Completed(Completion::default())),
+        2 => completion().prop_map(RunEnd::Completed),
+        3 => failure().prop_map(RunEnd::Failed),
+        2 => (option::weighted(0.3, texts()), option::weighted(0.3, moment()))
+            .prop_map(|(reason, not_before)| RunEnd::Released { reason, not_before }),
+    ]
 }

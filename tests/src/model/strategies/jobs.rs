@@ -111,7 +111,7 @@ fn tag() -> impl Strategy<Value = (String, String)> {
     (key, prop_oneof![4 => often, 1 => texts()]).prop_map(|(key, value)| (key.to_owned(), value))
 }
 
-fn policy() -> BoxedStrategy<JobPolicy> {
+pub(super) fn policy() -> BoxedStrategy<JobPolicy> {
     let backoff = prop_oneof![
         2 => Just(Backoff::None),
         1 => Just(Backoff::Fixed { seconds: 0, jitter_percent: 100 }),

@@ -6,6 +6,7 @@ mod jobs;
 mod operations;
 mod results;
 mod submissions;
+mod together;
 mod values;
 mod workflows;
 
@@ -22,6 +23,7 @@ use super::operation::{End, Operation, Step};
 use clusters::cluster;
 use jobs::job;
 use operations::operation;
+use together::together;
 
 /// When every sequence begins.
 pub const BEGINNING: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -35,6 +37,11 @@ pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         let cluster = Step::Call(Operation::CreateCluster(cluster));
         std::iter::once(cluster).chain(jobs).chain(steps).collect()
     })
+}
+
+/// Sequences in which many jobs are claimed, end and change together.
+pub fn steps_of_many() -> impl Strategy<Value = Vec<Step>> {
+    together().prop_map(|calls| calls.into_iter().map(Step::Call).collect())
 }
 
 fn step() -> impl Strategy<Value = Step> {

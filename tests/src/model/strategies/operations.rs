@@ -8,7 +8,9 @@ use store_core::InitialStatus;
 
 use crate::model::operation::Operation;
 
-use super::claims::{claim_filter, completion, failure, held, held_job, lease, lease_key, worker};
+use super::claims::{
+    claim_filter, completion, failure, held, held_job, lease, lease_key, run_end, worker,
+};
 use super::clusters::{cluster, cluster_patch};
 use super::jobs::{change, deck, job, job_patch, tag_patch};
 use super::results::result;
@@ -69,6 +71,7 @@ pub(super) fn operation() -> BoxedStrategy<Operation> {
         6 => (lease_key(), failure()).prop_map(|(key, failure)| O::Fail(key, failure)),
         9 => (lease_key(), reason(), option::weighted(0.3, moment()))
             .prop_map(|(key, reason, not_before)| O::Release(key, reason, not_before)),
+        9 => vec((lease_key(), run_end()), 0..5).prop_map(O::EndRuns),
         4 => (1u32..4).prop_map(O::RecoverExpired),
         2 => vec(lease_key(), 1..3).prop_map(O::RecoverLost),
         9 => (job_id(), worker(), lease())

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use store_core::prelude::*;
 use store_core::{
-    Claim, ClaimFilter, Completion, Ended, Error, Failure, Heartbeat, JobStatus, LeaseKey,
-    LeaseLoss, NewResult, Recovered, Result, Worker,
+    Claim, ClaimFilter, Completion, Ended, Error, Heartbeat, JobStatus, LeaseKey, LeaseLoss,
+    NewResult, Recovered, Result, RunEnd, Worker,
 };
 use store_sqlite::worker::this_worker;
 
@@ -25,27 +25,6 @@ pub struct Caller<'a, S> {
     claimed: &'a AtomicU64,
     thread: u32,
     worker: Worker,
-}
-
-/// How a worker reports the end of a run.
-#[derive(Debug, Clone)]
-pub enum RunEnd {
-    /// It ended well, with this result.
-    Completed(Option<NewResult>),
-    /// It ended badly.
-    Failed(Failure),
-    /// It is given back.
-    Released,
-}
-
-impl RunEnd {
-    const fn kind(&self) -> (Kind, Report) {
-        match self {
-            Self::Completed(_) => (Kind::Complete, Report::Completed),
-            Self::Failed(_) => (Kind::Fail, Report::Failed),
-            Self::Released => (Kind::Release, Report::Released),
-        }
-    }
 }
 
 impl<'a, S: Store> Caller<'a, S> {
@@ -113,8 +92,8 @@ impl<'a, S: Store> Caller<'a, S> {
         count: u32,
         lease_time: Duration,
     ) -> Vec<Claim> {
-        let completion = Completion { result: result.clone(), exit_code: Some(0) };
-        let (worker, reported) = (self.worker.clone(), RunEnd::Completed(result));
+        let completion = Completion { result, exit_code: Some(0) };
+        let (worker, reported) = (self.worker.clone(), RunEnd::from(completion.clone()));
         let keys = |claims: &[Claim]| claims.iter().map(|one| one.lease.key()).collect();
         let answer = self.call(
             Kind::CompleteAndClaim,
@@ -126,7 +105,7 @@ impl<'a, S: Store> Caller<'a, S> {
                 Err(_) => Heard::Unknown,
             },
             |(came, claims)| {
-                let mut effects = ended(&key, Report::Completed, *came, &reported);
+                let mut effects = ended(&key, *came, &reported);
                 effects.extend(claims.iter().map(|claim| claimed(&claim.lease.key())));
                 effects
             },
@@ -190,27 +169,41 @@ impl<'a, S: Store> Caller<'a, S> {
         );
     }
 
-    /// Reports the ends of runs, all in one unit of work.
-    pub fn end(&mut self, keys: &[LeaseKey], reported: &RunEnd) {
-        let (kind, report) = reported.kind();
+    /// Reports the ends of runs, all in one unit of work, or in one call.
+    pub fn end(&mut self, keys: &[LeaseKey], reported: &RunEnd, together: Together) {
+        let (kind, report) = match reported {
+            RunEnd::Completed(_) => (Kind::Complete, Report::Completed),
+            RunEnd::Failed(_) => (Kind::Fail, Report::Failed),
+            RunEnd::Released { .. } => (Kind::Release, Report::Released),
+        };
         let (shown, told) = (keys.to_vec(), reported.clone());
-        let effects = |ends: &Vec<Ended>| {
+        let effects = |ends: &Vec<CameTo>| {
             keys.iter()
                 .zip(ends)
-                .flat_map(|(key, came)| ended(key, report, *came, reported))
+                .filter_map(|(key, came)| Some((key, (*came).ok()?)))
+                .flat_map(|(key, came)| ended(key, came, reported))
                 .collect()
         };
         self.call(
             kind,
             Asked::End(report, keys.to_vec()),
-            |store| match shown.as_slice() {
-                [key] => Ok(vec![end_one(store, key, &told)?]),
-                _ => store.write(move |w| shown.iter().map(|key| end_one(w, key, &told)).collect()),
+            |store| match (shown.as_slice(), together) {
+                ([key], _) => Ok(vec![Ok(end_one(store, key, &told)?)]),
+                (_, Together::InOneCall) => {
+                    let ends: Vec<_> = shown.iter().map(|key| (*key, told.clone())).collect();
+                    store.end_runs(&ends)
+                }
+                (_, Together::InOneUnit) => store.write(move |w| {
+                    shown.iter().map(|key| end_one(w, key, &told).map(Ok)).collect()
+                }),
             },
             |answer| match answer {
-                Ok(ends) => {
-                    Heard::Ended(keys.iter().copied().zip(ends.iter().copied().map(came)).collect())
-                }
+                Ok(ends) => Heard::Ended(
+                    keys.iter()
+                        .copied()
+                        .zip(ends.iter().map(|came_to| came_to.map_or(Came::LeaseLost, came)))
+                        .collect(),
+                ),
                 Err(Error::LeaseLost { key, .. }) => Heard::LeaseLost(*key),
                 Err(_) => Heard::Unknown,
             },
@@ -245,13 +238,22 @@ impl<'a, S: Store> Caller<'a, S> {
     }
 }
 
+/// How several ends are reported together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Together {
+    /// By `end_runs`, which tells of each whether its lease was lost.
+    InOneCall,
+    /// One after the other in a unit of work, of which nothing lands when one lease is lost.
+    InOneUnit,
+}
+
+type CameTo = std::result::Result<Ended, LeaseLoss>;
+
 fn end_one(w: &impl ClaimWrite, key: &LeaseKey, reported: &RunEnd) -> Result<Ended> {
     match reported {
-        RunEnd::Completed(result) => {
-            w.complete(key, &Completion { result: result.clone(), exit_code: Some(0) })
-        }
+        RunEnd::Completed(completion) => w.complete(key, completion),
         RunEnd::Failed(failure) => w.fail(key, failure),
-        RunEnd::Released => w.release(key, Some("its worker is wanted elsewhere"), None),
+        RunEnd::Released { reason, not_before } => w.release(key, reason.as_deref(), *not_before),
     }
 }
 
@@ -273,10 +275,10 @@ fn run_ended(key: &LeaseKey, came_to: Ended) -> Option<Effect> {
     Some(Effect::RunEnded { job: key.job, attempt: key.attempt, token: key.token, to })
 }
 
-fn ended(key: &LeaseKey, report: Report, came_to: Ended, reported: &RunEnd) -> Vec<Effect> {
+fn ended(key: &LeaseKey, came_to: Ended, reported: &RunEnd) -> Vec<Effect> {
     let run_ended = run_ended(key, came_to);
     let result = match reported {
-        RunEnd::Completed(Some(result)) if report == Report::Completed && run_ended.is_some() => {
+        RunEnd::Completed(Completion { result: Some(result), .. }) if run_ended.is_some() => {
             Some(result_recorded(key, result))
         }
         _ => None,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use store_core::prelude::*;
 use store_core::{
-    Claim, ClaimFilter, Convergence, Energy, EnergyUnit, Failure, FailureKind, LeaseKey, NewResult,
-    Runner,
+    Claim, ClaimFilter, Completion, Convergence, Energy, EnergyUnit, Failure, FailureKind,
+    LeaseKey, NewResult, RunEnd, Runner,
 };
 
-use super::caller::{Caller, RunEnd};
+use super::caller::{Caller, Together};
 
 /// Long enough for whoever is at work.
 const LEASE: Duration = Duration::from_secs(5);
@@ -116,24 +116,34 @@ fn report<S: Store>(caller: &mut Caller<'_, S>, keys: &[LeaseKey]) {
             // Its end comes without a result then: the attempt has one, or is no longer this worker's.
             let result = result(caller.session.random.fraction());
             caller.record(*key, &result);
-            caller.end(part, &RunEnd::Completed(None));
+            caller.end(part, &completed(None), Together::InOneUnit);
             continue;
         }
         let random = &mut caller.session.random;
+        let way = if random.chance(70) { Together::InOneCall } else { Together::InOneUnit };
         let reported = match random.below(100) {
-            0..12 => RunEnd::Failed(failure(random.below(12) == 0)),
-            12..17 => RunEnd::Released,
+            0..12 => failure(random.below(12) == 0).into(),
+            12..17 => released(),
             // Forgotten: its lease lapses.
             17 if part.len() == 1 => continue,
-            18..50 => RunEnd::Completed(Some(result(random.fraction()))),
-            _ => RunEnd::Completed(None),
+            18..50 => completed(Some(result(random.fraction()))),
+            _ => completed(None),
         };
-        caller.end(part, &reported);
+        caller.end(part, &reported, way);
         if matches!(reported, RunEnd::Completed(_)) && caller.session.random.chance(3) {
             // As a worker does that did not hear the answer.
-            caller.end(part, &reported);
+            caller.end(part, &reported, way);
         }
     }
+}
+
+fn completed(result: Option<NewResult>) -> RunEnd {
+    Completion { result, exit_code: Some(0) }.into()
+}
+
+fn released() -> RunEnd {
+    let reason = Some("its worker is wanted elsewhere".to_owned());
+    RunEnd::Released { reason, not_before: None }
 }
 
 fn failure(is_final: bool) -> Failure {

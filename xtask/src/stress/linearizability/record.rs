@@ -23,7 +23,7 @@ pub enum Asked {
     Heartbeat(Vec<LeaseKey>),
     /// To record a result under this.
     Record(LeaseKey),
-    /// To end these in one unit of work.
+    /// To end these in one transaction.
     End(Report, Vec<LeaseKey>),
     /// To complete this and get jobs, in one transaction.
     CompleteAndClaim(LeaseKey),

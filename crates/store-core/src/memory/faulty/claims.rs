@@ -6,15 +6,14 @@ use std::time::Duration;
 use crate::attempt::Attempt;
 use crate::claim::{ClaimFilter, Explanation};
 use crate::cluster::{ClusterLimits, ClusterLoad};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId};
 use crate::job::Job;
-use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
+use crate::lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
 use crate::memory::state::State;
 use crate::memory::unit::Writing;
 use crate::repo::{ClaimRead, ClaimWrite, EventWrite, JobRead};
-use crate::run::{Cancellation, Completion, Ended, Failure, Recovered};
-use crate::time::Timestamp;
+use crate::run::{Cancellation, Completion, Ended, Recovered, RunEnd};
 use crate::worker::Worker;
 
 use super::Fault;
@@ -75,11 +74,47 @@ impl FaultyUnit<'_, Writing> {
     }
 }
 
+impl FaultyUnit<'_, Writing> {
+    fn before_an_end(&self, key: &LeaseKey, end: &RunEnd) -> Result<()> {
+        let (Fault::FailsTheStopped, RunEnd::Failed(failure)) = (self.fault, end) else {
+            return Ok(());
+        };
+        self.inner.change(|state, _| {
+            let stopped = state.jobs.get_mut(&key.job);
+            if let Some(job) = stopped.filter(|job| !job.policy.retries(&failure.kind, 1)) {
+                Arc::make_mut(job).cancel_requested_at = None;
+            }
+            Ok(())
+        })
+    }
+
+    fn after_an_end(
+        &self,
+        key: &LeaseKey,
+        came_to: &std::result::Result<Ended, LeaseLoss>,
+    ) -> Result<()> {
+        if let (Fault::RefusesAllForOne, Err(loss)) = (self.fault, came_to) {
+            return Err(Error::lease_lost(*key, *loss));
+        }
+        if self.fault == Fault::CountsAFailureTwice && *came_to == Ok(Ended::Repeated) {
+            self.inner.add_note(key.job, "it failed again")?;
+        }
+        if self.fault == Fault::RetriesAtOnce {
+            self.inner.change(|state, _| {
+                if let Some(job) = state.jobs.get_mut(&key.job) {
+                    Arc::make_mut(job).not_before = None;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
 pass_on! {
     impl<> ClaimWrite for Writing {
         fn recover_lost(keys: &[LeaseKey]) -> Vec<Recovered>;
         fn request_cancel(job: JobId, reason: Option<&str>) -> Cancellation;
-        fn release(key: &LeaseKey, reason: Option<&str>, not_before: Option<Timestamp>) -> Ended;
     } but {
         fn claim(
             &self,
@@ -128,10 +163,6 @@ pass_on! {
             self.inner.adopt(job, worker, lease_time)
         }
 
-        fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
-            self.inner.complete(&self.fenced(key), completion)
-        }
-
         fn complete_and_claim(
             &self,
             key: &LeaseKey,
@@ -150,29 +181,23 @@ pass_on! {
             answer
         }
 
-        fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
-            if self.fault == Fault::FailsTheStopped {
-                self.inner.change(|state, _| {
-                    let stopped = state.jobs.get_mut(&key.job);
-                    if let Some(job) = stopped.filter(|job| !job.policy.retries(&failure.kind, 1)) {
-                        Arc::make_mut(job).cancel_requested_at = None;
-                    }
-                    Ok(())
-                })?;
+        fn end_runs(
+            &self,
+            ends: &[(LeaseKey, RunEnd)],
+        ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+            ends.iter().try_for_each(|(key, end)| self.before_an_end(key, end))?;
+            let ends: Vec<_> =
+                ends.iter().map(|(key, end)| (self.fenced(key), end.clone())).collect();
+            let come_to = match self.fault {
+                Fault::StopsHalfway => {
+                    ends.chunks(1).map(|end| self.inner.end_runs(end)).collect::<Result<Vec<_>>>()?.concat()
+                }
+                _ => self.inner.end_runs(&ends)?,
+            };
+            for ((key, _), came_to) in ends.iter().zip(&come_to) {
+                self.after_an_end(key, came_to)?;
             }
-            let ended = self.inner.fail(&self.fenced(key), failure)?;
-            if (self.fault, ended) == (Fault::CountsAFailureTwice, Ended::Repeated) {
-                self.inner.add_note(key.job, "it failed again")?;
-            }
-            if self.fault == Fault::RetriesAtOnce {
-                self.inner.change(|state, _| {
-                    if let Some(job) = state.jobs.get_mut(&key.job) {
-                        Arc::make_mut(job).not_before = None;
-                    }
-                    Ok(())
-                })?;
-            }
-            Ok(ended)
+            Ok(come_to)
         }
 
         fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {

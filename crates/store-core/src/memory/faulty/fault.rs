@@ -161,6 +161,8 @@ pub(in crate::memory) enum Fault {
     ReusesAttempts,
     /// A run that is to stop is FAILED where it would not have been tried again.
     FailsTheStopped,
+    /// Of many ends none lands when one lease is lost.
+    RefusesAllForOne,
     /// That a job left the second store is lost when it comes back.
     ForgetsOnReturn,
     /// A reason may be empty.
