@@ -1,4 +1,4 @@
-//! An end together with the next claim: one commit, and all of it or nothing.
+//! Claims: the best of all lanes, one commit with an end, and none where nothing is to be found.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{Outcome, another_program, job, scratch};
 use store_core::prelude::*;
 use store_core::{ClaimFilter, Completion, Error, JobStatus, LeaseKey};
 use store_sqlite::worker::this_worker;
-use store_sqlite::{Options, SqliteStore};
+use store_sqlite::{CheckDepth, Options, SqliteStore};
 
 const LEASE: Duration = Duration::from_secs(3_600);
 
@@ -47,6 +47,32 @@ fn what_another_store_had_to_claim_is_not_looked_for_in_one_that_only_reads() ->
         let nothing = other.claim(&this_worker("w"), &ClaimFilter::all(), 1, LEASE)?;
         assert_eq!(nothing, [], "{number}");
     }
+    Ok(())
+}
+
+/// More of each lane than a claim reads of one at once, while others may have better ones.
+#[test]
+fn a_claim_of_many_takes_the_best_of_all_lanes_in_their_order() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).open()?;
+    let new = |number: u32| {
+        let mut new = job(&format!("job {number}")).queued();
+        // Three lanes, the last of which is long; each has its own part of what is best.
+        new.parallelism.nodes = Some(1 + (number % 5).min(2));
+        new.priority = i32::try_from(number * 7 % 11).unwrap_or(0);
+        new
+    };
+    let created = store.create_jobs(&(0..600).map(new).collect::<Vec<_>>())?;
+    let mut order: Vec<_> = created.iter().map(|job| (-job.priority, job.id)).collect();
+    order.sort_unstable();
+    let mut claimed = Vec::new();
+    for count in [1, 130, 2, 300, 100, 100] {
+        let claims = store.claim(&this_worker("w"), &ClaimFilter::all(), count, LEASE)?;
+        claimed.extend(claims.into_iter().map(|claim| (-claim.job.priority, claim.job.id)));
+    }
+    assert_eq!(claimed, order);
+    assert_eq!(store.leases()?.len(), 600);
+    assert!(store.check(CheckDepth::Full)?.is_ok());
     Ok(())
 }
 

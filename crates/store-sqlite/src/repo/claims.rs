@@ -17,6 +17,7 @@ use store_core::{
 };
 
 use super::jobs::{BY_ID, columns, decode};
+use super::lanes::Lane;
 use super::steps::{Decided, Steps};
 use crate::codec::Columns;
 use crate::unit::{Mode, Unit, Writing};
@@ -38,6 +39,14 @@ pub(super) const CLAIMS: &str = "SELECT claims FROM jobs WHERE id = ?1";
 
 /// How many jobs of a lane are read at once while another lane may have better ones.
 const READ_AHEAD: usize = 32;
+
+/// The next jobs of a lane, each with the number of its claims.
+#[derive(Default)]
+struct Ahead {
+    jobs: VecDeque<(Job, i64)>,
+    /// Whether the lane has no more.
+    are_all: bool,
+}
 
 impl<M: Mode> ClaimRead for Unit<'_, M> {
     fn can_claim(&self, filter: &ClaimFilter) -> Result<bool> {
@@ -112,7 +121,7 @@ impl ClaimWrite for Unit<'_, Writing> {
         let order = |(priority, job): (i32, JobId)| (priority, Reverse(job));
         let mut heads: BinaryHeap<_> =
             lanes.iter().enumerate().map(|(place, lane)| (order(lane.head), place)).collect();
-        let mut read: BTreeMap<usize, VecDeque<(Job, i64)>> = BTreeMap::new();
+        let mut read: BTreeMap<usize, Ahead> = BTreeMap::new();
         let mut claims = Vec::with_capacity(count.min(lanes.len().max(1)));
         self.storing(|steps| {
             while claims.len() < count
@@ -125,23 +134,23 @@ impl ClaimWrite for Unit<'_, Writing> {
                 let most = if heads.is_empty() { count } else { READ_AHEAD };
                 let wanted = (count - claims.len()).min(most);
                 let ahead = read.entry(place).or_default();
-                if ahead.is_empty() && wanted == 1 {
+                if ahead.jobs.is_empty() && wanted == 1 {
                     // What was claimed is no longer among them, so that the first that is left is the head.
-                    ahead.extend(self.claimable(job)?);
-                } else if ahead.is_empty() {
-                    ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
+                    ahead.jobs.extend(self.claimable(job)?);
+                } else if ahead.jobs.is_empty() {
+                    *ahead = self.read_ahead(filter, lane, wanted)?;
                 }
-                let Some((job, earlier_claims)) = ahead.pop_front() else { continue };
+                let Some((job, earlier_claims)) = ahead.jobs.pop_front() else { continue };
                 claims.push(self.start(steps, &job, earlier_claims, worker, lease_time)?);
                 clusters.count(lane.cluster, lane.needs);
                 if claims.len() == count {
                     break;
                 }
-                if ahead.is_empty() {
+                if ahead.jobs.is_empty() && !ahead.are_all {
                     steps.store()?;
-                    ahead.extend(self.best_of_lane(filter, lane.id, wanted)?);
+                    *ahead = self.read_ahead(filter, lane, wanted)?;
                 }
-                if let Some((next, _)) = ahead.front() {
+                if let Some((next, _)) = ahead.jobs.front() {
                     heads.push((order((next.priority, next.id)), place));
                 }
             }
@@ -236,6 +245,11 @@ impl<M: Mode> Unit<'_, M> {
 }
 
 impl Unit<'_, Writing> {
+    fn read_ahead(&self, filter: &ClaimFilter, lane: &Lane, wanted: usize) -> Result<Ahead> {
+        let jobs = self.best_of_lane(filter, lane.id, wanted)?;
+        Ok(Ahead { are_all: jobs.len() < wanted, jobs: jobs.into() })
+    }
+
     fn start(
         &self,
         steps: &mut Steps<'_, '_>,

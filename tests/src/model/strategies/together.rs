@@ -5,7 +5,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::sample::select;
 use store_core::{
     ClaimFilter, Code, InitialStatus, JobId, JobPolicy, JobStatus, JobUuid, LeaseKey, LeaseToken,
-    NewJob, Placement, StatusChange, Under, WorkDir, Worker,
+    NewJob, Parallelism, Placement, StatusChange, Under, WorkDir, Worker,
 };
 
 use std::time::Duration;
@@ -27,6 +27,11 @@ pub(super) fn together() -> impl Strategy<Value = Vec<Operation>> {
         NewJob {
             policy,
             priority,
+            // Jobs with other needs are in another lane.
+            parallelism: Parallelism {
+                nodes: u32::try_from(1 + number % 3).ok(),
+                ..Parallelism::default()
+            },
             workflow: Some("screening".to_owned()),
             uuid: Some(JobUuid::from_bytes([u8::try_from(number).unwrap_or(0); 16])),
             ..NewJob::new("MgO", Code::Crystal, Placement::Under(base)).queued()
@@ -73,16 +78,17 @@ pub(super) fn together() -> impl Strategy<Value = Vec<Operation>> {
         let retry = Operation::RetryWorkflow(workflow(), InitialStatus::Queued);
         select(vec![Operation::CancelWorkflow(workflow()), retry])
     };
-    (claimed, waiting, ends(), changes, (ends(), all(), all())).prop_map(
-        |(claimed, waiting, first, changes, (last, one, other))| {
-            let worker = Worker::new("slot 1", "node-17", 4711);
-            let hour = Duration::from_secs(3_600);
-            let claim = Operation::Claim(worker, ClaimFilter::all(), 100, hour);
+    let claims = || {
+        let worker = Worker::new("slot 1", "node-17", 4711);
+        let hour = Duration::from_secs(3_600);
+        (6u32..24).prop_map(move |count| {
+            Operation::Claim(worker.clone(), ClaimFilter::all(), count, hour)
+        })
+    };
+    (claimed, waiting, (claims(), ends(), changes), (claims(), ends(), all(), all())).prop_map(
+        |(claimed, waiting, (claim, first, changes), (again, last, one, other))| {
             let create = [Operation::CreateJobs(claimed), Operation::CreateJobs(waiting)];
-            create
-                .into_iter()
-                .chain([claim.clone(), first, changes, claim, last, one, other])
-                .collect()
+            create.into_iter().chain([claim, first, changes, again, last, one, other]).collect()
         },
     )
 }
