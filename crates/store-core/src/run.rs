@@ -93,16 +93,17 @@ impl From<Failure> for RunEnd {
 }
 
 impl RunEnd {
-    /// Refuses what no store takes. Backends call it before they write.
+    /// Refuses what no store takes, whatever the run.
     ///
     /// # Errors
     /// [`Invalid`] with the field's name.
     pub fn check(&self) -> std::result::Result<(), Invalid> {
         match self {
-            Self::Completed(_) => Ok(()),
-            Self::Failed(failure) => failure.check(),
-            Self::Released { reason, .. } => check_optional_text("reason", reason.as_deref()),
+            Self::Completed(_) => {}
+            Self::Failed(failure) => failure.check()?,
+            Self::Released { reason, .. } => check_optional_text("reason", reason.as_deref())?,
         }
+        self.result().map_or(Ok(()), NewResult::check)
     }
 
     /// What the attempt comes to.
@@ -122,6 +123,18 @@ impl RunEnd {
             Self::Released { .. } => None,
         }
     }
+}
+
+/// Refuses what no store takes, and names the job of the report that says it. Backends call it before they write.
+///
+/// # Errors
+/// [`Invalid`] with the field's name.
+pub fn check_ends(ends: &[(LeaseKey, RunEnd)]) -> std::result::Result<(), Invalid> {
+    ends.iter().try_for_each(|(key, end)| {
+        end.check().map_err(|Invalid { field, reason }| {
+            Invalid::new(field, format!("in the report on job {} {reason}", key.job))
+        })
+    })
 }
 
 /// How often a job has failed and lapsed before, in attempts that are over.
@@ -232,7 +245,7 @@ pub fn repeated(
 /// to start. Backends store what this returns, with the result; `past` is asked for only where a policy counts.
 ///
 /// # Errors
-/// [`Error::LeaseLost`], [`Error::Invalid`], those of `past`.
+/// [`Error::LeaseLost`], those of `past`.
 pub fn end(
     key: &LeaseKey,
     job: Option<&Job>,
@@ -241,7 +254,6 @@ pub fn end(
     past: impl FnOnce() -> Result<Past>,
     now: Timestamp,
 ) -> Result<Step> {
-    end.check()?;
     let lease = held(key, job, lease)?;
     let job = running(job, key)?;
     match end {

@@ -150,8 +150,8 @@ pub struct Step {
 /// RUNNING of an attempt; `finished_at` by a terminal status. The pid and the host belong to a run:
 /// RUNNING sets them, a requeue empties them, the end keeps them.
 ///
-/// A claimed run that is put into the queue ends its attempt, as a [`RunEnd::Released`](crate::run::RunEnd::Released) does: the
-/// next one is of another worker.
+/// A claimed run that is put into the queue ends its attempt, as one that is given back
+/// ([`RunEnd::Released`](crate::run::RunEnd::Released)): the next one is of another worker.
 ///
 /// # Errors
 /// [`Error::StaleStatus`], [`Error::IllegalTransition`], [`Error::Invalid`].

@@ -1,5 +1,6 @@
 //! Writes that are on their way: a ticket to wait with, and the promise behind it.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -74,7 +75,7 @@ impl<T> Promise<T> {
         let before = std::mem::replace(&mut *self.shared.lock(), State::Done(outcome));
         self.shared.done.notify_all();
         if let State::Pending(Some(waker)) = before {
-            waker.wake();
+            waking(|| waker.wake());
         }
     }
 }
@@ -133,12 +134,17 @@ impl<T> Ticket<T> {
     }
 }
 
+/// Inside a unit of work of the same store a ticket that has no outcome is [`Error::Nested`], as by
+/// [`wait`](Ticket::wait): whoever awaits it there would wait for itself.
 impl<T> Future for Ticket<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         let mut state = self.shared.lock();
         match &mut *state {
+            State::Pending(_) if nesting::is_inside(self.shared.key) && !WAKING.get() => {
+                Poll::Ready(Err(Error::Nested))
+            }
             State::Pending(waker) => {
                 *waker = Some(context.waker().clone());
                 Poll::Pending
@@ -146,6 +152,23 @@ impl<T> Future for Ticket<T> {
             State::Done(_) | State::Taken => Poll::Ready(take(state)),
         }
     }
+}
+
+thread_local! {
+    static WAKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Wakes who waits. An executor may run its task at once, on the thread of whoever told the outcome, which may be
+/// about to leave a unit of work and waits for nothing more.
+fn waking(wake: impl FnOnce()) {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            WAKING.set(self.0);
+        }
+    }
+    let _restored = Restore(WAKING.replace(true));
+    wake();
 }
 
 fn take<T>(mut state: MutexGuard<'_, State<T>>) -> Result<T> {
@@ -195,6 +218,17 @@ mod tests {
         assert!(matches!(waited_for.wait(), Err(Error::Nested)));
         drop(inside);
         promise.keep(Ok(Ok(())));
+        let (promise, awaited) = ticket::<i32>(key);
+        let mut awaited = pin!(awaited);
+        let mut context = Context::from_waker(Waker::noop());
+        let inside = nesting::UnitGuard::enter(key)?;
+        let polled = awaited.as_mut().poll(&mut context);
+        assert!(matches!(polled, Poll::Ready(Err(Error::Nested))), "{polled:?}");
+        // A task that is woken where another outcome is told may look at its other tickets.
+        waking(|| assert!(awaited.as_mut().poll(&mut context).is_pending()));
+        drop(inside);
+        promise.keep(Ok(Ok(7)));
+        assert!(matches!(awaited.poll(&mut context), Poll::Ready(Ok(7))), "it is not lost");
         let told = at_once(key, || Ok(7)).wait_for(Duration::MAX).expect("told");
         assert_eq!(told?, 7);
         Ok(())

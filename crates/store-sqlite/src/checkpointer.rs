@@ -13,6 +13,8 @@ mod notices;
 
 pub(crate) use self::notices::{Notices, log_pages_after_commit, note_log_pages};
 
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -87,10 +89,11 @@ impl Checkpointer {
             is_overdue: false,
             log: location.beside("-wal"),
             seen_idle: None,
+            failed: RefCell::default(),
         };
         let spawned = thread::Builder::new()
             .name("crystalstore-checkpointer".to_owned())
-            .spawn(move || work.run());
+            .spawn(move || work.run_to_the_end());
         let thread =
             spawned.map_err(|source| OpenError::Access { path: options.path.clone(), source })?;
         Ok(Self { sight, thread: Some(thread) })
@@ -130,10 +133,17 @@ struct Work {
     log: PathBuf,
     /// The pages of a log whose file is too long, when a round had passed without a pass that was due.
     seen_idle: Option<u32>,
+    /// When a pass last ended in an error, and in which; nothing once one has not.
+    failed: RefCell<Option<(Instant, String)>>,
 }
 
 impl Work {
-    fn run(mut self) {
+    /// A program's own subscriber to what is told may panic: the log is not to grow for ever because of that.
+    fn run_to_the_end(mut self) {
+        while catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {}
+    }
+
+    fn run(&mut self) {
         while let Some(due) = self.sight.notices.next() {
             self.turns.tell_if_older_than(LONG_WORK);
             if due || self.is_overdue {
@@ -149,6 +159,10 @@ impl Work {
     }
 
     fn pass(&mut self) {
+        if self.failed.borrow().as_ref().is_some_and(|(at, _)| at.elapsed() < ROUND) {
+            self.is_overdue = true;
+            return;
+        }
         let Some(report) = self.checkpoint(Mode::Passive) else { return };
         if !report.complete && report.log_pages == 0 {
             // Another process makes a pass at this moment.
@@ -203,7 +217,8 @@ impl Work {
         std::fs::metadata(&self.log).is_ok_and(|file| file.len() > self.limit_bytes)
     }
 
-    /// Cuts a file that is too long once nobody has written for a round: who writes just then waits for it.
+    /// Cuts a file that is too long once nobody has written for a round, after what it has was copied: who writes just
+    /// then waits for it, some 300 milliseconds where it has a gigabyte.
     fn cut_if_idle(&mut self) {
         let look = || self.checkpoint(Mode::Look);
         let Some(report) = self.is_too_long().then(look).flatten() else {
@@ -211,13 +226,18 @@ impl Work {
             return;
         };
         let is_idle = self.seen_idle.replace(report.log_pages) == Some(report.log_pages);
-        if !is_idle || !report.has_little_left() {
+        if !is_idle {
             return;
+        }
+        if !report.has_little_left() {
+            // Of a process that is gone, or from before a reader left; nobody makes a pass due.
+            return self.pass();
         }
         let Ok(_turn) = self.turn(LONGEST_DRAIN, "cutting the write-ahead log") else { return };
         if self.checkpoint(Mode::Truncate(Duration::ZERO)).is_some_and(|report| report.complete) {
-            self.sight.counters.drained(true);
             self.sight.notices.passed_to(0);
+            #[cfg(feature = "metrics")]
+            self.show_the_log();
         }
     }
 
@@ -288,8 +308,10 @@ impl Work {
         }
         drop(turn);
         #[cfg(feature = "metrics")]
-        if complete {
-            crate::counters::gauges::log_bytes(0);
+        self.show_the_log();
+        if !complete && !readers_are_there {
+            // Another process made passes all the time, and is about to drain itself.
+            return false;
         }
         self.sight.counters.drained(complete);
         if complete {
@@ -303,18 +325,31 @@ impl Work {
         complete
     }
 
+    #[cfg(feature = "metrics")]
+    fn show_the_log(&self) {
+        let bytes = std::fs::metadata(&self.log).map_or(0, |file| file.len());
+        crate::counters::gauges::log_bytes(bytes);
+    }
+
     fn checkpoint(&self, mode: Mode) -> Option<CheckpointReport> {
         let _span = tracing::debug_span!("checkpoint", ?mode).entered();
         match checkpoint::run(&self.connection, mode) {
             Ok(report) => {
                 let CheckpointReport { complete, log_pages, checkpointed_pages } = report;
                 tracing::debug!(complete, log_pages, checkpointed_pages, "checkpointed");
+                if !matches!(mode, Mode::Look) {
+                    self.failed.take();
+                }
                 Some(report)
             }
             Err(error) => {
-                // The log keeps everything; the next pass tries again.
+                // The log keeps everything; a pass of the next round tries again.
                 self.sight.counters.checkpoint_failed();
-                tracing::warn!(%error, "a checkpoint failed");
+                let told = error.to_string();
+                let before = self.failed.replace(Some((Instant::now(), told.clone())));
+                if before.is_none_or(|(_, before)| before != told) {
+                    tracing::warn!(%error, "a checkpoint failed");
+                }
                 None
             }
         }

@@ -51,7 +51,8 @@ pub struct Activity {
     /// Turns at the gate in which a pass brought the end of the log into the database, so that the next commit
     /// begins it anew.
     pub finishing_turns: u64,
-    /// Times that the log was emptied because it had grown large.
+    /// Times that the log was emptied because it had grown large; or that it begins anew with the next commit, where its
+    /// file is too long to be cut while others write.
     pub drains: u64,
     /// Times that it could not be, because a reader held an old snapshot.
     pub drains_prevented: u64,

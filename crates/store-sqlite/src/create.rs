@@ -27,6 +27,14 @@ pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, flags(true))
 }
 
+/// Opens a file that is there to bring its log into it, and finds the log, which SQLite looks for no earlier than
+/// something is read.
+pub(crate) fn connect_to_copy(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path)?;
+    connection.query_one("PRAGMA schema_version", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
 /// Opens a file that is there, for reading alone.
 pub(crate) fn connect_read_only(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, flags(false))

@@ -9,8 +9,9 @@ use store_core::{Error, Result};
 use crate::error::{Meaning, is_busy};
 use crate::holder;
 
-/// The longest pause between two tries: programs that write without turns leave the lock for moments only.
-const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+/// The pause between two tries, before it is jittered: programs that write without turns leave the lock for moments
+/// only. A try takes some 10 microseconds.
+const PAUSE: Duration = Duration::from_micros(250);
 
 /// Tries `work` until no lock is in its way, or until `deadline`. It is tried once in any case; `again` hears
 /// of each further try, before it pauses for that.
@@ -36,8 +37,7 @@ fn without_waiting<T>(
     again: impl Fn(),
     work: impl Fn() -> rusqlite::Result<T>,
 ) -> Result<T> {
-    let begun = Instant::now();
-    let mut pause = Duration::from_micros(250);
+    let (begun, mut is_told) = (Instant::now(), false);
     loop {
         match work() {
             Err(error) if is_busy(&error) => {
@@ -46,10 +46,11 @@ fn without_waiting<T>(
                     let holder = connection.path().and_then(holder::of_the_write_lock);
                     return Err(Error::Contended { waited: begun.elapsed(), holder });
                 }
-                tracing::debug!(?pause, "a writer that ignores the gate is in the way");
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::debug!("a writer that ignores the gate is in the way");
+                }
                 again();
-                thread::sleep(jittered(pause).min(left));
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                thread::sleep(jittered(PAUSE).min(left));
             }
             other => return other.meaning(),
         }

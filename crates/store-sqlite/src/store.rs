@@ -12,6 +12,7 @@ use store_core::{Actor, Error, Result, Retention, RetentionReport, Store, Ticket
 
 use crate::checkpointer::Checkpointer;
 use crate::location::Location as Place;
+use crate::maintenance::checkpoint::Cut;
 use crate::options::{Durability, Options};
 use crate::pool::{Connections, Lent, on_snapshot};
 use crate::sight::Sight;
@@ -70,7 +71,7 @@ impl Opened {
         self.ending.come();
         let Some(writer) = &self.writer else { return Ok(()) };
         writer.close();
-        writer.truncate_the_log().map(drop)
+        writer.empty_the_log(Cut::IfShort).map(drop)
     }
 }
 

@@ -195,6 +195,24 @@ fn what_an_old_snapshot_has_kept_is_copied_while_nobody_waits() -> Outcome {
     Ok(())
 }
 
+/// Its process was killed, or nobody has written since a reader left.
+#[test]
+fn a_long_log_of_another_is_copied_and_cut_though_nobody_writes() -> Outcome {
+    let (_directory, path) = scratch();
+    let another = Options::new(&path).checkpoint_pages(i32::MAX as u32).wal_limit_bytes(1 << 40);
+    let another = another.open()?;
+    for number in 0.. {
+        another.create_job(&bulky_job(&format!("job {number}")))?;
+        if another.stats()?.wal_bytes > 20 * 1024 * 1024 {
+            break;
+        }
+    }
+    let store = Options::new(&path).wal_limit_bytes(1024 * 1024).open()?;
+    until(&store, |stats| stats.wal_bytes == 0);
+    assert!(store.stats()?.activity.checkpoints > 0, "it was more than is copied in a turn");
+    Ok(())
+}
+
 #[test]
 fn a_snapshot_that_is_held_too_long_is_named() -> Outcome {
     let (_directory, path) = scratch();

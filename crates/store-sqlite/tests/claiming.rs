@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use common::{Outcome, another_program, job, scratch};
 use store_core::prelude::*;
-use store_core::{ClaimFilter, Completion, Error, JobStatus, LeaseKey};
+use store_core::{
+    ClaimFilter, Completion, Convergence, Ended, Error, Failure, FailureKind, JobStatus, LeaseKey,
+    NewResult, RunEnd,
+};
 use store_sqlite::worker::this_worker;
 use store_sqlite::{CheckDepth, Options, SqliteStore};
 
@@ -116,5 +119,59 @@ fn where_the_queue_is_damaged_no_half_of_it_lands() -> Outcome {
     assert_eq!(store.check_lease(&key)?.key(), key);
     // Its end alone has nothing to do with the queue.
     store.complete(&key, &Completion::default())?;
+    Ok(())
+}
+
+/// More than are stored by one statement, alike and not.
+#[test]
+fn hundreds_of_ends_land_together_or_not_at_all() -> Outcome {
+    for number in [255_u32, 256, 257, 600] {
+        let (_directory, path) = scratch();
+        let store = Options::new(&path).open()?;
+        let new = |number: u32| job(&format!("job {number}")).queued();
+        store.create_jobs(&(0..number).map(new).collect::<Vec<_>>())?;
+        let claims = store.claim(&this_worker("w"), &ClaimFilter::all(), number, LEASE)?;
+        let completion = || Completion::with(NewResult::new(Convergence::Converged));
+        let end = |place: usize| match place % 3 {
+            0 => RunEnd::from(Completion::default()),
+            1 => completion().into(),
+            _ => Failure::of(FailureKind::unknown()).because(format!("run {place}")).into(),
+        };
+        let keys: Vec<_> = claims.iter().map(|claim| claim.lease.key()).collect();
+        let mut ends: Vec<_> = keys.iter().enumerate().map(|(at, key)| (*key, end(at))).collect();
+
+        let place = ends.len() - 1;
+        ends[place].1 = if place % 3 == 1 { end(0) } else { end(place) };
+
+        // The last one has another result than the one that it reports.
+        let last = keys[keys.len() - 1];
+        let other = NewResult::new(Convergence::NotConverged);
+        store.record_result(last, &other)?;
+        let (mut refused, told) = (ends.clone(), store.newest_sequence()?);
+        refused[keys.len() - 1].1 = completion().into();
+        let in_a_unit = refused.clone();
+        let kept_on = store.write(move |w| {
+            let refused = w.end_runs(&in_a_unit);
+            assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+            w.add_note(last.job, "it goes on")
+        })?;
+        assert!(matches!(store.end_runs(&refused), Err(Error::Conflict { .. })));
+        assert_eq!(store.events_after(told, 10)?, [kept_on]);
+        assert_eq!(store.leases()?.len(), keys.len());
+
+        ends.push(ends[0].clone());
+        let came_to = store.end_runs(&ends)?;
+        assert_eq!(came_to.last(), Some(&Ok(Ended::Repeated)));
+        let ended = |at| match at % 3 {
+            2 => JobStatus::Failed,
+            _ => JobStatus::Completed,
+        };
+        for (at, key) in keys.iter().enumerate() {
+            assert_eq!(came_to[at], Ok(Ended::Finally(ended(at))), "{at} of {number}");
+            assert_eq!(store.job(key.job)?.status, ended(at), "{at} of {number}");
+        }
+        assert_eq!(store.leases()?, []);
+        assert!(store.check(CheckDepth::Full)?.is_ok());
+    }
     Ok(())
 }

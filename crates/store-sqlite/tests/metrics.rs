@@ -234,7 +234,8 @@ fn each_documented_name_comes_when_its_thing_happens_and_not_before() -> Outcome
     acts.brought(&["drains_total", "slow_snapshots_total"]);
     store.create_job(&job("lets it go"))?;
     heard.wait_for("crystalstore_drains_total{emptied=true}");
-    assert_eq!(value("log_bytes"), Some(0.0));
+    // A file that is longer than the log may be is not cut before everybody is idle.
+    assert_eq!(value("log_bytes"), Some(f64::from(u32::try_from(store.stats()?.wal_bytes)?)));
     store.close()?;
 
     assert_eq!(heard.names(), documented());

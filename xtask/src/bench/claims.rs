@@ -65,7 +65,7 @@ pub fn complete_and_claim(
     let claims = match held.as_slice() {
         [] => store.claim(worker(), &filter, most, LEASE)?,
         [key] => store.complete_and_claim(key, &completion, worker(), &filter, most, LEASE)?.1,
-        _ => store.write_steps(held.len() + most as usize, move |w| {
+        _ => store.write(move |w| {
             w.end_runs(&completed(&held)).and_then(all_landed)?;
             w.claim(worker(), &filter, most, LEASE)
         })?,

@@ -125,7 +125,7 @@ impl ClaimWrite for Unit<'_, Writing> {
         &self,
         ends: &[(LeaseKey, RunEnd)],
     ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
-        ends.iter().try_for_each(|(_, end)| end.check())?;
+        run::check_ends(ends)?;
         self.change(|state, signature| {
             ends.iter().map(|(key, end)| state.end(key, end, signature)).collect()
         })

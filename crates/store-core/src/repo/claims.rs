@@ -184,7 +184,8 @@ pub trait ClaimWrite: ClaimRead {
     ///
     /// # Errors
     /// Those of [`complete`](Self::complete), [`fail`](Self::fail) and [`release`](Self::release) but
-    /// [`Error::LeaseLost`](crate::Error::LeaseLost); one report that is refused refuses all.
+    /// [`Error::LeaseLost`](crate::Error::LeaseLost); one report that is refused refuses all, and the error names
+    /// its job.
     fn end_runs(
         &self,
         ends: &[(LeaseKey, RunEnd)],

@@ -27,7 +27,8 @@ impl SqliteStore {
     /// (`wal_checkpoint(TRUNCATE)`). The store does this by itself when the log grows.
     ///
     /// It waits for readers for 30 milliseconds at the most, because writers of every process wait with it; most of
-    /// the log is brought before that, while they go on.
+    /// the log is brought before that, while they go on. They also wait while the file is cut, which takes some
+    /// 100 milliseconds for 300 MB and a second for gigabytes.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Contended`]; [`Error::Full`] and [`Error::Storage`].
@@ -35,7 +36,7 @@ impl SqliteStore {
         let _guard = self.guard()?;
         let opened = self.opened()?;
         let writer = opened.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.truncate_the_log()
+        writer.empty_the_log(Cut::Anyway)
     }
 
     /// Lets SQLite bring its statistics up to date where they are stale, in bounded time (`PRAGMA
@@ -78,22 +79,44 @@ pub(crate) enum Mode {
     Truncate(Duration),
 }
 
+/// What becomes of the log's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It is cut, however long that takes.
+    Anyway,
+    /// It is cut unless it is longer than the log may be: then others would wait for too long, and a store that is
+    /// idle cuts it later, or the last one that is closed.
+    IfShort,
+}
+
 /// The longest that anyone waits for readers to leave the log, while writers wait for it.
 pub(crate) const LONGEST_DRAIN: Duration = Duration::from_millis(30);
 
-/// Empties the log. What is copied and synced in that step, writers wait for; so most of it is before.
-pub(crate) fn truncate(connection: &Connection, gate: &Gate) -> Result<CheckpointReport> {
-    let passed = run(connection, Mode::Passive)?;
-    if passed.log_pages > 8 * MOST_IN_A_TURN {
+/// Brings most of the log into the database and onto the disk while writers go on, so that little is left for
+/// [`empty`]; on a connection that none of them waits for.
+pub(crate) fn copy(beside: &Connection, gate: &Gate) -> Result<()> {
+    run(beside, Mode::Passive)?;
+    if run(beside, Mode::Look)?.log_pages > 8 * MOST_IN_A_TURN {
         gate.sync_what_is_beside();
         // Of what was written meanwhile, there is less to copy.
-        run(connection, Mode::Passive)?;
+        run(beside, Mode::Passive)?;
     }
+    Ok(())
+}
+
+/// Empties the log by `mode`. What is copied and synced in that step, writers wait for; where much is, nothing is
+/// done.
+pub(crate) fn empty(connection: &Connection, mode: Mode) -> Result<CheckpointReport> {
     let left = run(connection, Mode::Look)?;
     if !left.has_little_left() {
-        return Ok(left);
+        return Ok(CheckpointReport { complete: false, ..left });
     }
-    run(connection, Mode::Truncate(LONGEST_DRAIN))
+    let report = run(connection, mode)?;
+    if !report.complete && report.log_pages == 0 {
+        // Another process makes a pass at this moment, and SQLite does not say what it would have counted.
+        return Ok(CheckpointReport { complete: false, ..run(connection, Mode::Look)? });
+    }
+    Ok(report)
 }
 
 /// Checkpoints. SQLite answers with a row, not with an error, where it could not finish.

@@ -37,7 +37,7 @@ pub(super) const LOAD: &str =
     "SELECT running, nodes, cores, memory_mib FROM cluster_loads WHERE cluster_id = ?1";
 pub(super) const CLAIMS: &str = "SELECT claims FROM jobs WHERE id = ?1";
 
-/// How many jobs of a lane are read at once while another lane may have better ones.
+/// How many jobs of a lane are read at once, where another lane may have better ones or its cluster room for few.
 const READ_AHEAD: usize = 32;
 
 /// The next jobs of a lane, each with the number of its claims.
@@ -131,7 +131,8 @@ impl ClaimWrite for Unit<'_, Writing> {
                 if !clusters.have_room(lane.cluster, lane.needs) {
                     continue;
                 }
-                let most = if heads.is_empty() { count } else { READ_AHEAD };
+                let are_all_its_own = heads.is_empty() && lane.cluster.is_none();
+                let most = if are_all_its_own { count } else { READ_AHEAD };
                 let wanted = (count - claims.len()).min(most);
                 let ahead = read.entry(place).or_default();
                 if ahead.jobs.is_empty() && wanted == 1 {
@@ -176,7 +177,7 @@ impl ClaimWrite for Unit<'_, Writing> {
         &self,
         ends: &[(LeaseKey, RunEnd)],
     ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
-        ends.iter().try_for_each(|(_, end)| end.check())?;
+        run::check_ends(ends)?;
         let all = || {
             let end = |steps: &mut Steps<'_, '_>, (key, end)| self.end(steps, key, end);
             self.storing(|steps| ends.iter().map(|(key, how)| end(steps, (key, how))).collect())

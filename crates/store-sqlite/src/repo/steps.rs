@@ -8,7 +8,7 @@ use std::mem;
 
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use store_core::event::NewEvent;
+use store_core::event::{EventKind, NewEvent};
 use store_core::held::asks_to_be_cancelled;
 use store_core::status::Step;
 use store_core::{Job, JobId, JobStatus, Lease, Result, Timestamp};
@@ -42,6 +42,10 @@ macro_rules! update {
 // Each column that is set costs the triggers and indexes that have it, so there is more than one.
 pub(super) const START: Update =
     update!("status = ?2, pid = ?3, host = ?4, started_at = ?5, updated_at = ?6, claims = ?7");
+/// A change of a job to RUNNING, by whoever needs no lease.
+pub(super) const BEGIN: Update =
+    update!("status = ?2, pid = ?3, host = ?4, started_at = ?5, updated_at = ?6");
+pub(super) const ASK_TO_END: Update = update!("updated_at = ?2, cancel_requested_at = ?3");
 pub(super) const END: Update = update!(
     "status = ?2, finished_at = ?3, updated_at = ?4, cancel_requested_at = NULL, probe_since = NULL"
 );
@@ -101,6 +105,14 @@ impl Decided {
             values.extend([time(job.finished_at), updated]);
             return (END, values);
         }
+        let event = &self.step.event;
+        if event.kind == EventKind::CancelRequested {
+            return (ASK_TO_END, vec![updated, time(job.cancel_requested_at)]);
+        }
+        if event.to == Some(JobStatus::Running) {
+            values.extend([pid, host, time(job.started_at), updated]);
+            return (BEGIN, values);
+        }
         values.extend([
             Value::from(job.attempt),
             pid,
@@ -119,9 +131,9 @@ impl Decided {
 
 /// What is decided and not stored yet.
 ///
-/// Rows that were read of a job are as they were before what is kept of it: [`before`](Self::before) stores that
-/// first. Nothing else that is read depends on what is kept, but for what follows for jobs that ask to be cancelled,
-/// for whose sake it is stored at once.
+/// What is read meanwhile is as it was before what is kept. So that is stored first where the job of a kept step is
+/// read ([`before`](Self::before)), where a claim reads on in a lane that it has taken jobs of, and at once where
+/// something follows for jobs that ask to be cancelled.
 pub(super) struct Steps<'u, 't> {
     unit: &'u Unit<'t, Writing>,
     kept: Vec<Decided>,

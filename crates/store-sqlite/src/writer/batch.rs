@@ -157,7 +157,9 @@ impl Core {
         committed.map_err(Failed::at_commit)?;
         let (waited, ran, commit) = (begun - arrived, committing - begun, committing.elapsed());
         tracing::trace!(writes = kept, ?waited, ?ran, ?commit, "committed");
-        self.sight.counters.batch(kept, waited, ran, commit);
+        if kept > 0 {
+            self.sight.counters.batch(kept, waited, ran, commit);
+        }
         self.sight.notices.notice(log_pages);
         Ok(())
     }

@@ -28,9 +28,10 @@ use store_core::{Clock, Error, Result};
 use self::callers::{Caller, Seat, Stage, Taken};
 use self::queue::{Place, Queue, Request, Terms, Verdict};
 use self::work::leaving_outcome;
+use crate::create;
 use crate::gate::Gate;
 use crate::location::{Identities, Location};
-use crate::maintenance::checkpoint::{self, CheckpointReport};
+use crate::maintenance::checkpoint::{self, CheckpointReport, Cut, LONGEST_DRAIN, Mode};
 use crate::note::Doing;
 use crate::options::Options;
 use crate::patience;
@@ -69,6 +70,8 @@ pub(super) struct Core {
     deadline: Duration,
     busy_timeout: Duration,
     largest_batch: usize,
+    /// In bytes.
+    longest_log: u64,
     queue: Queue,
     sight: Arc<Sight>,
     key: StoreKey,
@@ -92,6 +95,7 @@ impl Writer {
             deadline: options.deadline,
             busy_timeout: options.busy_timeout,
             largest_batch: options.batch as usize,
+            longest_log: options.wal_limit_bytes,
             queue: Queue::new(options.queue as usize, options.when_full),
             sight,
             key,
@@ -206,8 +210,19 @@ impl Writer {
     }
 
     /// Empties the log, without the gate.
-    pub(crate) fn truncate_the_log(&self) -> Result<CheckpointReport> {
-        self.in_turn(|connection| checkpoint::truncate(connection, &self.core.gate))
+    pub(crate) fn empty_the_log(&self, cut: Cut) -> Result<CheckpointReport> {
+        let core = &*self.core;
+        match create::connect_to_copy(core.location.database()) {
+            Ok(beside) => checkpoint::copy(&beside, &core.gate)?,
+            // Then all of it is copied in the step that writers wait for, unless that is much.
+            Err(error) => tracing::debug!(%error, "no connection to copy the log with"),
+        }
+        let is_too_long = core.location.wal_bytes() > core.longest_log;
+        let mode = match cut {
+            Cut::IfShort if is_too_long => Mode::Restart,
+            Cut::Anyway | Cut::IfShort => Mode::Truncate(LONGEST_DRAIN),
+        };
+        self.in_turn(|connection| checkpoint::empty(connection, mode))
     }
 
     /// As [`in_turn`](Self::in_turn), with the gate, for what writes on its own.
