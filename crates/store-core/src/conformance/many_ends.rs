@@ -154,7 +154,10 @@ pub fn many_ends_land_all_or_none<F: Fixture>(fixture: &F) -> Outcome {
         (keys[0], completed()),
         (keys[1], RunEnd::Released { reason: Some("\0".to_owned()), not_before: None }),
     ];
-    assert_refused!(assert_untouched(&store, || store.end_runs(&no_reason)), Error::Invalid(_));
+    let refused = assert_untouched(&store, || store.end_runs(&no_reason));
+    let told = refused.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    assert!(told.contains(&format!("the report on job {}", keys[1].job)), "{told}");
+    assert_refused!(refused, Error::Invalid(_));
     Ok(())
 }
 
