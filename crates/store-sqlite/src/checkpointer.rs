@@ -25,7 +25,7 @@ use rusqlite::Connection;
 use crate::error::{Meaning, OpenError};
 use crate::gate::{Gate, GateError, Turn};
 use crate::location::Location;
-use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_DRAIN, Mode};
+use crate::maintenance::checkpoint::{self, CheckpointReport, LONGEST_CUT, LONGEST_DRAIN, Mode};
 use crate::note::{Doing, Note};
 use crate::options::{Durability, Options};
 use crate::sight::Sight;
@@ -212,16 +212,17 @@ impl Work {
         }
     }
 
-    /// Whether the log's file is longer than the log may be, whatever of it is in use.
-    fn is_too_long(&self) -> bool {
-        std::fs::metadata(&self.log).is_ok_and(|file| file.len() > self.limit_bytes)
+    /// The length of the log's file, whatever of it is in use.
+    fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.log).map_or(0, |file| file.len())
     }
 
-    /// Cuts a file that is too long once nobody has written for a round, after what it has was copied: who writes just
-    /// then waits for it, some 300 milliseconds where it has a gigabyte.
+    /// Cuts a file that is too long once nobody has written for a round, after what it has was copied. Who writes just
+    /// then waits for it, so the longest are left.
     fn cut_if_idle(&mut self) {
         let look = || self.checkpoint(Mode::Look);
-        let Some(report) = self.is_too_long().then(look).flatten() else {
+        let bytes = self.file_bytes();
+        let Some(report) = (bytes > self.limit_bytes).then(look).flatten() else {
             self.seen_idle = None;
             return;
         };
@@ -232,6 +233,9 @@ impl Work {
         if !report.has_little_left() {
             // Of a process that is gone, or from before a reader left; nobody makes a pass due.
             return self.pass();
+        }
+        if bytes > LONGEST_CUT {
+            return;
         }
         let Ok(_turn) = self.turn(LONGEST_DRAIN, "cutting the write-ahead log") else { return };
         if self.checkpoint(Mode::Truncate(Duration::ZERO)).is_some_and(|report| report.complete) {
@@ -295,8 +299,10 @@ impl Work {
             readers_are_there |= passed.is_some_and(|report| report.log_pages > 0);
             let is_done = |report: CheckpointReport| report.complete;
             // To cut a file of gigabytes takes a second.
-            let mode =
-                if self.is_too_long() { Mode::Restart } else { Mode::Truncate(Duration::ZERO) };
+            let mode = match self.file_bytes() > self.limit_bytes.min(LONGEST_CUT) {
+                true => Mode::Restart,
+                false => Mode::Truncate(Duration::ZERO),
+            };
             let emptied = passed.is_some_and(is_done) && self.checkpoint(mode).is_some_and(is_done);
             if emptied || Instant::now() >= until {
                 break emptied;
@@ -327,8 +333,7 @@ impl Work {
 
     #[cfg(feature = "metrics")]
     fn show_the_log(&self) {
-        let bytes = std::fs::metadata(&self.log).map_or(0, |file| file.len());
-        crate::counters::gauges::log_bytes(bytes);
+        crate::counters::gauges::log_bytes(self.file_bytes());
     }
 
     fn checkpoint(&self, mode: Mode) -> Option<CheckpointReport> {

@@ -159,7 +159,9 @@ impl Options {
 
     /// The size in bytes that the write-ahead log is to stay below. At half of it the store begins to
     /// empty the log, which a reader that holds an old snapshot can prevent. A file that has grown beyond this size is
-    /// then used from its start again, and cut when nobody has written for a second or two. Default: 64 MiB.
+    /// then used from its start again. Up to 200 MB it is cut when nobody has written for a second or two; a longer one,
+    /// for which a writer would wait, by [`SqliteStore::checkpoint`](crate::SqliteStore::checkpoint) and when the last
+    /// store is closed. Default: 64 MiB.
     #[must_use]
     pub const fn wal_limit_bytes(mut self, bytes: u64) -> Self {
         self.wal_limit_bytes = bytes;

@@ -84,13 +84,17 @@ pub(crate) enum Mode {
 pub(crate) enum Cut {
     /// It is cut, however long that takes.
     Anyway,
-    /// It is cut unless it is longer than the log may be: then others would wait for too long, and a store that is
-    /// idle cuts it later, or the last one that is closed.
+    /// It is cut unless it is longer than the log may be or [`LONGEST_CUT`]: then others would wait for too long. A
+    /// store that is idle cuts it later, or the last one that is closed.
     IfShort,
 }
 
 /// The longest that anyone waits for readers to leave the log, while writers wait for it.
 pub(crate) const LONGEST_DRAIN: Duration = Duration::from_millis(30);
+
+/// The longest file, in bytes, that is cut while others may write, who wait for it: some 70 milliseconds, as long as the
+/// file system takes to free it. A longer one is used from its start again.
+pub(crate) const LONGEST_CUT: u64 = 200_000_000;
 
 /// Brings most of the log into the database and onto the disk while writers go on, so that little is left for
 /// [`empty`]; on a connection that none of them waits for.

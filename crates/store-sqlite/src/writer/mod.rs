@@ -31,7 +31,9 @@ use self::work::leaving_outcome;
 use crate::create;
 use crate::gate::Gate;
 use crate::location::{Identities, Location};
-use crate::maintenance::checkpoint::{self, CheckpointReport, Cut, LONGEST_DRAIN, Mode};
+use crate::maintenance::checkpoint::{
+    self, CheckpointReport, Cut, LONGEST_CUT, LONGEST_DRAIN, Mode,
+};
 use crate::note::Doing;
 use crate::options::Options;
 use crate::patience;
@@ -217,7 +219,7 @@ impl Writer {
             // Then all of it is copied in the step that writers wait for, unless that is much.
             Err(error) => tracing::debug!(%error, "no connection to copy the log with"),
         }
-        let is_too_long = core.location.wal_bytes() > core.longest_log;
+        let is_too_long = core.location.wal_bytes() > core.longest_log.min(LONGEST_CUT);
         let mode = match cut {
             Cut::IfShort if is_too_long => Mode::Restart,
             Cut::Anyway | Cut::IfShort => Mode::Truncate(LONGEST_DRAIN),
