@@ -10,7 +10,7 @@ use crate::error::{Meaning, is_busy};
 use crate::holder;
 
 /// The pause between two tries, before it is jittered: programs that write without turns leave the lock for moments
-/// only. A try takes some 10 microseconds.
+/// only.
 const PAUSE: Duration = Duration::from_micros(250);
 
 /// Tries `work` until no lock is in its way, or until `deadline`. It is tried once in any case; `again` hears

@@ -310,8 +310,8 @@ impl<S: Store> ClaimWrite for S {
 
     #[track_caller]
     fn complete(&self, key: &LeaseKey, completion: &Completion) -> Result<Ended> {
-        let (key, completion) = (*key, completion.clone());
-        self.change(move |w| w.complete(&key, &completion))
+        let (key, end) = (*key, RunEnd::from(completion.clone()));
+        self.change(move |w| end_run(w, &key, end))
     }
 
     #[track_caller]
@@ -333,8 +333,8 @@ impl<S: Store> ClaimWrite for S {
 
     #[track_caller]
     fn fail(&self, key: &LeaseKey, failure: &Failure) -> Result<Ended> {
-        let (key, failure) = (*key, failure.clone());
-        self.change(move |w| w.fail(&key, &failure))
+        let (key, end) = (*key, RunEnd::from(failure.clone()));
+        self.change(move |w| end_run(w, &key, end))
     }
 
     #[track_caller]
@@ -344,8 +344,9 @@ impl<S: Store> ClaimWrite for S {
         reason: Option<&str>,
         not_before: Option<Timestamp>,
     ) -> Result<Ended> {
-        let (key, reason) = (*key, reason.map(str::to_owned));
-        self.change(move |w| w.release(&key, reason.as_deref(), not_before))
+        let end = RunEnd::Released { reason: reason.map(str::to_owned), not_before };
+        let key = *key;
+        self.change(move |w| end_run(w, &key, end))
     }
 
     #[track_caller]
