@@ -21,6 +21,7 @@ mod error;
 mod gate;
 mod holder;
 mod identity;
+mod insert;
 mod location;
 mod migrate;
 mod note;

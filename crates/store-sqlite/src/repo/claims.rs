@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::slice;
 use std::time::Duration;
 
 use rusqlite::Row;
@@ -16,8 +17,9 @@ use store_core::{
     Result, RunEnd, Under, Worker,
 };
 
-use super::jobs::{BY_ID, columns, decode};
+use super::jobs::{columns, decode};
 use super::lanes::Lane;
+use super::leases::Leased;
 use super::steps::{Decided, Steps};
 use crate::codec::Columns;
 use crate::unit::{Mode, Unit, Writing};
@@ -54,8 +56,7 @@ impl<M: Mode> ClaimRead for Unit<'_, M> {
     }
 
     fn lease_of(&self, job: JobId) -> Result<Option<Lease>> {
-        self.check_job(job)?;
-        self.find_lease(job)
+        Ok(self.leased(job)?.1)
     }
 
     fn check_lease(&self, key: &LeaseKey) -> Result<Lease> {
@@ -68,10 +69,10 @@ impl<M: Mode> ClaimRead for Unit<'_, M> {
     }
 
     fn attempts_of(&self, job: JobId) -> Result<Vec<Attempt>> {
-        let job = self.job(job)?;
+        let (job, lease) = self.leased(job)?;
         let mut attempts = self.past_attempts(job.id)?;
         if !job.status.is_terminal() {
-            attempts.push(Attempt::present(&job, self.find_lease(job.id)?.as_ref()));
+            attempts.push(Attempt::present(&job, lease.as_ref()));
         }
         Ok(attempts)
     }
@@ -90,7 +91,7 @@ impl<M: Mode> ClaimRead for Unit<'_, M> {
     }
 
     fn explain(&self, job: JobId) -> Result<Explanation> {
-        let job = self.job(job)?;
+        let (job, lease) = self.leased(job)?;
         let cluster = match job.cluster {
             Some(id) => {
                 let (cluster, load) = (self.cluster(id)?, self.cluster_load(id)?);
@@ -101,7 +102,7 @@ impl<M: Mode> ClaimRead for Unit<'_, M> {
         };
         let cluster =
             cluster.as_ref().map(|(cluster, load, told)| (cluster, *load, told.as_slice()));
-        let (readiness, lease) = (self.readiness(job.id)?, self.find_lease(job.id)?);
+        let readiness = self.readiness(job.id)?;
         Ok(explain(&job, readiness, cluster, lease.as_ref(), self.now()))
     }
 }
@@ -140,6 +141,7 @@ impl ClaimWrite for Unit<'_, Writing> {
                     ahead.jobs.extend(self.claimable(job)?);
                 } else if ahead.jobs.is_empty() {
                     *ahead = self.read_ahead(filter, lane, wanted)?;
+                    claims.reserve(ahead.jobs.len());
                 }
                 let Some((job, earlier_claims)) = ahead.jobs.pop_front() else { continue };
                 claims.push(self.start(steps, &job, earlier_claims, worker, lease_time)?);
@@ -179,15 +181,32 @@ impl ClaimWrite for Unit<'_, Writing> {
     ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
         run::check_ends(ends)?;
         let all = || {
-            let end = |steps: &mut Steps<'_, '_>, (key, end)| self.end(steps, key, end);
-            self.storing(|steps| ends.iter().map(|(key, how)| end(steps, (key, how))).collect())
+            let jobs: Vec<JobId> = ends.iter().map(|(key, _)| key.job).collect();
+            let mut runs = self.leased_among(&jobs)?;
+            self.storing(|steps| {
+                let end = |(key, end): &(LeaseKey, RunEnd)| {
+                    // Another end of the call changes no run but its own, and may cancel what does not run.
+                    let run = match runs.remove(&key.job) {
+                        Some(run @ (_, Some(_))) => Some(run),
+                        _ => {
+                            steps.before(key.job)?;
+                            self.find_leased(key.job)?
+                        }
+                    };
+                    self.end(steps, key, run, end)
+                };
+                ends.iter().map(end).collect()
+            })
         };
         if ends.len() == 1 { all() } else { self.atomically(all) }
     }
 
     fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
         let lapsed = self.lapsed_leases(limit)?;
-        self.storing(|steps| lapsed.into_iter().map(|lease| self.lapse(steps, lease)).collect())
+        self.storing(|steps| {
+            let lapse = |lease: Lease| self.lapse(steps, &self.job(lease.job)?, lease);
+            lapsed.into_iter().map(lapse).collect()
+        })
     }
 
     fn recover_lost(&self, keys: &[LeaseKey]) -> Result<Vec<Recovered>> {
@@ -195,8 +214,10 @@ impl ClaimWrite for Unit<'_, Writing> {
             let mut recovered = Vec::new();
             for key in keys {
                 steps.before(key.job)?;
-                if let Some(lease) = self.find_lease(key.job)?.filter(|lease| lease.key() == *key) {
-                    recovered.push(self.lapse(steps, lease)?);
+                if let Some((job, Some(lease))) = self.find_leased(key.job)?
+                    && lease.key() == *key
+                {
+                    recovered.push(self.lapse(steps, &job, lease)?);
                 }
             }
             Ok(recovered)
@@ -206,15 +227,14 @@ impl ClaimWrite for Unit<'_, Writing> {
     fn adopt(&self, job: JobId, worker: &Worker, lease_time: Duration) -> Result<Claim> {
         worker.check()?;
         check_lease_time(lease_time)?;
-        let job = self.job(job)?;
-        let held = self.find_lease(job.id)?;
+        let (job, held) = self.leased(job)?;
         let claims: i64 = self.find(CLAIMS, [job.id.get()], |row| row.get(0))?.unwrap_or(0);
         let token = LeaseToken::new(claims + 1);
         let (step, lease) =
             lease::adopt(&job, held.as_ref(), worker, token, lease_time, self.now())?;
         self.store(step.clone())?;
         self.execute("UPDATE jobs SET claims = ?2 WHERE id = ?1", [job.id.get(), token.get()])?;
-        self.insert_lease(&lease)?;
+        self.insert_leases(slice::from_ref(&lease))?;
         Ok(Claim { job: step.job, lease })
     }
 
@@ -225,7 +245,8 @@ impl ClaimWrite for Unit<'_, Writing> {
 
 impl<M: Mode> Unit<'_, M> {
     pub(super) fn job_and_lease(&self, job: JobId) -> Result<(Option<Job>, Option<Lease>)> {
-        Ok((self.find(BY_ID, [job.get()], decode)?, self.find_lease(job)?))
+        let (job, lease) = self.find_leased(job)?.unzip();
+        Ok((job, lease.flatten()))
     }
 
     /// Lets a write in whose lease is there, or that needs none.
@@ -236,12 +257,13 @@ impl<M: Mode> Unit<'_, M> {
     }
 
     /// The job of such a write.
-    pub(super) fn job_under(&self, under: Under<JobId>) -> Result<Job> {
-        let Some(key) = under.lease else { return self.job(under.what) };
+    pub(super) fn leased_under(&self, under: Under<JobId>) -> Result<Leased> {
+        let Some(key) = under.lease else { return self.leased(under.what) };
         let (job, lease) = self.job_and_lease(key.job)?;
         under.check(job.as_ref(), lease.as_ref())?;
         under.check_is_of(under.what)?;
-        job.ok_or_else(|| Error::not_found(Noun::Job, under.what))
+        let job = job.ok_or_else(|| Error::not_found(Noun::Job, under.what))?;
+        Ok((job, lease))
     }
 }
 
@@ -275,10 +297,11 @@ impl Unit<'_, Writing> {
         &self,
         steps: &mut Steps<'_, '_>,
         key: &LeaseKey,
+        run: Option<Leased>,
         end: &RunEnd,
     ) -> Result<std::result::Result<Ended, LeaseLoss>> {
-        steps.before(key.job)?;
-        let (job, lease) = self.job_and_lease(key.job)?;
+        let (job, lease) = run.unzip();
+        let lease = lease.flatten();
         let past = || self.past(key.job);
         let step = match run::end(key, job.as_ref(), lease.as_ref(), end, past, self.now()) {
             Ok(step) => step,
@@ -309,10 +332,8 @@ impl Unit<'_, Writing> {
         Ok(answer)
     }
 
-    fn lapse(&self, steps: &mut Steps<'_, '_>, lease: Lease) -> Result<Recovered> {
-        steps.before(lease.job)?;
-        let job = self.job(lease.job)?;
-        let step = run::lapse(&job, &lease, self.past(job.id)?, self.now())?;
+    fn lapse(&self, steps: &mut Steps<'_, '_>, job: &Job, lease: Lease) -> Result<Recovered> {
+        let step = run::lapse(job, &lease, self.past(job.id)?, self.now())?;
         Ok(Recovered { job: job.id, lease, came_to: self.came_to(steps, step.into())? })
     }
 

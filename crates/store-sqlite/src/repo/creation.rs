@@ -121,7 +121,7 @@ impl<'u, 't> Creation<'u, 't> {
         }
         if let Some(result) = &earlier {
             unit.insert_result(result)?;
-            unit.insert_attempt(&Attempt::reused(&job))?;
+            unit.insert_attempts(vec![Attempt::reused(&job)])?;
         }
         for (key, value) in &new.tags {
             unit.set_tag(&job, key, value)?;

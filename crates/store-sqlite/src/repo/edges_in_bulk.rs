@@ -12,7 +12,7 @@ use store_core::{
     Dependency, DependencyKind, Error, EventKind, Job, JobId, JobStatus, Noun, Result, UnmetCounts,
 };
 
-use super::dependencies::{HAS_DEPENDENTS, OF, WAITED_FOR, decode};
+use super::dependencies::{OF, WAITED_FOR, decode};
 use crate::unit::{Unit, Writing};
 
 /// An edge to be inserted: the job that waits, the one that it waits for, and for which end.
@@ -112,7 +112,7 @@ impl Unit<'_, Writing> {
         let jobs: BTreeSet<JobId> = new.iter().map(|(job, _, _)| *job).collect();
         let mut is_waited_for = false;
         for job in &jobs {
-            if self.find(HAS_DEPENDENTS, [job.get()], |_| Ok(()))?.is_some() {
+            if self.has_dependents(*job)? {
                 is_waited_for = true;
                 break;
             }

@@ -12,6 +12,7 @@ use store_core::{
 };
 
 use crate::codec::{Columns, micros, to_json};
+use crate::insert::{Insert, insert};
 use crate::unit::{Mode, Unit, Writing};
 use crate::worker::this_process;
 
@@ -53,22 +54,10 @@ pub(super) const NEWEST: &str = "SELECT max(coalesce((SELECT max(sequence) FROM 
                                  (SELECT newest FROM events_forgotten WHERE id = 1))";
 pub(super) const NEWEST_FORGOTTEN: &str = "SELECT newest FROM events_forgotten WHERE id = 1";
 
-macro_rules! insert {
-    ($($row:literal),+) => {
-        concat!(
-            "INSERT INTO job_events (job_id, attempt, at, kind, from_status, to_status, actor, detail, host, pid) VALUES ",
-            $($row),+
-        )
-    };
-}
-
-const INSERT: &str = insert!("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-/// Each statement takes and gives back the number of the newest event; more rows spare nothing more.
-const INSERT_EIGHT: &str = insert!(
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?), ",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+const INSERT: Insert<10> = insert!(
+    "job_events",
+    "job_id, attempt, at, kind, from_status, to_status, actor, detail, host, pid",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
 /// Takes the number that the next event of a job would have.
 const NUMBER: &str = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'job_events'";
@@ -169,7 +158,7 @@ impl Unit<'_, Writing> {
     /// Writes an event, signed by the unit's author.
     pub(crate) fn record(&self, event: NewEvent) -> Result<EventSequence> {
         if event.subject.job().is_some() && !event.kind.is_departure() {
-            self.execute(INSERT, params_from_iter(self.row_of(event)))?;
+            self.execute(INSERT.one, params_from_iter(self.row_of(event)))?;
             return Ok(EventSequence::new(self.last_id()));
         }
         let event = event.signed_by(self.author());
@@ -195,12 +184,8 @@ impl Unit<'_, Writing> {
 
     /// Writes events of jobs that stay, in their order.
     pub(super) fn record_all(&self, events: Vec<NewEvent>) -> Result<()> {
-        let rows: Vec<[Value; 10]> = events.into_iter().map(|event| self.row_of(event)).collect();
-        let (eights, rest) = rows.as_chunks::<8>();
-        for eight in eights {
-            self.execute(INSERT_EIGHT, params_from_iter(eight.as_flattened()))?;
-        }
-        rest.iter().try_for_each(|row| self.execute(INSERT, params_from_iter(row)).map(drop))
+        let rows: Vec<_> = events.into_iter().map(|event| self.row_of(event)).collect();
+        self.insert_all(&INSERT, &rows)
     }
 
     fn row_of(&self, event: NewEvent) -> [Value; 10] {

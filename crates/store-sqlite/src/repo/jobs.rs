@@ -52,7 +52,11 @@ pub(crate) const DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
 
 /// Takes a job from the columns of [`columns`], which come first.
 pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Job> {
-    let mut columns = Columns::of(row);
+    decode_columns(&mut Columns::of(row))
+}
+
+/// As [`decode`], where others follow.
+pub(super) fn decode_columns(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Job> {
     let mut job = Job {
         id: columns.id(JobId::new)?,
         uuid: JobUuid::from_bytes(columns.plain()?),
@@ -281,12 +285,7 @@ impl Unit<'_, Writing> {
         change: &StatusChange,
     ) -> Result<Transition> {
         steps.before(job.lease.map_or(job.what, |key| key.job))?;
-        let job = self.job_under(job)?;
-        // Nobody holds a lease on a job that is not RUNNING.
-        let lease = match job.status {
-            JobStatus::Running => self.find_lease(job.id)?,
-            _ => None,
-        };
+        let (job, lease) = self.leased_under(job)?;
         let Some(step) = status::change(&job, change, lease.as_ref(), self.now())? else {
             return Ok(Transition::Unchanged(job.status));
         };

@@ -11,7 +11,7 @@ use store_core::{
     Timestamp,
 };
 
-use super::jobs::{columns, decode};
+use super::jobs::{columns, decode_columns};
 use crate::codec::{Columns, micros};
 use crate::unit::{Mode, Unit, Writing};
 
@@ -31,11 +31,14 @@ macro_rules! head {
 macro_rules! best {
     ($index:literal, $workflow:literal) => {
         concat!(
-            "SELECT job_id FROM job_queue INDEXED BY ",
+            "SELECT ",
+            columns!(),
+            ", jobs.claims FROM job_queue AS queue INDEXED BY ",
             $index,
-            " WHERE ",
+            " CROSS JOIN jobs NOT INDEXED ON jobs.id = queue.job_id WHERE ",
             $workflow,
-            "obstacles = 0 AND lane_id = ?1 ORDER BY priority DESC, job_id LIMIT ?2 + 0"
+            "queue.obstacles = 0 AND queue.lane_id = ?1 \
+             ORDER BY queue.priority DESC, queue.job_id LIMIT ?2 + 0"
         )
     };
 }
@@ -45,7 +48,7 @@ pub(super) const HEAD_OF_WORKFLOW: &str =
     head!("job_queue_claimable_by_workflow", "workflow = ?2 AND ");
 pub(super) const BEST: &str = best!("job_queue_claimable", "");
 pub(super) const BEST_OF_WORKFLOW: &str =
-    best!("job_queue_claimable_by_workflow", "workflow = ?3 AND ");
+    best!("job_queue_claimable_by_workflow", "queue.workflow = ?3 AND ");
 // Not joined with the queue: the statistics of a store with few lanes or jobs would have it read them all.
 pub(super) const LANE: &str = "SELECT nullif(cluster_id, 0), runner, code, nodes, cores, memory_mib \
                                FROM job_lanes WHERE id = ?1";
@@ -145,21 +148,17 @@ impl<M: Mode> Unit<'_, M> {
         limit: usize,
     ) -> Result<Vec<(Job, i64)>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let id = |row: &Row<'_>| row.get::<_, i64>(0);
-        let ids = match &filter.workflow {
-            None => self.list(BEST, [lane, limit], id)?,
-            Some(workflow) => self.list(BEST_OF_WORKFLOW, params![lane, limit, workflow], id)?,
-        };
-        let mut jobs = Vec::with_capacity(ids.len());
-        for id in ids {
-            jobs.extend(self.claimable(JobId::new(id))?);
+        match &filter.workflow {
+            None => self.list(BEST, [lane, limit], decode_claimable),
+            Some(workflow) => {
+                self.list(BEST_OF_WORKFLOW, params![lane, limit, workflow], decode_claimable)
+            }
         }
-        Ok(jobs)
     }
 
     /// A job with the number of its claims.
     pub(super) fn claimable(&self, job: JobId) -> Result<Option<(Job, i64)>> {
-        self.find(JOB, [job.get()], |row| Ok((decode(row)?, row.get("claims")?)))
+        self.find(JOB, [job.get()], decode_claimable)
     }
 
     /// Whether there are jobs whose time has come since a claim last looked.
@@ -185,6 +184,11 @@ impl Unit<'_, Writing> {
         ];
         self.execute(COME_DUE, params).map(drop)
     }
+}
+
+fn decode_claimable(row: &Row<'_>) -> rusqlite::Result<(Job, i64)> {
+    let mut columns = Columns::of(row);
+    Ok((decode_columns(&mut columns)?, columns.plain()?))
 }
 
 fn decode_lane(row: &Row<'_>, id: i64, head: (i32, JobId)) -> rusqlite::Result<Lane> {

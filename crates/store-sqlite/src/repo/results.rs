@@ -74,7 +74,7 @@ impl<M: Mode> ResultRead for Unit<'_, M> {
 
 impl ResultWrite for Unit<'_, Writing> {
     fn record_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
-        let job = self.job_under(job.into())?;
+        let (job, _) = self.leased_under(job.into())?;
         match self.store_first_result(&job, result)? {
             None => Ok(Recorded::Unchanged),
             Some(event) => self.record(event).map(|_| Recorded::Stored),
@@ -91,7 +91,7 @@ impl ResultWrite for Unit<'_, Writing> {
     }
 
     fn replace_result(&self, job: impl Into<Under<JobId>>, result: &NewResult) -> Result<Recorded> {
-        let job = self.job_under(job.into())?;
+        let (job, _) = self.leased_under(job.into())?;
         let existing = self.result_of_attempt(&job)?;
         match replace(&job, existing.as_ref(), result, self.now())? {
             None => Ok(Recorded::Unchanged),

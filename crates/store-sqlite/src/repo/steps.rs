@@ -204,22 +204,22 @@ impl Unit<'_, Writing> {
             };
             self.execute(sql, params_from_iter(std::iter::once(first).chain(values)))?;
         }
+        let (mut over, mut leases, mut attempts) = (Vec::new(), Vec::new(), Vec::new());
         let mut events = Vec::with_capacity(decided.len());
         for Decided { step: Step { job, event, ended }, result, lease } in decided {
             // A job that is not RUNNING has none.
             let was_running = event.from.is_none_or(|from| from == JobStatus::Running);
             if was_running && (job.status != JobStatus::Running || job.probe_since.is_some()) {
-                self.delete_lease(job.id)?;
+                over.push(job.id);
             }
-            if let Some(lease) = lease {
-                self.insert_lease(&lease)?;
-            }
-            if let Some(attempt) = ended {
-                self.insert_attempt(&attempt)?;
-            }
+            leases.extend(lease);
+            attempts.extend(ended);
             events.extend(result);
             events.push(event);
         }
+        self.delete_leases(&over)?;
+        self.insert_leases(&leases)?;
+        self.insert_attempts(attempts)?;
         self.record_all(events)
     }
 }
