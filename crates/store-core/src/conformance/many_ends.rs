@@ -176,7 +176,15 @@ pub fn what_follows_of_many_ends_is_what_follows_of_each<F: Fixture>(fixture: &F
     let held = store.create_job(&waiting(&[first, second], OnUnsatisfiable::Hold))?.id;
     let gone = store.create_job(&waiting(&[second, first], OnUnsatisfiable::Cancel))?.id;
     let behind = store.create_job(&waiting(&[gone], OnUnsatisfiable::Cancel))?.id;
-    store.end_runs(&[(keys[1], completed()), (keys[0], failed()), (keys[2], completed())])?;
+    // A key of what one of the ends cancels is told so.
+    let stray = LeaseKey { job: gone, ..keys[0] };
+    let came_to = store.end_runs(&[
+        (keys[1], completed()),
+        (keys[0], failed()),
+        (stray, completed()),
+        (keys[2], completed()),
+    ])?;
+    assert_eq!(came_to[2], Err(LeaseLoss::NotRunning(JobStatus::Cancelled)));
     let statuses = store.statuses(&[ready, held, gone, behind])?;
     let status = |job: JobId| statuses[&job];
     assert_eq!((status(ready), status(held)), (JobStatus::Queued, JobStatus::Queued));
