@@ -97,7 +97,7 @@ pub use resources::Resources;
 pub use result::{Convergence, JobResult, NewResult, Provenance, Recorded, ResultDocument};
 pub use retention::{Retention, RetentionReport};
 pub use reuse::Reuse;
-pub use run::{Cancellation, Completion, Ended, Failure, Recovered, RunEnd};
+pub use run::{CameTo, Cancellation, Completion, Ended, Failure, Recovered, RunEnd};
 pub use settings::ConnectionSettings;
 pub use slurm::{RemoteFailure, RemoteOutcome, SlurmState};
 pub use status::{InitialStatus, JobStatus, StatusChange, Transition};

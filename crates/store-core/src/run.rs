@@ -176,6 +176,9 @@ pub enum Ended {
     Repeated,
 }
 
+/// What became of one report among many: what the run came to, or why its lease is gone.
+pub type CameTo = std::result::Result<Ended, LeaseLoss>;
+
 impl Ended {
     /// What it came to, by the job as it is afterwards: one that was queued again may have been cancelled
     /// in the same transaction, because it can no longer start.
@@ -221,12 +224,7 @@ words! {
 ///
 /// # Errors
 /// Why the lease is gone, where it was not taken.
-pub fn repeated(
-    loss: LeaseLoss,
-    key: &LeaseKey,
-    past: Option<&Attempt>,
-    end: &RunEnd,
-) -> std::result::Result<Ended, LeaseLoss> {
+pub fn repeated(loss: LeaseLoss, key: &LeaseKey, past: Option<&Attempt>, end: &RunEnd) -> CameTo {
     match past {
         Some(past)
             if past.token == Some(key.token)

@@ -5,9 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use store_core::prelude::*;
-use store_core::{
-    ClaimFilter, Completion, Ended, Error, LeaseKey, LeaseLoss, Result, RunEnd, Worker,
-};
+use store_core::{CameTo, ClaimFilter, Completion, Error, LeaseKey, Result, RunEnd, Worker};
 use store_sqlite::SqliteStore;
 use store_sqlite::worker::this_worker;
 
@@ -48,7 +46,7 @@ fn completed(keys: &[LeaseKey]) -> Vec<(LeaseKey, RunEnd)> {
     keys.iter().map(|key| (*key, Completion::default().into())).collect()
 }
 
-fn all_landed(came_to: Vec<std::result::Result<Ended, LeaseLoss>>) -> Result<()> {
+fn all_landed(came_to: Vec<CameTo>) -> Result<()> {
     match came_to.into_iter().find_map(std::result::Result::err) {
         Some(loss) => Err(Error::aborted(loss.to_string())),
         None => Ok(()),

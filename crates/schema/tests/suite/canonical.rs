@@ -28,6 +28,14 @@ fn the_canonical_page_equals_the_migrations() -> TestResult {
 }
 
 #[test]
+fn the_canonical_page_names_its_version() -> TestResult {
+    let newest = embedded().newest();
+    let says = CANONICAL.lines().next().unwrap_or_default();
+    assert!(says.starts_with(&format!("-- The schema of version {newest} ")), "{says}");
+    Ok(())
+}
+
+#[test]
 fn a_canonical_page_that_was_not_updated_is_seen() -> TestResult {
     for (from, to, told) in [
         ("DEFAULT 22", "DEFAULT 23", "clusters.port: default 23 here, 22 there"),

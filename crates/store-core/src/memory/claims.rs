@@ -11,10 +11,10 @@ use crate::dependency::Readiness;
 use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId, LeaseToken};
 use crate::job::Job;
-use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, LeaseLoss, Under, check_lease_time};
+use crate::lease::{self, Claim, Heartbeat, Lease, LeaseKey, Under, check_lease_time};
 use crate::repo::{ClaimRead, ClaimWrite};
 use crate::result;
-use crate::run::{self, Cancellation, Ended, Past, Recovered, RunEnd};
+use crate::run::{self, CameTo, Cancellation, Ended, Past, Recovered, RunEnd};
 use crate::status::{JobStatus, Step};
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -121,10 +121,7 @@ impl ClaimWrite for Unit<'_, Writing> {
         })
     }
 
-    fn end_runs(
-        &self,
-        ends: &[(LeaseKey, RunEnd)],
-    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+    fn end_runs(&self, ends: &[(LeaseKey, RunEnd)]) -> Result<Vec<CameTo>> {
         run::check_ends(ends)?;
         self.change(|state, signature| {
             ends.iter().map(|(key, end)| state.end(key, end, signature)).collect()
@@ -251,12 +248,7 @@ impl State {
         Claim { job, lease }
     }
 
-    fn end(
-        &mut self,
-        key: &LeaseKey,
-        end: &RunEnd,
-        signature: Signature<'_>,
-    ) -> Result<std::result::Result<Ended, LeaseLoss>> {
+    fn end(&mut self, key: &LeaseKey, end: &RunEnd, signature: Signature<'_>) -> Result<CameTo> {
         let (job, lease) = (self.job(key.job).ok(), self.lease(key.job));
         let step = match run::end(key, job, lease, end, || Ok(self.past(key.job)), signature.now) {
             Ok(step) => step,

@@ -9,8 +9,8 @@ use crate::cluster::ClusterLoad;
 use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId};
 use crate::job::Job;
-use crate::lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
-use crate::run::{Cancellation, Completion, Ended, Failure, Recovered, RunEnd};
+use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
+use crate::run::{CameTo, Cancellation, Completion, Ended, Failure, Recovered, RunEnd};
 use crate::store::Store;
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -186,10 +186,7 @@ pub trait ClaimWrite: ClaimRead {
     /// Those of [`complete`](Self::complete), [`fail`](Self::fail) and [`release`](Self::release) but
     /// [`Error::LeaseLost`](crate::Error::LeaseLost); one report that is refused refuses all, and the error names
     /// its job.
-    fn end_runs(
-        &self,
-        ends: &[(LeaseKey, RunEnd)],
-    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>>;
+    fn end_runs(&self, ends: &[(LeaseKey, RunEnd)]) -> Result<Vec<CameTo>>;
 
     /// Takes away up to `limit` jobs whose leases have lapsed, those that lapsed first first, and does
     /// with each what its policy says ([`run::lapse`](crate::run::lapse)). It never touches a live lease.
@@ -350,10 +347,7 @@ impl<S: Store> ClaimWrite for S {
     }
 
     #[track_caller]
-    fn end_runs(
-        &self,
-        ends: &[(LeaseKey, RunEnd)],
-    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+    fn end_runs(&self, ends: &[(LeaseKey, RunEnd)]) -> Result<Vec<CameTo>> {
         let ends = ends.to_vec();
         self.write_steps(ends.len(), move |w| w.end_runs(&ends))
     }

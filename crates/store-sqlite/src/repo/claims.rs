@@ -12,8 +12,8 @@ use store_core::lease::{self, check_lease_time};
 use store_core::repo::{ClaimRead, ClaimWrite, ClusterRead, DependencyRead, JobRead};
 use store_core::run;
 use store_core::{
-    Attempt, Cancellation, Claim, ClaimFilter, ClusterId, ClusterLoad, Ended, Error, Explanation,
-    Heartbeat, Job, JobId, Lease, LeaseKey, LeaseLoss, LeaseToken, Noun, Recovered, Resources,
+    Attempt, CameTo, Cancellation, Claim, ClaimFilter, ClusterId, ClusterLoad, Ended, Error,
+    Explanation, Heartbeat, Job, JobId, Lease, LeaseKey, LeaseToken, Noun, Recovered, Resources,
     Result, RunEnd, Under, Worker,
 };
 
@@ -175,10 +175,7 @@ impl ClaimWrite for Unit<'_, Writing> {
         keys.iter().map(beat).collect()
     }
 
-    fn end_runs(
-        &self,
-        ends: &[(LeaseKey, RunEnd)],
-    ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+    fn end_runs(&self, ends: &[(LeaseKey, RunEnd)]) -> Result<Vec<CameTo>> {
         run::check_ends(ends)?;
         let all = || {
             let jobs: Vec<JobId> = ends.iter().map(|(key, _)| key.job).collect();
@@ -299,7 +296,7 @@ impl Unit<'_, Writing> {
         key: &LeaseKey,
         run: Option<Leased>,
         end: &RunEnd,
-    ) -> Result<std::result::Result<Ended, LeaseLoss>> {
+    ) -> Result<CameTo> {
         let (job, lease) = run.unzip();
         let lease = lease.flatten();
         let past = || self.past(key.job);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use store_core::prelude::*;
 use store_core::{
-    Claim, ClaimFilter, Completion, Ended, Error, Heartbeat, JobStatus, LeaseKey, LeaseLoss,
-    NewResult, Recovered, Result, RunEnd, Worker,
+    CameTo, Claim, ClaimFilter, Completion, Ended, Error, Heartbeat, JobStatus, LeaseKey,
+    LeaseLoss, NewResult, Recovered, Result, RunEnd, Worker,
 };
 use store_sqlite::worker::this_worker;
 
@@ -246,8 +246,6 @@ pub enum Together {
     /// One after the other in a unit of work, of which nothing lands when one lease is lost.
     InOneUnit,
 }
-
-type CameTo = std::result::Result<Ended, LeaseLoss>;
 
 fn end_one(w: &impl ClaimWrite, key: &LeaseKey, reported: &RunEnd) -> Result<Ended> {
     match reported {

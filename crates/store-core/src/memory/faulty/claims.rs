@@ -9,11 +9,11 @@ use crate::cluster::{ClusterLimits, ClusterLoad};
 use crate::error::{Error, Result};
 use crate::ids::{ClusterId, JobId};
 use crate::job::Job;
-use crate::lease::{Claim, Heartbeat, Lease, LeaseKey, LeaseLoss};
+use crate::lease::{Claim, Heartbeat, Lease, LeaseKey};
 use crate::memory::state::State;
 use crate::memory::unit::Writing;
 use crate::repo::{ClaimRead, ClaimWrite, EventWrite, JobRead};
-use crate::run::{Cancellation, Completion, Ended, Recovered, RunEnd};
+use crate::run::{CameTo, Cancellation, Completion, Ended, Recovered, RunEnd};
 use crate::worker::Worker;
 
 use super::Fault;
@@ -88,11 +88,7 @@ impl FaultyUnit<'_, Writing> {
         })
     }
 
-    fn after_an_end(
-        &self,
-        key: &LeaseKey,
-        came_to: &std::result::Result<Ended, LeaseLoss>,
-    ) -> Result<()> {
+    fn after_an_end(&self, key: &LeaseKey, came_to: &CameTo) -> Result<()> {
         if let (Fault::RefusesAllForOne, Err(loss)) = (self.fault, came_to) {
             return Err(Error::lease_lost(*key, *loss));
         }
@@ -184,7 +180,7 @@ pass_on! {
         fn end_runs(
             &self,
             ends: &[(LeaseKey, RunEnd)],
-        ) -> Result<Vec<std::result::Result<Ended, LeaseLoss>>> {
+        ) -> Result<Vec<CameTo>> {
             ends.iter().try_for_each(|(key, end)| self.before_an_end(key, end))?;
             let ends: Vec<_> =
                 ends.iter().map(|(key, end)| (self.fenced(key), end.clone())).collect();
