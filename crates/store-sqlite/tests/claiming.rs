@@ -8,7 +8,7 @@ use common::{Outcome, another_program, job, scratch};
 use store_core::prelude::*;
 use store_core::{
     ClaimFilter, Completion, Convergence, Ended, Error, Failure, FailureKind, JobStatus, LeaseKey,
-    NewResult, RunEnd,
+    LeaseLoss, LeaseToken, NewResult, RunEnd, StatusChange,
 };
 use store_sqlite::worker::this_worker;
 use store_sqlite::{CheckDepth, Options, SqliteStore};
@@ -173,5 +173,24 @@ fn hundreds_of_ends_land_together_or_not_at_all() -> Outcome {
         assert_eq!(store.leases()?, []);
         assert!(store.check(CheckDepth::Full)?.is_ok());
     }
+    Ok(())
+}
+
+/// Somebody wrote past the store. A check names it.
+#[test]
+fn a_lease_on_a_job_that_does_not_run_opens_nothing() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = Options::new(&path).open()?;
+    let waiting = store.create_job(&job("MgO"))?;
+    another_program(&path).execute_batch(
+        "INSERT INTO job_leases (job_id, token, attempt, worker, host, pid, claimed_at, expires_at)
+             VALUES (1, 1, 1, 'w', 'h', 1, 1, 2)",
+    )?;
+    assert_eq!(store.lease_of(waiting.id)?, None);
+    let key = LeaseKey { job: waiting.id, attempt: 1, token: LeaseToken::new(1) };
+    let came_to = store.end_runs(&[(key, Completion::default().into())])?;
+    assert_eq!(came_to, [Err(LeaseLoss::NotRunning(JobStatus::Pending))]);
+    store.change_status(waiting.id, &StatusChange::to(JobStatus::Queued))?;
+    assert_eq!(store.job(waiting.id)?.attempt, 1, "it was queued, not given back");
     Ok(())
 }

@@ -58,6 +58,11 @@ fn a_check_names_what_is_wrong() -> Outcome {
         ("DELETE FROM job_counts WHERE status = 'PENDING'", "PENDING"),
         ("DELETE FROM job_status_transitions WHERE to_status = 'RUNNING'", "RUNNING"),
         ("INSERT INTO job_status_transitions VALUES ('COMPLETED', 'QUEUED', 0)", "COMPLETED"),
+        (
+            "INSERT INTO job_leases (job_id, token, attempt, worker, host, pid, claimed_at, expires_at)
+                 VALUES (1, 1, 1, 'w', 'h', 1, 1, 2)",
+            "job_leases: lease 1 is on job 1, which is PENDING after 0 claims",
+        ),
         ("UPDATE store_events SET sequence = 1", "store_events: 1 is not"),
         ("UPDATE store_events SET sequence = 99", "store_events: 99 is not"),
         ("UPDATE events_forgotten SET newest = 99", "events_forgotten: 99 is not"),

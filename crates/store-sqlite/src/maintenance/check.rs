@@ -94,6 +94,7 @@ impl SqliteStore {
                 problems.extend(miscounts(connection)?);
                 problems.extend(misplaced(connection)?);
                 problems.extend(misjudged(connection)?);
+                problems.extend(misleased(connection)?);
                 problems.extend(misnumbered(connection)?);
                 problems.extend(misremembered(connection)?);
                 if depth == CheckDepth::Full {
@@ -203,6 +204,24 @@ fn misjudged(connection: &Connection) -> Result<Vec<String>> {
              dependencies there, {} and {} were counted",
             number(3)?,
             number(4)?
+        ))
+    });
+    rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
+}
+
+/// Leases that open nothing, and keep their jobs from being claimed: of jobs that do not run, or that have gone on
+/// without them.
+fn misleased(connection: &Connection) -> Result<Vec<String>> {
+    const MISLEASED: &str = "SELECT leases.job_id, leases.token, jobs.status, jobs.claims \
+         FROM job_leases AS leases CROSS JOIN jobs ON jobs.id = leases.job_id \
+         WHERE jobs.status <> 'RUNNING' OR leases.attempt <> jobs.attempt OR leases.token <> jobs.claims \
+         ORDER BY leases.job_id LIMIT 100";
+    let mut statement = connection.prepare(MISLEASED).meaning()?;
+    let rows = statement.query_map([], |row| {
+        let (job, token, claims): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
+        let status: String = row.get(2)?;
+        Ok(format!(
+            "job_leases: lease {token} is on job {job}, which is {status} after {claims} claims"
         ))
     });
     rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
