@@ -150,8 +150,10 @@ impl Core {
         let committing = Instant::now();
         let committed = scope.commit();
         let log_pages = crate::checkpointer::log_pages_after_commit();
-        drop(connection);
+        // Who is lent the connection asks for the gate next, and would have it at once, as this store's, until this
+        // turn gives it back for both.
         drop(turn);
+        drop(connection);
         #[cfg(feature = "metrics")]
         crate::counters::gauges::log_bytes(self.location.wal_bytes());
         committed.map_err(Failed::at_commit)?;
