@@ -32,7 +32,8 @@ macro_rules! insert {
 pub(crate) use insert;
 
 impl Unit<'_, Writing> {
-    /// Inserts rows that no constraint can refuse, in their order.
+    /// Inserts rows in their order. That a constraint refuses one is a fault of the storage, as in
+    /// [`execute`](Self::execute); those before it may stay.
     pub(crate) fn insert_all<const COLUMNS: usize>(
         &self,
         insert: &Insert<COLUMNS>,

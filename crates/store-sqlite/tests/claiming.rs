@@ -187,6 +187,7 @@ fn a_lease_on_a_job_that_does_not_run_opens_nothing() -> Outcome {
              VALUES (1, 1, 1, 'w', 'h', 1, 1, 2)",
     )?;
     assert_eq!(store.lease_of(waiting.id)?, None);
+    assert_eq!(store.recover_expired(10)?, [], "others that have lapsed are not kept from it");
     let key = LeaseKey { job: waiting.id, attempt: 1, token: LeaseToken::new(1) };
     let came_to = store.end_runs(&[(key, Completion::default().into())])?;
     assert_eq!(came_to, [Err(LeaseLoss::NotRunning(JobStatus::Pending))]);

@@ -5,9 +5,11 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
+use std::time::Duration;
 
 use common::{Outcome, another_program, job, open, scratch};
-use store_core::{ClusterKind, Error, InputDeck, JobFilter, NewCluster};
+use store_core::{ClaimFilter, ClusterKind, Error, InputDeck, JobFilter, NewCluster};
+use store_sqlite::worker::this_worker;
 use store_sqlite::{CheckDepth, Options, prelude::*};
 
 #[test]
@@ -61,7 +63,7 @@ fn a_check_names_what_is_wrong() -> Outcome {
         (
             "INSERT INTO job_leases (job_id, token, attempt, worker, host, pid, claimed_at, expires_at)
                  VALUES (1, 1, 1, 'w', 'h', 1, 1, 2)",
-            "job_leases: lease 1 is on job 1, which is PENDING after 0 claims",
+            "job_leases: lease 1 on attempt 1 is not that of job 1, which is PENDING in attempt 1 and was claimed 0 times",
         ),
         ("UPDATE store_events SET sequence = 1", "store_events: 1 is not"),
         ("UPDATE store_events SET sequence = 99", "store_events: 99 is not"),
@@ -83,6 +85,36 @@ fn a_check_names_what_is_wrong() -> Outcome {
             assert!(report.problems.join("\n").contains(word), "{fault}: {:?}", report.problems);
         }
     }
+    Ok(())
+}
+
+#[test]
+fn a_check_names_a_lease_that_is_not_that_of_the_run() -> Outcome {
+    let (_directory, path) = scratch();
+    let store = open(&path);
+    store.create_job(&job("MgO").queued())?;
+    store.claim(&this_worker("w"), &ClaimFilter::all(), 1, Duration::from_secs(3_600))?;
+    assert!(store.check(CheckDepth::Quick)?.is_ok());
+    for (fault, mended, told) in [
+        (
+            "token = 7",
+            "token = 1",
+            "lease 7 on attempt 1 is not that of job 1, which is RUNNING in attempt 1",
+        ),
+        (
+            "attempt = 2",
+            "attempt = 1",
+            "lease 1 on attempt 2 is not that of job 1, which is RUNNING in attempt 1",
+        ),
+    ] {
+        another_program(&path).execute_batch(&format!("UPDATE job_leases SET {fault}"))?;
+        let problems = store.check(CheckDepth::Quick)?.problems;
+        assert!(problems.join("\n").contains(told), "{fault}: {problems:?}");
+        another_program(&path).execute_batch(&format!("UPDATE job_leases SET {mended}"))?;
+    }
+    another_program(&path).execute_batch("UPDATE jobs SET probe_since = 1")?;
+    let problems = store.check(CheckDepth::Quick)?.problems;
+    assert!(problems.join("\n").contains("in attempt 1 and to be probed and was"), "{problems:?}");
     Ok(())
 }
 

@@ -209,22 +209,19 @@ fn misjudged(connection: &Connection) -> Result<Vec<String>> {
     rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
 }
 
-/// Leases that open nothing, and keep their jobs from being claimed: of jobs that do not run, or that have gone on
-/// without them.
+/// Leases that are not those of the runs of their jobs: claims and reports of these jobs would fail.
 fn misleased(connection: &Connection) -> Result<Vec<String>> {
-    const MISLEASED: &str = "SELECT leases.job_id, leases.token, jobs.status, jobs.claims \
+    const MISLEASED: &str = "SELECT 'job_leases: lease ' || leases.token || ' on attempt ' || leases.attempt || \
+             ' is not that of job ' || jobs.id || ', which is ' || jobs.status || ' in attempt ' || \
+             jobs.attempt || iif(jobs.probe_since IS NULL, '', ' and to be probed') || \
+             ' and was claimed ' || jobs.claims || ' times' \
          FROM job_leases AS leases CROSS JOIN jobs ON jobs.id = leases.job_id \
-         WHERE jobs.status <> 'RUNNING' OR leases.attempt <> jobs.attempt OR leases.token <> jobs.claims \
+         WHERE jobs.status <> 'RUNNING' OR jobs.probe_since IS NOT NULL \
+             OR leases.attempt <> jobs.attempt OR leases.token <> jobs.claims \
          ORDER BY leases.job_id LIMIT 100";
     let mut statement = connection.prepare(MISLEASED).meaning()?;
-    let rows = statement.query_map([], |row| {
-        let (job, token, claims): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
-        let status: String = row.get(2)?;
-        Ok(format!(
-            "job_leases: lease {token} is on job {job}, which is {status} after {claims} claims"
-        ))
-    });
-    rows.and_then(Iterator::collect::<rusqlite::Result<_>>).meaning()
+    let rows = statement.query_map([], |row| row.get(0)).meaning()?;
+    rows.collect::<rusqlite::Result<_>>().meaning()
 }
 
 /// Events of the two tables that have one number, or one that is still to be given out: a follower would miss some.

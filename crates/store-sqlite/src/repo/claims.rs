@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::slice;
 use std::time::Duration;
 
 use rusqlite::Row;
@@ -141,7 +140,6 @@ impl ClaimWrite for Unit<'_, Writing> {
                     ahead.jobs.extend(self.claimable(job)?);
                 } else if ahead.jobs.is_empty() {
                     *ahead = self.read_ahead(filter, lane, wanted)?;
-                    claims.reserve(ahead.jobs.len());
                 }
                 let Some((job, earlier_claims)) = ahead.jobs.pop_front() else { continue };
                 claims.push(self.start(steps, &job, earlier_claims, worker, lease_time)?);
@@ -199,10 +197,11 @@ impl ClaimWrite for Unit<'_, Writing> {
     }
 
     fn recover_expired(&self, limit: u32) -> Result<Vec<Recovered>> {
-        let lapsed = self.lapsed_leases(limit)?;
+        let lapsed = self.lapsed(limit)?;
         self.storing(|steps| {
-            let lapse = |lease: Lease| self.lapse(steps, &self.job(lease.job)?, lease);
-            lapsed.into_iter().map(lapse).collect()
+            // A lapse changes no run but its own, so that all of them are still as they were read.
+            let lapse = |(job, lease): Leased| lease.map(|lease| self.lapse(steps, &job, lease));
+            lapsed.into_iter().filter_map(lapse).collect()
         })
     }
 
@@ -231,7 +230,7 @@ impl ClaimWrite for Unit<'_, Writing> {
             lease::adopt(&job, held.as_ref(), worker, token, lease_time, self.now())?;
         self.store(step.clone())?;
         self.execute("UPDATE jobs SET claims = ?2 WHERE id = ?1", [job.id.get(), token.get()])?;
-        self.insert_leases(slice::from_ref(&lease))?;
+        self.insert_leases(vec![lease.clone()])?;
         Ok(Claim { job: step.job, lease })
     }
 
@@ -253,7 +252,7 @@ impl<M: Mode> Unit<'_, M> {
         under.check(job.as_ref(), lease.as_ref())
     }
 
-    /// The job of such a write.
+    /// The job of such a write, with its lease.
     pub(super) fn leased_under(&self, under: Under<JobId>) -> Result<Leased> {
         let Some(key) = under.lease else { return self.leased(under.what) };
         let (job, lease) = self.job_and_lease(key.job)?;

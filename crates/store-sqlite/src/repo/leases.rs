@@ -1,4 +1,4 @@
-//! Leases and attempts, row by row.
+//! Leases, with the jobs that they are on, and attempts.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +26,12 @@ pub(super) const ALL: &str =
     concat!("SELECT ", lease_columns!(), " FROM job_leases AS leases ORDER BY leases.job_id");
 pub(super) const LAPSED: &str = concat!(
     "SELECT ",
+    columns!(),
+    ", ",
     lease_columns!(),
-    " FROM job_leases AS leases INDEXED BY job_leases_by_end WHERE leases.expires_at <= ?1 \
+    " FROM job_leases AS leases INDEXED BY job_leases_by_end \
+     CROSS JOIN jobs NOT INDEXED ON jobs.id = leases.job_id \
+     WHERE leases.expires_at <= ?1 AND jobs.status = 'RUNNING' \
      ORDER BY leases.expires_at, leases.job_id LIMIT ?2 + 0"
 );
 
@@ -168,14 +172,14 @@ impl<M: Mode> Unit<'_, M> {
 }
 
 impl Unit<'_, Writing> {
-    /// The leases that have lapsed, those that lapsed first first.
-    pub(super) fn lapsed_leases(&self, limit: u32) -> Result<Vec<Lease>> {
-        self.list(LAPSED, params![micros(self.now()), limit], decode)
+    /// The runs whose leases have lapsed, those that lapsed first first.
+    pub(super) fn lapsed(&self, limit: u32) -> Result<Vec<Leased>> {
+        self.list(LAPSED, params![micros(self.now()), limit], decode_leased)
     }
 
-    pub(super) fn insert_leases(&self, leases: &[Lease]) -> Result<()> {
-        let row = |lease: &Lease| {
-            let Worker { name, process, boot_id, pid_started_at } = lease.worker.clone();
+    pub(super) fn insert_leases(&self, leases: Vec<Lease>) -> Result<()> {
+        let row = |lease: Lease| {
+            let Worker { name, process, boot_id, pid_started_at } = lease.worker;
             [
                 Value::from(lease.job.get()),
                 Value::from(lease.attempt),
@@ -189,7 +193,7 @@ impl Unit<'_, Writing> {
                 Value::from(micros(lease.expires_at)),
             ]
         };
-        self.insert_all(&INSERT, &leases.iter().map(row).collect::<Vec<_>>())
+        self.insert_all(&INSERT, &leases.into_iter().map(row).collect::<Vec<_>>())
     }
 
     pub(super) fn extend_lease(&self, lease: &Lease) -> Result<()> {

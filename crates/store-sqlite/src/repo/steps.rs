@@ -132,7 +132,7 @@ impl Decided {
 /// What is decided and not stored yet.
 ///
 /// What is read meanwhile is as it was before what is kept. So that is stored first where the job of a kept step is
-/// read ([`before`](Self::before)), where a claim reads on in a lane that it has taken jobs of, and at once where
+/// read ([`before`](Self::before)) that was not read before all of them, where a claim reads on in a lane that it has taken jobs of, and at once where
 /// something follows for jobs that ask to be cancelled.
 pub(super) struct Steps<'u, 't> {
     unit: &'u Unit<'t, Writing>,
@@ -218,7 +218,7 @@ impl Unit<'_, Writing> {
             events.push(event);
         }
         self.delete_leases(&over)?;
-        self.insert_leases(&leases)?;
+        self.insert_leases(leases)?;
         self.insert_attempts(attempts)?;
         self.record_all(events)
     }
