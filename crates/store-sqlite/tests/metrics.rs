@@ -44,9 +44,13 @@ impl Heard {
     }
 
     fn wait_for(&self, name: &str) {
+        self.wait_until(name, |value| value.is_some());
+    }
+
+    fn wait_until(&self, name: &str, is_so: impl Fn(Option<f64>) -> bool) {
         let begun = Instant::now();
-        while self.value(name).is_none() {
-            assert!(begun.elapsed() < PATIENCE, "{name} never came: {self:?}");
+        while !is_so(self.value(name)) {
+            assert!(begun.elapsed() < PATIENCE, "{name} never came to it: {self:?}");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -234,8 +238,9 @@ fn each_documented_name_comes_when_its_thing_happens_and_not_before() -> Outcome
     acts.brought(&["drains_total", "slow_snapshots_total"]);
     store.create_job(&job("lets it go"))?;
     heard.wait_for("crystalstore_drains_total{emptied=true}");
-    // A file that is longer than the log may be is not cut before everybody is idle.
+    // A file that is longer than the log may be is cut once nobody has written for a moment.
     assert_eq!(value("log_bytes"), Some(f64::from(u32::try_from(store.stats()?.wal_bytes)?)));
+    heard.wait_until("crystalstore_log_bytes", |bytes| bytes == Some(0.0));
     store.close()?;
 
     assert_eq!(heard.names(), documented());

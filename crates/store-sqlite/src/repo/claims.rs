@@ -18,7 +18,7 @@ use store_core::{
 
 use super::jobs::{columns, decode};
 use super::lanes::Lane;
-use super::leases::Leased;
+use super::leases::{Leased, apart};
 use super::steps::{Decided, Steps};
 use crate::codec::Columns;
 use crate::unit::{Mode, Unit, Writing};
@@ -179,18 +179,7 @@ impl ClaimWrite for Unit<'_, Writing> {
             let jobs: Vec<JobId> = ends.iter().map(|(key, _)| key.job).collect();
             let mut runs = self.leased_among(&jobs)?;
             self.storing(|steps| {
-                let end = |(key, end): &(LeaseKey, RunEnd)| {
-                    // Another end of the call changes no run but its own, and may cancel what does not run.
-                    let run = match runs.remove(&key.job) {
-                        Some(run @ (_, Some(_))) => Some(run),
-                        _ => {
-                            steps.before(key.job)?;
-                            self.find_leased(key.job)?
-                        }
-                    };
-                    self.end(steps, key, run, end)
-                };
-                ends.iter().map(end).collect()
+                ends.iter().map(|(key, end)| self.end(steps, &mut runs, key, end)).collect()
             })
         };
         if ends.len() == 1 { all() } else { self.atomically(all) }
@@ -241,8 +230,7 @@ impl ClaimWrite for Unit<'_, Writing> {
 
 impl<M: Mode> Unit<'_, M> {
     pub(super) fn job_and_lease(&self, job: JobId) -> Result<(Option<Job>, Option<Lease>)> {
-        let (job, lease) = self.find_leased(job)?.unzip();
-        Ok((job, lease.flatten()))
+        self.find_leased(job).map(apart)
     }
 
     /// Lets a write in whose lease is there, or that needs none.
@@ -292,12 +280,19 @@ impl Unit<'_, Writing> {
     fn end(
         &self,
         steps: &mut Steps<'_, '_>,
+        runs: &mut BTreeMap<JobId, Leased>,
         key: &LeaseKey,
-        run: Option<Leased>,
         end: &RunEnd,
     ) -> Result<CameTo> {
-        let (job, lease) = run.unzip();
-        let lease = lease.flatten();
+        // Another end of the call changes no run but its own, and may cancel what does not run.
+        let run = match runs.remove(&key.job) {
+            Some(run @ (_, Some(_))) => Some(run),
+            _ => {
+                steps.before(key.job)?;
+                self.find_leased(key.job)?
+            }
+        };
+        let (job, lease) = apart(run);
         let past = || self.past(key.job);
         let step = match run::end(key, job.as_ref(), lease.as_ref(), end, past, self.now()) {
             Ok(step) => step,

@@ -4,7 +4,7 @@
 //! both are numbered as one.
 
 use rusqlite::types::Value;
-use rusqlite::{Row, params, params_from_iter};
+use rusqlite::{Row, params};
 use store_core::event::{NewEvent, Subject};
 use store_core::repo::{ClusterRead, EventRead, EventWrite, JobRead};
 use store_core::{
@@ -158,7 +158,7 @@ impl Unit<'_, Writing> {
     /// Writes an event, signed by the unit's author.
     pub(crate) fn record(&self, event: NewEvent) -> Result<EventSequence> {
         if event.subject.job().is_some() && !event.kind.is_departure() {
-            self.execute(INSERT.one, params_from_iter(self.row_of(event)))?;
+            self.insert_all(&INSERT, &[self.row_of(event)])?;
             return Ok(EventSequence::new(self.last_id()));
         }
         let event = event.signed_by(self.author());

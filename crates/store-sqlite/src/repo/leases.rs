@@ -22,13 +22,17 @@ macro_rules! lease_columns {
     };
 }
 
+macro_rules! leased_columns {
+    () => {
+        concat!(columns!(), ", ", lease_columns!())
+    };
+}
+
 pub(super) const ALL: &str =
     concat!("SELECT ", lease_columns!(), " FROM job_leases AS leases ORDER BY leases.job_id");
 pub(super) const LAPSED: &str = concat!(
     "SELECT ",
-    columns!(),
-    ", ",
-    lease_columns!(),
+    leased_columns!(),
     " FROM job_leases AS leases INDEXED BY job_leases_by_end \
      CROSS JOIN jobs NOT INDEXED ON jobs.id = leases.job_id \
      WHERE leases.expires_at <= ?1 AND jobs.status = 'RUNNING' \
@@ -40,9 +44,7 @@ macro_rules! leased {
     ($wanted:literal) => {
         concat!(
             "SELECT ",
-            columns!(),
-            ", ",
-            lease_columns!(),
+            leased_columns!(),
             " FROM ",
             $wanted,
             " LEFT JOIN job_leases AS leases ON leases.job_id = jobs.id AND jobs.status = 'RUNNING'"
@@ -103,6 +105,12 @@ fn decode_rest(job: JobId, columns: &mut Columns<'_, '_>) -> rusqlite::Result<Le
 
 /// A job and the lease on it, if it has one.
 pub(super) type Leased = (Job, Option<Lease>);
+
+/// Both, where the job may not be there.
+pub(super) fn apart(found: Option<Leased>) -> (Option<Job>, Option<Lease>) {
+    let (job, lease) = found.unzip();
+    (job, lease.flatten())
+}
 
 fn decode_leased(row: &Row<'_>) -> rusqlite::Result<Leased> {
     let mut columns = Columns::of(row);

@@ -132,8 +132,9 @@ impl Decided {
 /// What is decided and not stored yet.
 ///
 /// What is read meanwhile is as it was before what is kept. So that is stored first where the job of a kept step is
-/// read ([`before`](Self::before)) that was not read before all of them, where a claim reads on in a lane that it has taken jobs of, and at once where
-/// something follows for jobs that ask to be cancelled.
+/// read ([`before`](Self::before)), where a claim reads on in a lane that it has taken jobs of, and at once where
+/// something follows for jobs that ask to be cancelled. Runs may be read before all of it: what is decided about one
+/// changes no other.
 pub(super) struct Steps<'u, 't> {
     unit: &'u Unit<'t, Writing>,
     kept: Vec<Decided>,
